@@ -1,0 +1,89 @@
+#include "components/base/ids.h"
+
+#include <xxhash.h>
+
+namespace mobula {
+namespace {
+
+constexpr std::uint32_t kPutBit = 0x8000'0000U;
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+ObjectId Compose(const TaskId& task, std::uint32_t index) {
+  std::string binary(task.Binary());
+  for (int shift = 24; shift >= 0; shift -= 8) {
+    binary.push_back(static_cast<char>(index >> shift));
+  }
+  return ObjectId(ObjectId::FromBinaryOrNil(binary));
+}
+
+TaskId HashOf(std::string_view bytes) {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes.data(), bytes.size()));
+  return TaskId::FromBinaryOrNil(
+      {reinterpret_cast<const char*>(canonical.digest), sizeof canonical.digest});
+}
+
+}  // namespace
+
+std::string ToHex(std::string_view bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string hex;
+  hex.reserve(bytes.size() * 2);
+  for (const char c : bytes) {
+    const auto byte = static_cast<std::uint8_t>(c);
+    hex.push_back(kDigits[byte >> 4]);
+    hex.push_back(kDigits[byte & 15]);
+  }
+  return hex;
+}
+
+Result<std::string> FromHex(std::string_view hex) {
+  if (hex.size() % 2 != 0) {
+    return Fail(ErrorCode::kInvalidArgument, "'{}' has an odd number of hex digits", hex);
+  }
+  std::string bytes;
+  bytes.reserve(hex.size() / 2);
+  for (std::size_t i = 0; i < hex.size(); i += 2) {
+    const int high = HexDigit(hex[i]);
+    const int low = HexDigit(hex[i + 1]);
+    if (high < 0 || low < 0) {
+      return Fail(ErrorCode::kInvalidArgument, "'{}' is not hex", hex);
+    }
+    bytes.push_back(static_cast<char>(high * 16 + low));
+  }
+  return bytes;
+}
+
+ObjectId ObjectId::OfTask(const TaskId& task, std::uint32_t index) { return Compose(task, index); }
+
+ObjectId ObjectId::OfPut(const TaskId& task, std::uint32_t index) {
+  return Compose(task, index | kPutBit);
+}
+
+TaskId ObjectId::Task() const {
+  return TaskId::FromBinaryOrNil(Binary().substr(0, TaskId::kSize));
+}
+
+bool ObjectId::IsPut() const {
+  return (static_cast<std::uint8_t>(Binary()[TaskId::kSize]) & 0x80U) != 0;
+}
+
+TaskId ChildTaskId(const TaskId& parent, std::uint64_t index) {
+  std::string bytes(parent.Binary());
+  for (int shift = 0; shift < 64; shift += 8) {
+    bytes.push_back(static_cast<char>(index >> shift));
+  }
+  return HashOf(bytes);
+}
+
+TaskId DriverTaskId(const JobId& job, const WorkerId& driver) {
+  return HashOf(std::string(job.Binary()) + std::string(driver.Binary()));
+}
+
+}  // namespace mobula
