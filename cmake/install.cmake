@@ -1,0 +1,1 @@
+# Installing and the CMake package.

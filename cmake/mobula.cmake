@@ -1,0 +1,101 @@
+# How Mobula is compiled: one place for the language, the warnings, the packages and the helpers
+# that make a component, a proto library and a test.
+
+set(CMAKE_CXX_EXTENSIONS OFF)
+if(PROJECT_IS_TOP_LEVEL)
+  set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+endif()
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+find_package(Threads REQUIRED)
+find_package(Boost 1.81 REQUIRED)
+set(Protobuf_USE_STATIC_LIBS OFF)
+find_package(Protobuf REQUIRED)
+find_package(fmt REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(CLI11 REQUIRED)
+find_library(MOBULA_XXHASH xxhash REQUIRED)
+
+# Compile flags of our own code only; a user's project never sees them.
+add_library(mobula_flags INTERFACE)
+target_compile_features(mobula_flags INTERFACE cxx_std_23)
+target_compile_options(mobula_flags INTERFACE -Wall -Wextra -Wpedantic -Werror
+  -Wno-psabi)  # only a note about a long gone ABI
+target_include_directories(mobula_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+if(MOBULA_SANITIZE)
+  target_compile_options(mobula_flags INTERFACE -fsanitize=${MOBULA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(mobula_flags INTERFACE -fsanitize=${MOBULA_SANITIZE})
+endif()
+
+# mobula_component(NAME DEPS ...): library mobula_NAME of every .cc below this folder, with the
+# .proto files beside them.
+function(mobula_component name)
+  cmake_parse_arguments(ARG "" "" "DEPS;EXCLUDE" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  foreach(excluded IN LISTS ARG_EXCLUDE)
+    list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/${excluded})
+  endforeach()
+  file(GLOB protos CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.proto)
+  set(target mobula_${name})
+  if(protos)
+    mobula_proto(${target}_proto ${protos})
+    list(APPEND ARG_DEPS ${target}_proto)
+  endif()
+  add_library(${target} STATIC ${sources})
+  target_link_libraries(${target} PUBLIC ${ARG_DEPS} PRIVATE $<BUILD_INTERFACE:mobula_flags>)
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  mobula_precompile(${target})
+  set_property(GLOBAL APPEND PROPERTY MOBULA_LIBRARIES ${target})
+endfunction()
+
+# The standard headers that nearly every file needs, compiled once and shared.
+function(mobula_precompile target)
+  if(NOT MOBULA_PRECOMPILE)
+    return()
+  endif()
+  if(target STREQUAL mobula_base)
+    target_precompile_headers(${target} PRIVATE <algorithm> <chrono> <expected> <fmt/core.h>
+      <functional> <map> <memory> <optional> <string> <unordered_map> <vector>)
+  else()
+    target_precompile_headers(${target} REUSE_FROM mobula_base)
+  endif()
+endfunction()
+
+# mobula_proto(TARGET FILES...): C++ of .proto files, included by their path from the root.
+function(mobula_proto target)
+  set(generated)
+  foreach(proto IN LISTS ARGN)
+    file(RELATIVE_PATH path ${PROJECT_SOURCE_DIR} ${proto})
+    string(REGEX REPLACE "\\.proto$" ".pb" stem ${path})
+    set(outputs ${PROJECT_BINARY_DIR}/${stem}.cc ${PROJECT_BINARY_DIR}/${stem}.h)
+    add_custom_command(OUTPUT ${outputs}
+      COMMAND protobuf::protoc --cpp_out=${PROJECT_BINARY_DIR} -I${PROJECT_SOURCE_DIR} ${proto}
+      DEPENDS ${proto} VERBATIM)
+    list(APPEND generated ${outputs})
+  endforeach()
+  add_library(${target} STATIC ${generated})
+  target_link_libraries(${target} PUBLIC protobuf::libprotobuf)
+  target_compile_features(${target} PRIVATE cxx_std_20)
+  target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}>)
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  if(MOBULA_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${MOBULA_SANITIZE})
+  endif()
+  set_property(GLOBAL APPEND PROPERTY MOBULA_LIBRARIES ${target})
+endfunction()
+
+# mobula_test(NAME SOURCES ... LIBS ... [LABELS ...]): one GTest binary; each test is a CTest test.
+function(mobula_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LIBS} mobula_flags GTest::gmock GTest::gtest_main)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
+    PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+endfunction()
