@@ -1,0 +1,121 @@
+/// \file
+/// \brief What the templates of the public API ask of the runtime behind them.
+///
+/// `Remote`, `Get`, `Put`, `Wait` and `ObjectRef` are thin templates over this interface; it is
+/// implemented by components/core_worker for drivers, workers and the embedded mode, and by a small
+/// fake in tests. Not for user programs: only the rest of `include/mobula` is promised.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "components/base/ids.h"
+#include "components/base/payload.h"
+#include "components/base/result.h"
+
+namespace mobula::internal {
+
+/// One process's hold on one object. The last share of it to go tells the runtime, which may free
+/// the object everywhere. Made by a `Runtime` only (as a derived type whose destructor reports).
+/// Threads: any, as `shared_ptr`.
+struct Reference {
+  ObjectId id;
+  std::shared_ptr<const std::string> owner;  ///< Encoded address of the owner; shared by many.
+  virtual ~Reference() = default;
+};
+using ReferencePtr = std::shared_ptr<const Reference>;
+
+/// A value on its way out: one MessagePack document, then large buffers at 64-byte offsets.
+struct SerializedValue {
+  struct Piece {
+    std::size_t offset;  ///< From the start of the object; a multiple of 64.
+    Payload bytes;       ///< Kept alive until copied.
+  };
+  std::string document;
+  std::vector<Piece> pieces;             ///< In order of offset, after the document.
+  std::size_t size = 0;                  ///< Whole object in bytes.
+  std::vector<ReferencePtr> references;  ///< Every ObjectRef found inside.
+
+  /// Writes the whole object. \pre destination.size() == size.
+  void CopyTo(std::span<std::byte> destination) const;
+};
+
+/// Names a function of the program: offset of its code in its binary, and its printed name.
+/// Two functions of one printed name in two files differ by offset.
+struct FunctionKey {
+  std::string module;        ///< Base name of the shared library, empty for the main program.
+  std::uint64_t offset = 0;  ///< Of the invoker, from the start of the module.
+  std::string name;          ///< Printed name, for messages.
+};
+
+enum class Placement : std::uint8_t { kDefault, kSpread, kNode };
+
+/// What `.With({...})` says, in the runtime's terms.
+struct TaskOptions {
+  std::map<std::string, double> resources;  ///< CPU included.
+  std::int32_t max_retries = 3;             ///< -1: without end.
+  bool retry_exceptions = false;
+  std::string name;                         ///< Empty: the function's name.
+  Placement placement = Placement::kDefault;
+  std::string node_id_hex;                  ///< For kNode.
+  bool soft = false;                        ///< For kNode: elsewhere if that node cannot.
+};
+
+/// One argument: a value, or a reference whose value the worker sees in its place.
+struct Argument {
+  SerializedValue value;
+  ReferencePtr reference;  ///< Null for a value.
+};
+
+/// Which references are ready and which are not, as indexes, each in the order given.
+struct WaitOutcome {
+  std::vector<std::size_t> ready;
+  std::vector<std::size_t> pending;
+};
+
+/// The running system as one process sees it.
+///
+/// Threads: any; calls block only where they say so. Lifetime: from `Init` to `Shutdown`;
+/// references may outlive it and are inert then.
+class Runtime {
+ public:
+  virtual ~Runtime() = default;
+
+  /// Queues a task. Does not wait, except for room in the store for arguments above 100 KiB.
+  /// \return one reference per result. kInvalidArgument, kResourceExhausted.
+  [[nodiscard]] virtual Result<std::vector<ReferencePtr>> Submit(const FunctionKey& function,
+                                                                 std::vector<Argument> arguments,
+                                                                 std::uint32_t result_count,
+                                                                 const TaskOptions& options) = 0;
+  /// Stores a value. May wait for room. kResourceExhausted if it can never fit.
+  [[nodiscard]] virtual Result<ReferencePtr> Put(SerializedValue value) = 0;
+  /// Waits for all values. nullopt waits as long as it takes: until a value or an error is there.
+  /// \return the values in order, pinned while held; the first error in order otherwise:
+  ///         kTaskFailed, kWorkerDied, kNodeDied, kObjectLost, kOwnerDied, kDeadlineExceeded, …
+  [[nodiscard]] virtual Result<std::vector<Payload>> Get(
+      std::span<const ReferencePtr> references,
+      std::optional<std::chrono::nanoseconds> timeout) = 0;
+  /// Waits until `count` are ready (a failed one is ready) or the time is over; never an error
+  /// because of time. kInvalidArgument if count is 0 or above the number given.
+  [[nodiscard]] virtual Result<WaitOutcome> Wait(
+      std::span<const ReferencePtr> references, std::size_t count,
+      std::optional<std::chrono::nanoseconds> timeout) = 0;
+  /// Makes this process a borrower of an object that arrived inside a value.
+  [[nodiscard]] virtual ReferencePtr Borrow(const ObjectId& id,
+                                            std::shared_ptr<const std::string> owner) = 0;
+};
+
+/// \return the runtime of this thread: a worker's own in embedded mode, else the process's.
+///         Null before `Init`.
+[[nodiscard]] Runtime* CurrentRuntime();
+/// Sets the process's runtime (`Init`, `Shutdown`) or this thread's own (embedded workers).
+void SetProcessRuntime(Runtime* runtime);
+void SetThreadRuntime(Runtime* runtime);
+
+}  // namespace mobula::internal
