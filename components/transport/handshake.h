@@ -1,0 +1,60 @@
+/// \file
+/// \brief The first four frames of every connection: who are you, and prove that you know the token.
+///
+///     client                               server
+///       Hello    {protocol, build, role, id, cluster, nonce_c}  →
+///       ←  Challenge {protocol, build, role, id, cluster, nonce_s}  or Refusal {error}
+///       Proof    {HMAC(token, "client" ‖ transcript)}           →
+///       ←  Welcome   {HMAC(token, "server" ‖ transcript)}       or Refusal {error}
+///
+/// The transcript is both opening messages as sent, so nothing in them can be changed on the way.
+/// The token itself never leaves the process. Each side that is told no is told why: wrong token,
+/// other protocol version, other cluster. A peer that says nothing, says too much
+/// (kUnauthenticatedLimits) or takes longer than `handshake_timeout` is cut off; at most
+/// `half_open_max` peers may be unproven at a time. TLS will wrap the connection below this
+/// step: the `authenticated` transport decorates any other.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "components/base/random.h"
+#include "components/transport/transport.h"
+
+namespace mobula {
+
+/// The cluster's secret. Prints as "<redacted>"; compared in constant time.
+class Token {
+ public:
+  Token() = default;
+  explicit Token(std::string secret) : secret_(std::move(secret)) {}
+  [[nodiscard]] bool IsEmpty() const { return secret_.empty(); }
+  /// \return 32 bytes of HMAC-SHA256 over `message`. The only use of the secret.
+  [[nodiscard]] std::string Sign(std::string_view message) const;
+  /// \return the secret for writing it to its file; nothing else calls this.
+  [[nodiscard]] const std::string& RevealForFile() const { return secret_; }
+
+ private:
+  std::string secret_;
+};
+
+/// How this process introduces itself and whom it lets in.
+struct HandshakeConfig {
+  PeerIdentity self;
+  Token token;
+  Duration handshake_timeout = std::chrono::seconds(5);
+  std::size_t half_open_max = 64;
+};
+
+/// \return the build name of this library: version, compiler and protocol, "0.1.0-gcc12.2-p1".
+[[nodiscard]] std::string BuildName();
+
+/// \return a transport whose connections have passed the handshake: `Listen` hands out only proven
+///         ones, `Connect` completes only then. Both sides must name the same cluster unless one
+///         of them names none (it joins).
+/// \param inner outlives the result. \param config shared with the caller, who may fill in `self`
+///        (ids, cluster) later; owners: the transport and wiring.
+[[nodiscard]] std::unique_ptr<Transport> MakeAuthenticatedTransport(
+    Transport& inner, EventLoop& loop, Random random, std::shared_ptr<HandshakeConfig> config);
+
+}  // namespace mobula

@@ -1,0 +1,84 @@
+/// \file
+/// \brief A `Client` stays connected to one endpoint and retries what may be retried.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "components/base/lifetime.h"
+#include "components/base/random.h"
+#include "components/base/task.h"
+#include "components/transport/rpc/peer.h"
+
+namespace mobula::rpc {
+
+/// How a client behaves when its server is away.
+struct ClientOptions {
+  Duration connect_timeout = std::chrono::seconds(10);
+  Duration backoff_min = std::chrono::milliseconds(20);  ///< Doubles per failure, ±25 % by chance.
+  Duration backoff_max = std::chrono::seconds(1);
+  /// Give up for good after being away this long; zero: at the first failed attempt, negative: never.
+  Duration reconnect_window{0};
+  std::size_t waiting_calls_max = 100'000;  ///< Calls held while connecting.
+};
+
+/// One endpoint, many calls.
+///
+/// Connects at the first call (or `Connect`), holds calls until then, fails calls in flight with
+/// kUnavailable when the connection drops, except idempotent ones, which are sent again until their
+/// deadline. When it gives up (`reconnect_window`), all calls fail and `OnGone` runs.
+/// Threads: the state lock. Lifetime: transport and services outlive it.
+class Client {
+ public:
+  Client(EventLoop& loop, Transport& transport, std::string endpoint, Random random,
+         ClientOptions options = {}, const ServiceTable* services = nullptr);
+  ~Client();
+
+  template <typename M>
+  void Call(const M& method, const typename M::Request& request,
+            std::move_only_function<void(Result<typename M::Reply>)> done,
+            CallOptions options = {}) {
+    CallRaw(method, request.SerializeAsString(), std::move(options),
+            [done = std::move(done), &method](Result<RawReply> raw) mutable {
+              done(Peer::Parse<typename M::Reply>(method, std::move(raw)));
+            });
+  }
+  /// Retries keep body and options; `place_attachment` and `descriptor` make a call non-retryable.
+  void CallRaw(const MethodInfo& method, std::string body, CallOptions options,
+               Peer::OnRawReply done);
+  template <typename M>
+  void Notify(const M& method, const typename M::Request& request) {
+    NotifyRaw(method, request.SerializeAsString());
+  }
+  void NotifyRaw(const MethodInfo& method, std::string body);  ///< Dropped when away.
+
+  /// As a coroutine: `auto reply = co_await client.Ask(kMethod, request);`
+  template <typename M>
+  Task<typename M::Reply> Ask(const M& method, typename M::Request request) {
+    co_return co_await AwaitCallback<typename M::Reply>(
+        [this, &method, &request](auto done) { Call(method, request, std::move(done)); });
+  }
+
+  /// Connects now. `OnConnected` runs at every (re)connection, before held calls are sent: the place
+  /// to register again. `OnGone` runs once, when the client gives up.
+  void Connect();
+  void OnConnected(std::function<void(Peer&)> callback);
+  void OnDisconnected(std::function<void(const Error&)> callback);
+  void OnGone(std::function<void(const Error&)> callback);
+  void Flush();
+  /// Closes, fails all calls with kCancelled, never reconnects. Twice is harmless.
+  void Stop();
+
+  [[nodiscard]] bool IsConnected() const;
+  [[nodiscard]] bool IsGone() const;
+  [[nodiscard]] Peer* peer();  ///< Null while not connected.
+  [[nodiscard]] const std::string& endpoint() const;
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;  // owners: this client and callbacks in flight, weakly
+};
+
+}  // namespace mobula::rpc

@@ -1,0 +1,126 @@
+/// \file
+/// \brief Calls over one connection, in both directions.
+///
+/// A `Peer` turns frames into calls: it numbers requests, matches replies, ends calls at their
+/// deadline, tells the other side about cancelled ones, and dispatches incoming requests to a
+/// `ServiceTable`. Both ends are peers: a raylet calls its worker over the worker's own connection.
+/// Bounds: `calls_in_flight_max` per direction; a call above it fails with kResourceExhausted.
+#pragma once
+
+#include <google/protobuf/message_lite.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "components/base/lifetime.h"
+#include "components/transport/rpc/method.h"
+#include "components/transport/rpc/service_table.h"
+#include "components/transport/transport.h"
+
+namespace mobula::rpc {
+
+/// How to make one call. All optional.
+struct CallOptions {
+  Duration timeout{0};  ///< 0: the method's own. Negative: no deadline (long polls).
+  Payload attachment;   ///< Bytes that travel beside the request.
+  int descriptor = -1;  ///< File descriptor to pass (unix kinds).
+  /// Where the reply's attachment goes; null: fresh memory of at most `attachment_bytes_max`.
+  std::move_only_function<Result<WritablePayload>(std::uint64_t bytes)> place_attachment;
+  std::uint64_t attachment_bytes_max = 64ULL << 20;
+};
+
+/// A reply as it arrived.
+struct RawReply {
+  std::string body;
+  Payload attachment;
+  int descriptor = -1;  ///< Owned by the receiver; -1: none.
+};
+
+/// Names a call for `Cancel`. 0: none.
+using CallId = std::uint64_t;
+
+/// One end of a connection that speaks calls.
+///
+/// Threads: the state lock. Lifetime: owns its connection; destroying it fails nothing and calls
+/// nobody. After `OnClosed` every pending call has failed with kUnavailable.
+class Peer final : private ConnectionHandler {
+ public:
+  using OnRawReply = std::move_only_function<void(Result<RawReply>)>;
+  /// \param services what the other side may call; null: nothing. Outlives the peer.
+  Peer(EventLoop& loop, std::unique_ptr<Connection> connection, const ServiceTable* services);
+  ~Peer() override;
+
+  /// Calls a method; `done` runs once on the loop, never inside this call. Errors: those of the
+  /// handler, kUnavailable (connection lost), kDeadlineExceeded, kResourceExhausted, kCorrupt.
+  template <typename M>
+  CallId Call(const M& method, const typename M::Request& request,
+              std::move_only_function<void(Result<typename M::Reply>)> done,
+              CallOptions options = {}) {
+    return CallRaw(method, request.SerializeAsString(), std::move(options),
+                   [done = std::move(done), &method](Result<RawReply> raw) mutable {
+                     done(Parse<typename M::Reply>(method, std::move(raw)));
+                   });
+  }
+  /// As `Call`, for replies with attachments and for clients that retry.
+  CallId CallRaw(const MethodInfo& method, std::string body, CallOptions options, OnRawReply done);
+
+  /// Sends a request nobody answers. Lost with the connection.
+  template <typename M>
+  void Notify(const M& method, const typename M::Request& request) {
+    NotifyRaw(method, request.SerializeAsString());
+  }
+  void NotifyRaw(const MethodInfo& method, std::string body);
+
+  /// Stops waiting: `done` is dropped unrun, the other side is told. Unknown ids are fine.
+  void Cancel(CallId call);
+  /// Publishes what was called so far (Connection::Flush).
+  void Flush();
+  /// Closes; pending calls fail with kCancelled, `OnClosed` does not come.
+  void Close();
+
+  /// Runs once when the connection is lost, after all pending calls have failed.
+  void OnClosed(std::move_only_function<void(const Error&)> callback);
+  [[nodiscard]] bool IsOpen() const;
+  [[nodiscard]] Connection& connection() { return *connection_; }
+  /// A place for the server to keep what it knows of this peer (session state); null at first.
+  std::shared_ptr<void> context;
+
+  template <typename Reply>
+  static Result<Reply> Parse(const MethodInfo& method, Result<RawReply> raw) {
+    if (!raw) return Fail(std::move(raw.error()));
+    Reply reply;
+    if (!reply.ParseFromString(raw->body)) {
+      return Fail(ErrorCode::kCorrupt, "the reply to {} is not a valid message", method.name);
+    }
+    return reply;
+  }
+
+ private:
+  struct Outgoing;
+  friend class Responder;
+  Result<WritablePayload> PlaceAttachment(const FrameHeader& header,
+                                          std::string_view body) override;
+  void OnFrame(Frame frame) override;
+  void OnClose(const Error& reason) override;
+  void OnRequest(Frame frame);
+  void OnReply(Frame frame);
+  void Expire();
+  void FailAll(const Error& reason);
+
+  EventLoop& loop_;
+  std::unique_ptr<Connection> connection_;
+  const ServiceTable* services_;
+  std::map<CallId, std::unique_ptr<Outgoing>> outgoing_;
+  std::multimap<TimePoint, CallId> deadlines_;
+  std::unordered_map<CallId, std::weak_ptr<char>> incoming_;  // calls we are answering
+  CallId last_call_ = 0;
+  Timer deadline_timer_;
+  std::move_only_function<void(const Error&)> on_closed_;
+  bool open_ = true;
+  Lifetime alive_;
+};
+
+}  // namespace mobula::rpc
