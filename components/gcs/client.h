@@ -1,0 +1,70 @@
+/// \file
+/// \brief The typed client of the GCS, which outlives connections to it.
+///
+/// Raylets, workers, drivers and tools talk to the GCS through this. When the connection drops it
+/// reconnects, registers again, subscribes again and delivers what changed meanwhile; calls that are
+/// idempotent wait and are repeated. Only after `reconnect_window` is the GCS gone for good.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "components/base/event_loop.h"
+#include "components/base/random.h"
+#include "components/gcs/gcs.pb.h"
+#include "components/transport/rpc/client.h"
+
+namespace mobula::gcs {
+
+/// What a subscriber hears. Each may be empty. All run on the loop.
+struct Subscription {
+  std::function<void(const NodeInfo&)> on_node;            ///< New or changed, newest version only.
+  std::function<void(const WorkerDeath&)> on_worker_death;
+  std::function<void(const JobInfo&)> on_job;
+};
+
+/// Threads: the state lock. Lifetime: transport outlives it; callbacks stop with it.
+class GcsClient {
+ public:
+  template <typename T>
+  using Done = std::move_only_function<void(Result<T>)>;
+
+  GcsClient(EventLoop& loop, Transport& transport, std::string endpoint, Random random,
+            rpc::ClientOptions options);
+  ~GcsClient();
+
+  /// Registers this node now and again at every reconnection. `done` runs for the first time only;
+  /// `on_fenced` runs if the GCS has declared us dead: the raylet must stop and not act.
+  void RegisterNode(NodeInfo node, Done<RegisterNodeReply> done, std::function<void()> on_fenced);
+  /// Sends a heartbeat; `changed` null when nothing changed.
+  void Heartbeat(const NodeInfo* changed);
+  void LeaveNode(std::string reason, Done<LeaveReply> done);
+  void ListNodes(Done<std::vector<NodeInfo>> done);
+  void ReportWorkerDeath(const WorkerDeath& death);
+
+  void StartJob(JobInfo job, Done<JobId> done);
+  void FinishJob(const JobId& job, std::string state, std::string message, Done<FinishJobReply> done);
+  void ListJobs(Done<std::vector<JobInfo>> done);
+
+  void Put(std::string space, std::string key, std::string value, Done<PutReply> done);
+  void Get(std::string space, std::string key, Done<std::optional<std::string>> done);
+  void Delete(std::string space, std::string key, Done<DeleteReply> done);
+  void Keys(std::string space, std::string prefix, Done<std::vector<std::string>> done);
+
+  /// Snapshot first, then deltas; after a reconnection only what changed. One per client.
+  void Subscribe(std::vector<Channel> channels, Subscription subscription, Done<SubscribeReply> done);
+
+  /// Runs once when the GCS has been away for longer than the window.
+  void OnGone(std::function<void(const Error&)> callback);
+  [[nodiscard]] bool IsConnected() const;
+  void Stop();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mobula::gcs

@@ -1,0 +1,49 @@
+/// \file
+/// \brief Where the GCS keeps what must survive it. No domain word in here.
+///
+/// Tables of keys and values with atomic batches. The acknowledgement means *durable* as far as the
+/// kind can promise: `memory` survives nothing but keeps the contract otherwise. Callbacks, because
+/// durable kinds write on a thread of their own and batch commits.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "components/base/result.h"
+
+namespace mobula::gcs {
+
+/// One change of one key. `value` nullopt deletes.
+struct Change {
+  std::string table;
+  std::string key;
+  std::optional<std::string> value;
+};
+
+//! [storage-interface]
+/// Threads: the state lock; callbacks run on the loop, never inside the call, in order of the calls.
+/// Lifetime: pending callbacks are dropped on destruction.
+class Storage {
+ public:
+  using Entries = std::vector<std::pair<std::string, std::string>>;
+  virtual ~Storage() = default;
+
+  /// Applies all changes or none. kInternal on an I/O error: the storage refuses everything from
+  /// then on, and the process must stop.
+  virtual void Write(std::vector<Change> changes,
+                     std::move_only_function<void(Result<void>)> done) = 0;
+  /// \return nullopt in the result if the key is absent.
+  virtual void Read(std::string_view table, std::string_view key,
+                    std::move_only_function<void(Result<std::optional<std::string>>)> done) = 0;
+  /// All entries whose key begins with `prefix`, by key; sees every write called before.
+  virtual void Scan(std::string_view table, std::string_view prefix,
+                    std::move_only_function<void(Result<Entries>)> done) = 0;
+  [[nodiscard]] virtual std::string_view Name() const = 0;
+};
+//! [storage-interface]
+
+}  // namespace mobula::gcs

@@ -1,0 +1,28 @@
+/// \file
+/// \brief Which secondary copy goes first when room is needed. Pure bookkeeping.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "components/base/ids.h"
+
+namespace mobula {
+
+/// Orders the objects that may be evicted. The store adds an object when it becomes evictable
+/// (sealed, secondary, unpinned) and removes it when it no longer is.
+/// Threads: the state lock. Cost: logarithmic at most.
+class EvictionPolicy {
+ public:
+  virtual ~EvictionPolicy() = default;
+  /// The object may be evicted from now on; it counts as used now. \pre not added.
+  virtual void Add(const ObjectId& id, std::uint64_t size_bytes) = 0;
+  /// The object may no longer be evicted, or is gone. Unknown is fine.
+  virtual void Remove(const ObjectId& id) = 0;
+  /// \return the next victim, which stays until removed; nullopt if there is none.
+  [[nodiscard]] virtual std::optional<ObjectId> Victim() const = 0;
+  [[nodiscard]] virtual std::string_view Name() const = 0;
+};
+
+}  // namespace mobula

@@ -1,0 +1,52 @@
+/// \file
+/// \brief The store as another process of the node sees it.
+///
+/// A worker or driver creates, seals and reads objects of its node's store through this. Kinds:
+/// `mapped` (the shared arena is mapped read-only; a window is mapped writable for what is being
+/// created) and `message` (bytes travel as attachments). Which one is the store's choice, told at
+/// registration. A later kind reads sealed objects from the arena without any message.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "components/base/event_loop.h"
+#include "components/base/ids.h"
+#include "components/base/payload.h"
+#include "components/base/result.h"
+
+namespace mobula {
+
+/// What is known about where an object is, for one that is not local.
+struct ObjectHint {
+  std::vector<std::string> raylet_endpoints;  ///< Nodes with a copy, any order; may be stale.
+  std::uint64_t size_bytes = 0;               ///< 0: unknown.
+};
+
+/// Threads: the state lock; the payloads may be used and dropped by any thread.
+/// Lifetime: payloads keep their memory valid after the client is gone.
+class StoreClient {
+ public:
+  virtual ~StoreClient() = default;
+
+  /// Reserves memory to write an object into. Waits for room up to the store's `create_wait_max`.
+  /// kResourceExhausted with the numbers; kAlreadyExists; kUnavailable if the raylet is gone.
+  virtual void Create(const ObjectId& id, std::uint64_t size_bytes,
+                      std::move_only_function<void(Result<WritablePayload>)> done) = 0;
+  /// Makes a created object visible as a primary copy. The writable memory must not be touched
+  /// after this call.
+  virtual void Seal(const ObjectId& id, std::move_only_function<void(Result<void>)> done) = 0;
+  virtual void Abort(const ObjectId& id) = 0;
+
+  /// Gives a pinned view, pulling the object from another node first if need be. It stays pinned
+  /// until the last copy of the payload is dropped.
+  /// kNotFound if no node of the hint has it (any more): the owner decides what that means;
+  /// kResourceExhausted if it does not fit here; kUnavailable if the raylet is gone.
+  virtual void Get(const ObjectId& id, const ObjectHint& hint,
+                   std::move_only_function<void(Result<Payload>)> done) = 0;
+  [[nodiscard]] virtual std::string_view Name() const = 0;
+};
+
+}  // namespace mobula
