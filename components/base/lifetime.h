@@ -24,14 +24,7 @@ class Lifetime {
   ///         that returns a value returns a value-initialised one then.
   template <typename F>
   [[nodiscard]] auto Bind(F callback) const {
-    return [weak = std::weak_ptr<char>(alive_), callback = std::move(callback)](
-               auto&&... args) mutable -> decltype(callback(std::forward<decltype(args)>(args)...)) {
-      using Returned = decltype(callback(std::forward<decltype(args)>(args)...));
-      if (const auto alive = weak.lock()) {
-        return callback(std::forward<decltype(args)>(args)...);
-      }
-      return Returned();
-    };
+    return Bound<F>(alive_, std::move(callback));
   }
 
   /// Silences every callback bound so far and from now on.
@@ -39,6 +32,23 @@ class Lifetime {
   [[nodiscard]] bool IsOver() const { return alive_ == nullptr; }
 
  private:
+  template <typename F>
+  class Bound {
+   public:
+    Bound(std::weak_ptr<char> alive, F callback)
+        : alive_(std::move(alive)), callback_(std::move(callback)) {}
+    template <typename... Args>
+      requires std::is_invocable_v<F&, Args...>
+    auto operator()(Args&&... args) const -> std::invoke_result_t<F&, Args...> {
+      if (const auto alive = alive_.lock()) return callback_(std::forward<Args>(args)...);
+      return std::invoke_result_t<F&, Args...>();
+    }
+
+   private:
+    std::weak_ptr<char> alive_;
+    mutable F callback_;  // a bound callback is called like a function, however it is held
+  };
+
   std::shared_ptr<char> alive_;  // shared only as a token; callbacks hold it weakly
 };
 

@@ -140,9 +140,9 @@ class ReferenceTable {
   };
   [[nodiscard]] Census Count() const;
   void CheckInvariants() const;
+  class Impl;  ///< reference_table.h
 
  private:
-  class Impl;
   std::shared_ptr<Impl> impl_;  // owners: this table; references hold it weakly
 };
 
