@@ -1,0 +1,256 @@
+// The borrower's side of the reference table: registering with owners, asking them, and their death.
+
+#include "components/base/check.h"
+#include "components/core_worker/methods.h"
+#include "components/core_worker/reference_table.h"
+#include "components/core_worker/status_codec.h"
+
+namespace mobula::core_worker {
+
+using Impl = ReferenceTable::Impl;
+
+namespace {
+
+Error OwnerDied(const ObjectId& id, const Address& owner, std::string_view why) {
+  return {ErrorCode::kOwnerDied,
+          fmt::format("the owner of object {} is gone (worker {}, pid {}, node {}): {}", id.Short(),
+                      WorkerId::FromBinaryOrNil(owner.worker_id()).Short(), owner.pid(),
+                      NodeId::FromBinaryOrNil(owner.node_id()).Short(), why)};
+}
+
+Address Decode(const OwnerPtr& owner) {
+  Address address;
+  address.ParseFromString(*owner);
+  return address;
+}
+
+}  // namespace
+
+Impl::Borrowed& Impl::AddBorrowed(const ObjectId& id, const OwnerPtr& owner) {
+  const auto [it, is_new] = borrowed.try_emplace(id);
+  Borrowed& entry = it->second;
+  if (!is_new) {
+    entry.is_releasing = false;  // held again before the owner was told
+    return entry;
+  }
+  entry.owner = owner;
+  Link& link = LinkTo(owner);
+  if (link.is_gone) {
+    entry.state = OwnerDied(id, Decode(owner), "its process could not be reached");
+    return entry;
+  }
+  link.borrowed.insert(id);
+  link.to_add.push_back(id);
+  ScheduleFlush();
+  return entry;
+}
+
+void Impl::ReleaseBorrowed(const ObjectId& id, Borrowed& entry) {
+  entry.is_releasing = true;
+  AfterBorrowsAcknowledged([this, id] { FinishRelease(id); });
+}
+
+void Impl::FinishRelease(const ObjectId& id) {
+  const auto it = borrowed.find(id);
+  if (it == borrowed.end() || !it->second.is_releasing) return;
+  const auto link = links.find(it->second.owner);
+  if (link != links.end() && link->second.borrowed.erase(id) > 0) {
+    link->second.to_remove.push_back(id);
+    ScheduleFlush();
+  }
+  borrowed.erase(it);
+}
+
+void Impl::AskOwner(const ObjectId& id, Borrowed& entry) {
+  if (entry.is_asked) return;
+  const auto link = links.find(entry.owner);
+  if (link == links.end() || link->second.is_gone) {
+    Resolve(id, entry, OwnerDied(id, Decode(entry.owner), "its process could not be reached"));
+    return;
+  }
+  entry.is_asked = true;
+  link->second.to_watch.push_back(id);
+  ScheduleFlush();
+}
+
+void Impl::Resolve(const ObjectId&, Borrowed& entry, ObjectState state) {
+  entry.state = std::move(state);
+  entry.is_asked = false;
+  Wake(std::exchange(entry.watches, {}));
+}
+
+void Impl::HandleStatus(const StatusRequest& request) {
+  for (const ObjectStatus& status : request.objects()) {
+    const ObjectId id(ObjectId::FromBinaryOrNil(status.id()));
+    const auto it = borrowed.find(id);
+    if (it == borrowed.end() || status.state_case() == ObjectStatus::kPending) continue;
+    Resolve(id, it->second, FromMessage(status));
+  }
+}
+
+void Impl::ReportMissing(const ObjectId& id, std::vector<std::string> endpoints) {
+  if (owned.contains(id)) {
+    RemoveCopies(id, [&](const NodeId&, const std::string& endpoint) {
+      return std::ranges::find(endpoints, endpoint) != endpoints.end();
+    });
+    return;
+  }
+  const auto it = borrowed.find(id);
+  if (it == borrowed.end() || std::holds_alternative<Error>(it->second.state)) return;
+  it->second.state = Pending{};
+  const auto link = links.find(it->second.owner);
+  if (link == links.end() || link->second.is_gone) return;
+  ReportCopiesRequest report;
+  report.add_missing_ids(std::string(id.Binary()));
+  for (std::string& endpoint : endpoints) report.add_missing_endpoints(std::move(endpoint));
+  link->second.client->Notify(kReportCopies, report);
+}
+
+void Impl::ReportCopy(const ObjectId& id, const NodeId& node, const std::string& endpoint) {
+  if (owned.contains(id)) {
+    AddCopy(id, node, endpoint);
+    return;
+  }
+  const auto it = borrowed.find(id);
+  if (it == borrowed.end()) return;
+  const auto link = links.find(it->second.owner);
+  if (link == links.end() || link->second.is_gone) return;
+  ReportCopiesRequest& report = link->second.report;
+  report.mutable_node()->set_node_id(std::string(node.Binary()));
+  report.mutable_node()->set_raylet_endpoint(endpoint);
+  report.add_added_ids(std::string(id.Binary()));
+  ScheduleFlush();
+}
+
+void Impl::AfterBorrowsAcknowledged(std::move_only_function<void()> next) {
+  for (auto& [owner, link] : links) {
+    if (!link.to_add.empty()) SendAdds(owner, link);
+  }
+  if (batches.empty()) {
+    next();
+  } else {
+    after.emplace_back(last_batch, std::move(next));
+  }
+}
+
+void Impl::FinishBatch(std::uint64_t batch) {
+  batches.erase(batch);
+  const std::uint64_t oldest = batches.empty() ? UINT64_MAX : *batches.begin();
+  while (!after.empty() && after.front().first < oldest) {
+    auto next = std::move(after.front().second);
+    after.pop_front();
+    next();
+  }
+}
+
+Impl::Link& Impl::LinkTo(const OwnerPtr& owner) {
+  const auto it = links.find(owner);
+  if (it != links.end()) return it->second;
+  Link& link = links[owner];
+  link.client = deps.peers.Get(EndpointFor(Decode(owner), self.node_id()));
+  link.client->OnConnected(alive.Bind([this, owner](rpc::Peer&) { OnLinkConnected(owner); }));
+  link.client->OnDisconnected(alive.Bind([this, owner](const Error&) {
+    const auto found = links.find(owner);
+    if (found != links.end() && !found->second.borrowed.empty()) found->second.client->Connect();
+  }));
+  link.client->OnGone(alive.Bind([this, owner](const Error& why) { OnLinkGone(owner, why); }));
+  if (link.client->IsGone()) {
+    link.is_gone = true;
+  } else {
+    link.client->Connect();
+  }
+  return link;
+}
+
+void Impl::OnLinkConnected(const OwnerPtr& owner) {
+  const auto it = links.find(owner);
+  if (it == links.end()) return;
+  Link& link = it->second;
+  // A new connection: the owner may have begun to forget us. Register and ask again.
+  link.to_add.assign(link.borrowed.begin(), link.borrowed.end());
+  link.to_watch.clear();
+  for (const ObjectId& id : link.borrowed) {
+    if (const auto entry = borrowed.find(id); entry != borrowed.end() && entry->second.is_asked) {
+      link.to_watch.push_back(id);
+    }
+  }
+  ScheduleFlush();
+}
+
+void Impl::OnLinkGone(const OwnerPtr& owner, const Error& reason) {
+  const auto it = links.find(owner);
+  if (it == links.end()) return;
+  const std::set<ObjectId> ids = std::move(it->second.borrowed);
+  links.erase(it);
+  for (const ObjectId& id : ids) {
+    const auto entry = borrowed.find(id);
+    if (entry == borrowed.end()) continue;
+    Resolve(id, entry->second, OwnerDied(id, Decode(owner), reason.message()));
+  }
+}
+
+void Impl::ScheduleFlush() {
+  if (std::exchange(flush_scheduled, true)) return;
+  deps.loop.Post(alive.Bind([this] { FlushAll(); }));
+}
+
+void Impl::FlushAll() {
+  flush_scheduled = false;
+  std::vector<OwnerPtr> owners;  // sending may end a link
+  for (const auto& [owner, link] : links) owners.push_back(owner);
+  for (const OwnerPtr& owner : owners) {
+    if (const auto it = links.find(owner); it != links.end()) Flush(owner, it->second);
+  }
+  for (auto& [endpoint, request] : std::exchange(to_free, {})) {
+    deps.peers.Get(endpoint)->Notify(kFreeObjects, request);
+  }
+}
+
+void Impl::SendAdds(const OwnerPtr& owner, Link& link) {
+  const std::vector<ObjectId> ids = std::exchange(link.to_add, {});
+  for (std::size_t begin = 0; begin < ids.size(); begin += config.batch_ids_max) {
+    AddBorrowsRequest request;
+    *request.mutable_borrower() = self;
+    const std::size_t end = std::min(ids.size(), begin + config.batch_ids_max);
+    for (std::size_t i = begin; i < end; ++i) request.add_ids(std::string(ids[i].Binary()));
+    const std::uint64_t batch = ++last_batch;
+    batches.insert(batch);
+    link.client->Call(
+        kAddBorrows, request, alive.Bind([this, owner, batch](Result<AddBorrowsReply> reply) {
+          for (const std::string& binary : reply ? reply->unknown_ids() : AddBorrowsReply().unknown_ids()) {
+            const ObjectId id(ObjectId::FromBinaryOrNil(binary));
+            const auto it = borrowed.find(id);
+            if (it == borrowed.end() || !std::holds_alternative<Pending>(it->second.state)) continue;
+            Resolve(id, it->second,
+                    Error(ErrorCode::kObjectLost,
+                          fmt::format("object {} was freed by its owner", id.Short())));
+          }
+          FinishBatch(batch);
+        }));
+  }
+}
+
+void Impl::Flush(const OwnerPtr& owner, Link& link) {
+  if (!link.to_add.empty()) SendAdds(owner, link);
+  if (!link.to_remove.empty()) {
+    RemoveBorrowsRequest request;
+    request.set_borrower_id(self.worker_id());
+    for (const ObjectId& id : link.to_remove) request.add_ids(std::string(id.Binary()));
+    link.to_remove.clear();
+    link.client->Notify(kRemoveBorrows, request);
+  }
+  if (link.report.added_ids_size() > 0) {
+    link.client->Notify(kReportCopies, link.report);
+    link.report.Clear();
+  }
+  if (!link.to_watch.empty()) {
+    WatchRequest request;
+    for (const ObjectId& id : link.to_watch) request.add_ids(std::string(id.Binary()));
+    if (link.client->IsConnected()) {
+      link.to_watch.clear();
+      link.client->Notify(kWatch, request);
+    }  // else OnLinkConnected asks
+  }
+}
+
+}  // namespace mobula::core_worker
