@@ -71,7 +71,7 @@ class ReferenceTable {
   struct Hooks {
     /// The last copy of an owned object is gone while it is wanted. Make it again or `SetFailed`.
     std::function<void(const ObjectId&)> on_lost;
-    /// Nobody holds the value any more; copies are being freed. Lineage may still need the id.
+    /// Nobody holds the object and no lineage needs it: copies are being freed, the id is forgotten.
     std::function<void(const ObjectId&)> on_released;
   };
 
