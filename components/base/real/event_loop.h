@@ -1,0 +1,109 @@
+/// \file
+/// \brief The event loop of a real process: one Asio `io_context`, run by one thread.
+///
+/// Two queues of our own sit on top of Asio: posted callbacks (one Asio handler drains many, so a
+/// burst of posts costs one wake-up) and timers (a heap with one Asio timer under it, so a
+/// deadline that is set and cancelled costs no system call).
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "components/base/event_loop.h"
+#include "components/base/real/clock.h"
+#include "components/base/timer_queue.h"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace mobula {
+
+/// An `EventLoop` over the operating system.
+///
+/// Use: construct; then either `Run()` on the thread that should be the loop, or `RunInThread()`.
+/// Posts and timers made before that wait for it. `Stop()` ends it for good.
+/// Threads: as `EventLoop`; what is not in the interface says its own.
+/// Lifetime: its thread is joined on destruction; callbacks that did not run are destroyed then.
+class RealEventLoop final : public EventLoop {
+ public:
+  RealEventLoop();
+  ~RealEventLoop() override;
+  RealEventLoop(const RealEventLoop&) = delete;
+  RealEventLoop& operator=(const RealEventLoop&) = delete;
+
+  [[nodiscard]] const Clock& clock() const override { return clock_; }
+  void Post(Callback callback) override;
+  TimerId Schedule(Duration delay, Callback callback) override;
+  bool Cancel(TimerId timer) override;
+  [[nodiscard]] std::mutex& StateLock() override { return state_lock_; }
+
+  /// Runs callbacks on this thread until `Stop()`. \pre the state lock is not held.
+  void Run();
+  /// Starts a thread that does `Run()`. It takes no signals: those belong to the user's threads.
+  void RunInThread();
+  /// Waits for the thread to end; harmless without one. \pre not on that thread, lock not held.
+  void Join();
+  /// Lets `Run()` return after the current callback, now or when it is called. Threads: any.
+  void Stop();
+  /// Runs what is ready, without blocking, as if this thread were the loop.
+  /// Threads: any, next to `Run()` too; sockets and timers are seen by one of them at a time.
+  /// \pre the state lock is not held. \return the number of Asio handlers run.
+  std::size_t PollOnce();
+
+  /// For sockets and descriptors of real transports. Their handlers run on the loop's thread
+  /// *without* the state lock: wrap each in `Locked`.
+  [[nodiscard]] boost::asio::io_context& context();
+
+  /// Calls `function` with the state lock held. \pre this thread does not hold it.
+  template <typename F>
+  void Enter(F&& function) {
+    const std::lock_guard guard(state_lock_);
+    std::forward<F>(function)();
+  }
+  /// \return `handler` wrapped so that it runs, and its captures die, with the state lock held:
+  ///         `socket.async_read_some(buffer, loop.Locked(alive_.Bind([this](auto ec, auto n) {…})))`.
+  template <typename F>
+  [[nodiscard]] auto Locked(F handler) {
+    return [this, handler = std::move(handler)](auto&&... arguments) mutable {
+      const std::lock_guard guard(state_lock_);
+      auto run = std::move(handler);
+      run(std::forward<decltype(arguments)>(arguments)...);
+    };
+  }
+
+ private:
+  struct Asio;  // the parts that need Asio's headers
+
+  void WakeUp();
+  void Drain();
+  void RunDue();
+  void Arm();
+
+  const RealClock clock_;
+  std::mutex state_lock_;
+  std::atomic<bool> stopped_ = false;
+
+  // Guarded by the state lock:
+  TimerQueue timers_;
+  std::uint64_t timer_count_ = 0;
+  TimePoint armed_for_ = TimePoint::max();  ///< When the Asio timer fires; max: it is not set.
+  std::vector<Callback> running_;           ///< Taken from `posted_`, those before `next_` have run.
+  std::size_t next_ = 0;
+
+  // Guarded by `post_lock_`, a leaf: nothing else is locked or called under it.
+  std::mutex post_lock_;
+  std::vector<Callback> posted_;
+  bool wake_up_sent_ = false;  ///< A `Drain` is queued in Asio or running.
+
+  std::unique_ptr<Asio> asio_;
+  std::thread thread_;
+};
+
+}  // namespace mobula

@@ -1,0 +1,141 @@
+#include "components/base/real/event_loop.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <boost/asio/post.hpp>
+#include <boost/asio/io_context.hpp>
+#include <future>
+#include <thread>
+#include <vector>
+
+namespace mobula {
+namespace {
+
+using namespace std::chrono_literals;
+
+bool IsLocked(std::mutex& mutex) {
+  return !std::async(std::launch::async, [&] {
+            const bool free = mutex.try_lock();
+            if (free) mutex.unlock();
+            return free;
+          }).get();
+}
+
+TEST(RealEventLoopTest, CallbacksAndTimersHoldTheStateLock) {
+  RealEventLoop loop;
+  std::promise<void> done;
+  loop.Post([&] {
+    EXPECT_TRUE(IsLocked(loop.StateLock()));
+    loop.Schedule(1ms, [&] {
+      EXPECT_TRUE(IsLocked(loop.StateLock()));
+      done.set_value();
+    });
+  });
+  loop.RunInThread();
+  done.get_future().wait();
+}
+
+TEST(RealEventLoopTest, LockedHandlersHoldTheLockUntilTheirCapturesAreGone) {
+  struct ChecksLock {
+    RealEventLoop* loop;
+    bool* seen;
+    ~ChecksLock() { *seen = IsLocked(loop->StateLock()); }
+  };
+  RealEventLoop loop;
+  bool locked_inside = false;
+  bool locked_at_death = false;
+  boost::asio::post(loop.context(),
+                    loop.Locked([&, keep = std::make_unique<ChecksLock>(
+                                        ChecksLock{&loop, &locked_at_death})] {
+                      locked_inside = IsLocked(loop.StateLock());
+                    }));
+  locked_at_death = false;  // set by the temporary above
+  loop.PollOnce();
+  EXPECT_TRUE(locked_inside);
+  EXPECT_TRUE(locked_at_death);
+  loop.Enter([&] { EXPECT_TRUE(IsLocked(loop.StateLock())); });
+  EXPECT_FALSE(IsLocked(loop.StateLock()));
+}
+
+TEST(RealEventLoopTest, PostsOfManyThreadsAllRunEachThreadsInOrder) {
+  constexpr int kThreads = 4;
+  constexpr int kPosts = 5000;
+  RealEventLoop loop;
+  loop.RunInThread();
+  std::vector<std::vector<int>> seen(kThreads);
+  std::promise<void> done;
+  int total = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        for (int i = 0; i < kPosts; ++i) {
+          loop.Post([&, t, i] {
+            seen[t].push_back(i);
+            if (++total == kThreads * kPosts) done.set_value();
+          });
+        }
+      });
+    }
+  }
+  done.get_future().wait();
+  for (const auto& of_thread : seen) EXPECT_TRUE(std::is_sorted(of_thread.begin(), of_thread.end()));
+}
+
+TEST(RealEventLoopTest, AUserThreadMaySetAndCancelTimersUnderTheLock) {
+  RealEventLoop loop;
+  loop.RunInThread();
+  std::promise<void> done;
+  for (int i = 0; i < 1000; ++i) {
+    const std::lock_guard guard(loop.StateLock());
+    const auto id = loop.Schedule(1ms, [] { FAIL() << "was cancelled"; });
+    EXPECT_TRUE(loop.Cancel(id));
+  }
+  {
+    const std::lock_guard guard(loop.StateLock());
+    loop.Schedule(1ms, [&] { done.set_value(); });
+  }
+  done.get_future().wait();
+}
+
+TEST(RealEventLoopTest, StopBeforeRunAndFromACallbackEndsTheLoop) {
+  RealEventLoop stopped_early;
+  stopped_early.Stop();
+  stopped_early.Run();
+
+  RealEventLoop loop;
+  bool after_stop = false;
+  loop.Post([&] { loop.Stop(); });
+  loop.Post([&] { after_stop = true; });
+  loop.RunInThread();
+  loop.Join();
+  EXPECT_FALSE(after_stop);
+}
+
+TEST(RealEventLoopTest, PollOnceRunsWhatIsReadyAndDoesNotBlock) {
+  RealEventLoop loop;
+  EXPECT_EQ(loop.PollOnce(), 0U);
+  int ran = 0;
+  for (int i = 0; i < 200; ++i) loop.Post([&] { ++ran; });
+  EXPECT_GT(loop.PollOnce(), 0U);
+  EXPECT_EQ(ran, 200);
+  loop.Post([&] { loop.Post([&] { ++ran; }); });
+  while (loop.PollOnce() > 0) continue;
+  EXPECT_EQ(ran, 201);
+}
+
+TEST(RealEventLoopTest, AUserThreadMayPollNextToTheLoop) {
+  RealEventLoop loop;
+  loop.RunInThread();
+  std::atomic<int> ran = 0;
+  for (int i = 0; i < 2000; ++i) {
+    loop.Post([&] { ++ran; });
+    loop.PollOnce();
+  }
+  while (ran < 2000) loop.PollOnce();
+  EXPECT_EQ(ran, 2000);
+}
+
+}  // namespace
+}  // namespace mobula
