@@ -8,6 +8,12 @@ endif()
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE Release)
 endif()
+# A compiler cache where it pays: not with precompiled headers, which it cannot see through.
+find_program(MOBULA_CCACHE ccache)
+if(MOBULA_CCACHE AND PROJECT_IS_TOP_LEVEL AND NOT MOBULA_PRECOMPILE
+    AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${MOBULA_CCACHE})
+endif()
 
 find_package(Threads REQUIRED)
 find_package(Boost 1.81 REQUIRED)
@@ -17,16 +23,19 @@ find_package(fmt REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(CLI11 REQUIRED)
-find_library(MOBULA_XXHASH xxhash REQUIRED)
+find_library(MOBULA_XXHASH_FILE xxhash REQUIRED)
+set(MOBULA_XXHASH xxhash)  # by name: an installed package must not carry this machine's paths
 
 # Compile flags of our own code only; a user's project never sees them.
 add_library(mobula_flags INTERFACE)
 target_compile_features(mobula_flags INTERFACE cxx_std_23)
 target_compile_options(mobula_flags INTERFACE -Wall -Wextra -Wpedantic -Werror
   -Wno-psabi)  # only a note about a long gone ABI
-target_include_directories(mobula_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+target_include_directories(mobula_flags INTERFACE
+  ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR})
 if(MOBULA_SANITIZE)
-  target_compile_options(mobula_flags INTERFACE -fsanitize=${MOBULA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_compile_options(mobula_flags INTERFACE
+    -fsanitize=${MOBULA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(mobula_flags INTERFACE -fsanitize=${MOBULA_SANITIZE})
 endif()
 

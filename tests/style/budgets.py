@@ -1,0 +1,76 @@
+"""Sizes: small files and functions are read; large ones are searched."""
+
+import re
+
+import source
+
+LINE_MAX = 100
+FUNCTION_MAX = 60
+INTERFACE_HEADER_MAX = 150
+HEADER_MAX = 250
+SOURCE_MAX = 400
+TEST_MAX = 500
+RUNTIME_MAX = 20_000
+RUNTIME = ("include", "components", "node", "cli")
+# What opens a scope that is no function.
+SCOPE = re.compile(r"\b(namespace|class|struct|union|enum|extern)\b[^()]*$")
+CONTROL = re.compile(r"\b(if|for|while|switch|catch|do|else|try)\b")
+
+
+def file_budget(file):
+    """The lines this file may have, and the name of the rule."""
+    if file.is_test:
+        return TEST_MAX, "a test"
+    if file.suffix == ".h":
+        if re.search(r"\bvirtual\b[^;{}]*=\s*0\s*;", file.code()):
+            return INTERFACE_HEADER_MAX, "an interface header"
+        return HEADER_MAX, "a header"
+    return SOURCE_MAX, "a source"
+
+
+def functions(file):
+    """(first line, last line) of every outermost function body."""
+    code = re.sub(r"^\s*#.*(?:\\\n.*)*$", _keep_lines, file.code(), flags=re.MULTILINE)
+    depth, start, function_depth, line, since = 0, 0, None, 1, 0
+    for position, char in enumerate(code):
+        if char == "\n":
+            line += 1
+        elif char == "{":
+            before = code[since:position]
+            if function_depth is None and ")" in before and not SCOPE.search(
+                    before) and not CONTROL.match(before.strip()):
+                function_depth, start = depth, line
+            depth += 1
+        elif char == "}":
+            depth -= 1
+            if function_depth == depth:
+                function_depth = None
+                yield start, line
+        if char in "{};":
+            since = position + 1
+
+
+def _keep_lines(match):
+    return "\n" * match.group(0).count("\n")
+
+
+def check(root):
+    problems = []
+    for file in source.files(root, {".h", ".cc", ".py", ".proto"}):
+        most, kind = file_budget(file)
+        if len(file.lines) > most:
+            problems.append(f"{file.path}: {len(file.lines)} lines; {kind} has at most {most}: "
+                            "split it by idea")
+        for number, line in enumerate(file.lines, 1):
+            if len(line) > LINE_MAX:
+                problems.append(f"{file.path}:{number}: {len(line)} columns; at most {LINE_MAX}")
+        if file.suffix in {".h", ".cc"}:
+            for first, last in functions(file):
+                if last - first + 1 > FUNCTION_MAX:
+                    problems.append(f"{file.path}:{first}: a function of {last - first + 1} lines; "
+                                    f"at most {FUNCTION_MAX}")
+    total = sum(len(f.lines) for f in source.files(root, {".h", ".cc", ".proto"}, RUNTIME))
+    print(f"runtime: {total} lines of {RUNTIME_MAX} ({', '.join(RUNTIME)})")
+    if total > RUNTIME_MAX:
+        problems.append(f"the runtime has {total} lines; at most {RUNTIME_MAX}: simplify")
+    return problems

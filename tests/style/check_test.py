@@ -1,0 +1,197 @@
+"""Plants violations in a made-up tree and sees that each rule finds its own, and nothing else."""
+
+import pathlib
+import shutil
+import tempfile
+import unittest
+
+import budgets
+import calls
+import headers
+import includes
+
+GOOD = "#pragma once\n\nint Answer();\n"
+
+
+class StyleTest(unittest.TestCase):
+
+    def setUp(self):
+        self.root = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.root)
+        self.write("components/base/good.h", GOOD)
+
+    def write(self, path, text):
+        place = self.root / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+
+    def assert_finds(self, problems, *words):
+        self.assertEqual(len(problems), 1, problems)
+        for word in words:
+            self.assertIn(word, problems[0])
+
+    def test_a_good_tree_has_no_problems(self):
+        for family in (budgets, includes, calls):
+            self.assertEqual(family.check(self.root), [])
+
+    # budgets
+
+    def test_a_long_header(self):
+        self.write("components/base/long.h", "#pragma once\n" + "int a;\n" * 250)
+        self.assert_finds(budgets.check(self.root), "long.h: 251 lines", "a header")
+
+    def test_an_interface_header_has_less_room(self):
+        interface = "struct A {\n  virtual void F() const = 0;\n};\n"
+        self.write("components/base/long.h", "#pragma once\n" + interface + "int a;\n" * 147)
+        self.assert_finds(budgets.check(self.root), "an interface header has at most 150")
+
+    def test_a_long_source_and_a_long_test(self):
+        self.write("components/base/long.cc", "int a;\n" * 401)
+        self.assert_finds(budgets.check(self.root), "a source has at most 400")
+        (self.root / "components/base/long.cc").unlink()
+        self.write("tests/components/base/long_test.cc", "int a;\n" * 501)
+        self.assert_finds(budgets.check(self.root), "a test has at most 500")
+
+    def test_a_long_function(self):
+        body = "  a();\n" * 59
+        self.write("node/f.cc", "void F(int a,\n       int b) {\n" + body + "}\n")
+        self.assert_finds(budgets.check(self.root), "node/f.cc:2: a function of 61 lines")
+
+    def test_a_long_class_or_namespace_is_no_function(self):
+        inside = "  void F() {\n  }\n" * 40
+        self.write("node/f.cc", "namespace a {\nclass B : public C {\n" + inside + "};\n}\n")
+        self.assertEqual(budgets.check(self.root), [])
+
+    def test_members_initialised_with_braces_do_not_hide_a_long_constructor(self):
+        body = "  a();\n" * 60
+        self.write("node/f.cc", "F::F(int a) : a_{a}, b_(a) {\n" + body + "}\n")
+        self.assert_finds(budgets.check(self.root), "a function of 62 lines")
+
+    def test_braces_in_strings_and_comments_do_not_count(self):
+        self.write("node/f.cc", 'void F() {\n  a("{{{"); // {\n  b(\'{\'); /* { */\n}\n' +
+                   "int a;\n" * 100)
+        self.assertEqual(budgets.check(self.root), [])
+
+    def test_a_long_line(self):
+        self.write("node/f.cc", "// " + "a" * 98 + "\n")
+        self.assert_finds(budgets.check(self.root), "node/f.cc:1: 101 columns")
+
+    def test_a_large_runtime(self):
+        for number in range(51):
+            self.write(f"node/f{number}.cc", "int a;\n" * 400)
+        self.assert_finds(budgets.check(self.root), "the runtime has 20403 lines")
+
+    # includes
+
+    def include(self, path, *included):
+        guard = "#pragma once\n" if path.endswith(".h") else ""
+        self.write(path, guard + "".join(f"#include {i}\n" for i in included))
+        return includes.check(self.root)
+
+    def test_base_includes_nothing_above_it(self):
+        found = self.include("components/base/a.h", '"components/gcs/storage.h"')
+        self.assert_finds(found, "a.h:2", "may include nothing of ours")
+
+    def test_the_scheduler_sees_no_transport(self):
+        found = self.include("components/scheduler/a.h", '"components/transport/transport.h"')
+        self.assert_finds(found, "components/scheduler may include components/base")
+
+    def test_what_users_include_rests_on_base_only(self):
+        found = self.include("include/mobula/a.h", '"components/core_worker/runtime.h"')
+        self.assert_finds(found, "include/mobula may include components/base")
+
+    def test_an_implementation_does_not_know_its_sibling(self):
+        found = self.include("components/gcs/sqlite/a.cc", '"components/gcs/memory/storage.h"')
+        self.assert_finds(found, "an implementation is named only by")
+
+    def test_only_wiring_and_registration_name_implementations(self):
+        storage = '"components/gcs/memory/storage.h"'
+        self.assertEqual(self.include("components/gcs/registration.cc", storage), [])
+        self.assertEqual(self.include("node/wiring.cc", storage), [])
+        self.assertEqual(self.include("tests/components/gcs/a_test.cc", storage), [])
+        self.assert_finds(self.include("node/raylet.cc", storage), "node/raylet.cc:1")
+
+    def test_an_implementation_includes_itself_and_its_interface(self):
+        found = self.include("components/gcs/memory/a.cc", '"components/gcs/memory/storage.h"',
+                             '"components/gcs/storage.h"', '"components/base/result.h"')
+        self.assertEqual(found, [])
+
+    def test_the_real_seams_are_for_what_makes_processes(self):
+        loop = '"components/base/real/event_loop.h"'
+        self.assertEqual(self.include("node/main.cc", loop), [])
+        self.assert_finds(self.include("components/gcs/server.cc", loop), "implementation")
+
+    def test_packages_stay_in_their_homes(self):
+        for included in ("<boost/asio/io_context.hpp>", "<yaml-cpp/yaml.h>", "<openssl/hmac.h>",
+                         "<google/protobuf/message.h>", "<iostream>", "<CLI/CLI.hpp>"):
+            found = self.include("components/scheduler/a.cc", included)
+            self.assert_finds(found, "has its home in")
+
+    def test_paths_start_at_the_root(self):
+        self.assert_finds(self.include("node/a.cc", '"raylet.h"'), "start at the root")
+
+    def test_a_header_without_pragma_once(self):
+        self.write("node/a.h", "int a;\n")
+        self.assert_finds(includes.check(self.root), "node/a.h: has no #pragma once")
+
+    # calls
+
+    def call(self, line, path="components/gcs/a.cc"):
+        self.write(path, f"void F() {{\n  {line}\n}}\n")
+        return calls.check(self.root)
+
+    def test_calls_past_the_seams(self):
+        for line in ("auto t = std::chrono::steady_clock::now();", "sleep(1);", "::usleep(5);",
+                     "auto t = time(nullptr);", "int r = rand();", "std::random_device d;",
+                     "std::thread t(f);", "if (fork() == 0) {}", "std::ofstream f(p);",
+                     "int f = ::open(p, 0);", "int s = ::socket(1, 2, 3);",
+                     "std::cout << 1;", "std::this_thread::sleep_for(t);"):
+            with self.subTest(line):
+                self.assert_finds(self.call(line), "components/gcs/a.cc:2", "goes past a rule")
+
+    def test_names_that_only_look_alike(self):
+        for line in ("loop.Sleep(1);", "policy.rand(1);", "// std::thread", 'Log("fork()");',
+                     "uptime(0);", "std::thread::id id;", "auto f = [] { return operand(1); };"):
+            with self.subTest(line):
+                self.assertEqual(self.call(line), [])
+
+    def test_an_allowed_call_has_a_reason_and_is_needed(self):
+        self.write("tests/style/allowed.txt", "components/gcs/* | thread | writes to the disk\n")
+        self.assertEqual(self.call("std::thread t(f);"), [])
+        self.assert_finds(self.call("int a;"), "allowed.txt:1", "delete the line")
+        self.write("tests/style/allowed.txt", "components/gcs/* | thread |\n")
+        self.assert_finds(self.call("int a;"), "path | rule | reason")
+
+    def test_unfinished_work_and_macros(self):
+        self.assert_finds(self.call("// TODO" + "(now): this"), "unfinished")
+        self.write("components/gcs/a.cc", "#define TWICE(x) x x\n")
+        self.assert_finds(calls.check(self.root), "macro")
+
+    def test_tests_may_use_threads_but_do_not_sleep(self):
+        path = "tests/components/gcs/a_test.cc"
+        self.assertEqual(self.call("std::thread t(f);", path), [])
+        self.assert_finds(self.call("std::this_thread::sleep_for(t);", path), "sleep")
+
+    # headers and format
+
+    def test_a_header_that_needs_another_one(self):
+        self.write("node/a.h", "#pragma once\nstd::string Name();\n")
+        found = headers.check(self.root, "g++", self.root / "build")
+        self.assert_finds(found, "node/a.h: does not compile alone", "string")
+
+    def test_a_header_is_compiled_again_when_what_it_includes_changes(self):
+        self.write("node/a.h", '#pragma once\n#include "node/b.h"\ninline B b;\n')
+        self.write("node/b.h", "#pragma once\nstruct B {};\n")
+        self.assertEqual(headers.check(self.root, "g++", self.root / "build"), [])
+        self.write("node/b.h", "#pragma once\nstruct C {};\n")
+        self.assert_finds(headers.check(self.root, "g++", self.root / "build"), "node/a.h")
+
+    def test_a_badly_formatted_file(self):
+        self.write(".clang-format", "BasedOnStyle: Google\n")
+        self.write("node/a.cc", "int  a ;\n")
+        found = headers.check_format(self.root, shutil.which("clang-format-19"))
+        self.assert_finds(found, "node/a.cc: run clang-format-19 -i")
+
+
+if __name__ == "__main__":
+    unittest.main(buffer=True)

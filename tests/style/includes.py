@@ -1,0 +1,93 @@
+"""Who may include whom. The folders are the architecture; this keeps them honest."""
+
+import pathlib
+import re
+
+import source
+
+# What each layer may include of the others, itself always.
+LAYERS = {
+    "components/base": set(),
+    "components/transport": {"components/base"},
+    "components/scheduler": {"components/base"},
+    "components/object_store": {"components/base", "components/transport"},
+    "components/gcs": {"components/base", "components/transport"},
+    "components/core_worker": {
+        "components/base", "components/transport", "components/scheduler",
+        "components/object_store", "components/gcs", "include/mobula"},
+    "include/mobula": {"components/base"},
+}
+# Sub-folders of components that are part of their interface and not one implementation of it.
+SHARED_FOLDERS = {"components/transport/rpc"}
+# Who names implementations; everyone else takes them through an interface.
+ASSEMBLERS = re.compile(
+    r"^(node/wiring\w*\.(h|cc)|components/.*registration\.(h|cc)|(tests|bench|labs)/.*)$")
+# Who may name the real and the simulated seams of base: what makes a process.
+PROCESS_MAKERS = re.compile(r"^(node|cli|components/core_worker/assembly)/")
+# Packages and their homes.
+PACKAGES = [
+    (r"boost/asio", r"^(components/base/real/|components/transport/\w+/|node/)", "Asio"),
+    (r"boost/interprocess", r"/shared_memory/", "Boost.Interprocess"),
+    (r"boost/pfr", r"^include/mobula/", "Boost.PFR"),
+    (r"boost/beast", r"^components/dashboard/", "Beast"),
+    (r"google/protobuf|.*\.pb\.h$", r"^(components/(transport|object_store|gcs|core_worker)|node)/",
+     "Protobuf"),
+    (r"yaml-cpp", r"^node/config\w*\.(h|cc)$", "yaml-cpp"),
+    (r"CLI/", r"^(cli|node)/", "CLI11"),
+    (r"openssl/", r"^(components/transport|node|cli)/", "OpenSSL"),
+    (r"(iostream|ostream|istream)$", r"^(cli|examples)/", "iostream"),
+]
+
+
+def layer_of(path):
+    """components/gcs/memory/storage.h -> components/gcs."""
+    parts = path.split("/")
+    if parts[0] in ("components", "include") and len(parts) > 2:
+        return "/".join(parts[:2])
+    return parts[0]
+
+
+def implementation_of(path):
+    """The implementation folder a file stands in, or None for interfaces."""
+    folder = str(pathlib.PurePosixPath(path).parent)
+    if not path.startswith("components/") or folder.count("/") < 2:
+        return None
+    if any(folder == shared or folder.startswith(shared + "/") for shared in SHARED_FOLDERS):
+        return None
+    return "/".join(folder.split("/")[:3])
+
+
+def check_file(file):
+    layer = layer_of(file.path)
+    for number, path, quoted in file.includes():
+        where = f"{file.path}:{number}: includes {path}"
+        if not file.is_test and not file.path.startswith(("bench/", "labs/")):
+            for pattern, home, name in PACKAGES:
+                if re.match(pattern, path) and not re.search(home, file.path):
+                    yield f"{where}; {name} has its home in {home}"
+        if path.startswith("mobula/"):
+            path = "include/" + path
+        elif not quoted:
+            continue
+        elif "/" not in path or path.startswith("."):
+            yield f"{where}; paths start at the root of the project"
+            continue
+        target = layer_of(path)
+        if layer in LAYERS and target != layer and target not in LAYERS[layer]:
+            allowed = ", ".join(sorted(LAYERS[layer])) or "nothing of ours"
+            yield f"{where}; {layer} may include {allowed} and itself"
+        wanted = implementation_of(path)
+        if not wanted or wanted == implementation_of(file.path) or ASSEMBLERS.match(file.path):
+            continue
+        if target == "components/base" and PROCESS_MAKERS.match(file.path):
+            continue
+        yield f"{where}; an implementation is named only by registration.cc and node/wiring*.cc"
+
+
+def check(root):
+    problems = []
+    for file in source.files(root, {".h", ".cc"}):
+        if file.suffix == ".h" and not re.search(r"^#pragma once$", file.text, re.MULTILINE):
+            problems.append(f"{file.path}: has no #pragma once")
+        problems.extend(check_file(file))
+    return problems
