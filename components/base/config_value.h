@@ -55,8 +55,8 @@ class ConfigReader {
   ConfigReader(const ConfigValue& value, std::string path);
 
   [[nodiscard]] std::string Text(std::string_view key, std::string_view fallback);
-  [[nodiscard]] std::int64_t Integer(std::string_view key, std::int64_t fallback,
-                                     std::int64_t min, std::int64_t max);
+  [[nodiscard]] std::int64_t Integer(std::string_view key, std::int64_t fallback, std::int64_t min,
+                                     std::int64_t max);
   [[nodiscard]] double Number(std::string_view key, double fallback, double min, double max);
   [[nodiscard]] bool Boolean(std::string_view key, bool fallback);
   /// A size such as `512MiB`, `4GiB`, `100000`; binary (KiB) and decimal (kB) units.

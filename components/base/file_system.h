@@ -14,7 +14,11 @@
 namespace mobula {
 
 /// Who may read a file.
-enum class FileMode : std::uint8_t { kPrivate /* 0600 */, kReadable /* 0644 */, kProgram /* 0700 */ };
+enum class FileMode : std::uint8_t {
+  kPrivate /* 0600 */,
+  kReadable /* 0644 */,
+  kProgram /* 0700 */
+};
 
 /// Whole files by path. Threads: any. Cost: system calls; callers keep it off hot paths.
 class FileSystem {

@@ -66,9 +66,7 @@ ObjectId ObjectId::OfPut(const TaskId& task, std::uint32_t index) {
   return Compose(task, index | kPutBit);
 }
 
-TaskId ObjectId::Task() const {
-  return TaskId::FromBinaryOrNil(Binary().substr(0, TaskId::kSize));
-}
+TaskId ObjectId::Task() const { return TaskId::FromBinaryOrNil(Binary().substr(0, TaskId::kSize)); }
 
 bool ObjectId::IsPut() const {
   return (static_cast<std::uint8_t>(Binary()[TaskId::kSize]) & 0x80U) != 0;

@@ -43,10 +43,10 @@ enum class ErrorCode : std::uint8_t {
 
 /// Where and in what a task failed; travels with `kTaskFailed` and `kWorkerDied`.
 struct RemoteFailure {
-  std::string task_name;   ///< Name of the task, such as "Square".
-  std::string type_name;   ///< Demangled type of what was thrown; empty if nothing was.
-  std::string node_id;     ///< Hex id of the node.
-  std::int64_t pid = 0;    ///< Process that ran the task; 0 if not known.
+  std::string task_name;  ///< Name of the task, such as "Square".
+  std::string type_name;  ///< Demangled type of what was thrown; empty if nothing was.
+  std::string node_id;    ///< Hex id of the node.
+  std::int64_t pid = 0;   ///< Process that ran the task; 0 if not known.
 };
 
 /// One failure: what to do (`code`), what happened (`message`), and for user code where.

@@ -1,10 +1,11 @@
 /// \file
-/// \brief `Task<T>`: a coroutine that ends in a `Result<T>`, for code that should read top to bottom.
+/// \brief `Task<T>`: a coroutine that ends in a `Result<T>`, for code that should read top to
+/// bottom.
 ///
 /// Control-plane sequences (join a cluster, pull an object) wait several times; as callbacks they
 /// would be unreadable. `Task<T>` is lazy: nothing runs until it is awaited or spawned in a
-/// `TaskGroup` (task_group.h). It resumes on the loop that completes what it waits for. It is our own
-/// small type and not `asio::awaitable`, because interface headers name it and must not include
+/// `TaskGroup` (task_group.h). It resumes on the loop that completes what it waits for. It is our
+/// own small type and not `asio::awaitable`, because interface headers name it and must not include
 /// Asio (book/decisions). Not used per task on the hot path: that is plain calls.
 ///
 /// GCC 12 destroys an aggregate temporary in a `co_await` statement twice: name it, then move it.
@@ -84,7 +85,8 @@ Task<T> task_internal::Promise<T>::get_return_object() {
 /// Awaits a callback API. `start` is called with a callback of `Result<T>`, to be called once, on
 /// the loop, now or later; if the coroutine is gone by then, nothing happens.
 ///
-///     auto reply = co_await AwaitCallback<Reply>([&](auto done) { peer.Call(kGet, request, std::move(done)); });
+///     auto reply = co_await AwaitCallback<Reply>(
+///         [&](auto done) { peer.Call(kGet, request, std::move(done)); });
 template <typename T, typename Start>
 class [[nodiscard]] Await {
  public:

@@ -1,4 +1,5 @@
-// The borrower's side of the reference table: registering with owners, asking them, and their death.
+// The borrower's side of the reference table: registering with owners, asking them, and their
+// death.
 
 #include "components/base/check.h"
 #include "components/core_worker/methods.h"
@@ -217,10 +218,12 @@ void Impl::SendAdds(const OwnerPtr& owner, Link& link) {
     batches.insert(batch);
     link.client->Call(
         kAddBorrows, request, alive.Bind([this, owner, batch](Result<AddBorrowsReply> reply) {
-          for (const std::string& binary : reply ? reply->unknown_ids() : AddBorrowsReply().unknown_ids()) {
+          for (const std::string& binary :
+               reply ? reply->unknown_ids() : AddBorrowsReply().unknown_ids()) {
             const ObjectId id(ObjectId::FromBinaryOrNil(binary));
             const auto it = borrowed.find(id);
-            if (it == borrowed.end() || !std::holds_alternative<Pending>(it->second.state)) continue;
+            if (it == borrowed.end() || !std::holds_alternative<Pending>(it->second.state))
+              continue;
             Resolve(id, it->second,
                     Error(ErrorCode::kObjectLost,
                           fmt::format("object {} was freed by its owner", id.Short())));

@@ -2,13 +2,14 @@
 /// \brief The owner's and the worker's side of every task: the heart of Mobula.
 ///
 /// A `CoreWorker` is in every driver and worker. As owner it turns submitted tasks into pushes to
-/// leased workers, keeps their results, retries what failed and makes again what was lost. As worker
-/// it queues pushed tasks, fetches their arguments, runs one at a time through its `TaskExecutor` and
-/// sends results back. It never blocks; the threads of user code block in blocking_runtime.h.
+/// leased workers, keeps their results, retries what failed and makes again what was lost. As
+/// worker it queues pushed tasks, fetches their arguments, runs one at a time through its
+/// `TaskExecutor` and sends results back. It never blocks; the threads of user code block in
+/// blocking_runtime.h.
 ///
 ///     submitted ─► waiting for arguments ─► queued under its scheduling key ─► pushed ─► done
-///                     ▲                         ▲    (lease: grant│spill│infeasible)    │ worker or node
-///                     └── lost: made again ─────┴────────────── retry ◄────────────────┘ died
+///                     ▲                         ▲    (grant│spill│infeasible)          │ worker or
+///                     └── lost: made again ─────┴────────────── retry ◄────────────────┘ node died
 ///
 /// Parts: references (holds and values), tasks (records, retries, lineage), leases (cached leases,
 /// pipelining), execution (the worker's side). Book: \ref ch_one_task.
@@ -44,7 +45,7 @@ struct RunnableTask {
 /// copies without the state lock); then only its size and references are told.
 struct TaskOutput {
   internal::SerializedValue value;  ///< `size` and `references` always; bytes unless stored.
-  bool is_stored = false;           ///< Created and sealed in this node's store under the result's id.
+  bool is_stored = false;  ///< Created and sealed in this node's store under the result's id.
 };
 
 /// What runs user code, one task at a time. Real: a thread (blocking_runtime.h). Simulated: timers.
@@ -57,23 +58,23 @@ class TaskExecutor {
 
 /// Named bounds and times.
 struct CoreWorkerConfig {
-  std::uint64_t inline_bytes_max = 100 * 1024;   ///< Larger values go to the store 
-  std::size_t lease_requests_max = 16;           ///< Unanswered per scheduling key.
-  std::size_t pipeline_tasks_max = 256;          ///< Pushed and unfinished per lease.
+  std::uint64_t inline_bytes_max = 100 * 1024;            ///< Larger values go to the store
+  std::size_t lease_requests_max = 16;                    ///< Unanswered per scheduling key.
+  std::size_t pipeline_tasks_max = 256;                   ///< Pushed and unfinished per lease.
   Duration pipeline_time = std::chrono::milliseconds(1);  ///< Work to keep queued at a worker.
   Duration lease_idle_max = std::chrono::seconds(1);      ///< Then an idle lease is returned.
-  std::uint64_t lineage_bytes_max = 1ULL << 30;  ///< Beyond: oldest lineage is forgotten.
-  std::uint32_t reconstructions_max = 10;        ///< Per task, then kObjectLost.
+  std::uint64_t lineage_bytes_max = 1ULL << 30;           ///< Beyond: oldest lineage is forgotten.
+  std::uint32_t reconstructions_max = 10;                 ///< Per task, then kObjectLost.
 };
 
-/// Threads: the state lock. Lifetime: everything in `Deps` outlives it. Every submitted task ends in
-/// values or a typed error on its references.
+/// Threads: the state lock. Lifetime: everything in `Deps` outlives it. Every submitted task ends
+/// in values or a typed error on its references.
 class CoreWorker {
  public:
   struct Deps {
     EventLoop& loop;
-    rpc::ClientPool& peers;          ///< Its service table is `services()` below.
-    rpc::Client& raylet;             ///< This node's; its loss means this process must end.
+    rpc::ClientPool& peers;  ///< Its service table is `services()` below.
+    rpc::Client& raylet;     ///< This node's; its loss means this process must end.
     EventLog& log;
     Random random;
   };
@@ -102,10 +103,9 @@ class CoreWorker {
   [[nodiscard]] Context& context();
 
   /// Queues a task. Arguments above `inline_bytes_max` must have been `Put` by the caller before.
-  [[nodiscard]] std::vector<internal::ReferencePtr> Submit(const internal::FunctionKey& function,
-                                                           std::vector<internal::Argument> arguments,
-                                                           std::uint32_t result_count,
-                                                           const internal::TaskOptions& options);
+  [[nodiscard]] std::vector<internal::ReferencePtr> Submit(
+      const internal::FunctionKey& function, std::vector<internal::Argument> arguments,
+      std::uint32_t result_count, const internal::TaskOptions& options);
   /// A new owned object. Small values are kept inline and are ready at once.
   [[nodiscard]] internal::ReferencePtr PutInline(internal::SerializedValue value);
   /// Large values: the caller creates with this id, writes, seals, then calls `FinishPut`.
@@ -123,8 +123,8 @@ class CoreWorker {
   // ---- worker ----
   /// The running task ended with one output per result, or failed. Then the next one runs.
   void FinishTask(Result<std::vector<TaskOutput>> outputs);
-  /// The running task waits in `Get` or `Wait`: the raylet gets its CPU back, unstarted tasks go back
-  /// to their owners. Calls nest.
+  /// The running task waits in `Get` or `Wait`: the raylet gets its CPU back, unstarted tasks go
+  /// back to their owners. Calls nest.
   void SetBlocked(bool blocked);
 
   [[nodiscard]] StoreClient& store();

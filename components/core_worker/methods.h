@@ -18,7 +18,8 @@ inline constexpr rpc::Method<PushTasksRequest, NoReply> kPushTasks{
 inline constexpr rpc::Method<TasksDoneRequest, NoReply> kTasksDone{
     {0x0303, "mobula.core_worker.WorkerService/TasksDone", Idempotency::kOnce, seconds(0)}};
 inline constexpr rpc::Method<ReleaseHandoffRequest, NoReply> kReleaseHandoff{
-    {0x0304, "mobula.core_worker.WorkerService/ReleaseHandoff", Idempotency::kIdempotent, seconds(0)}};
+    {0x0304, "mobula.core_worker.WorkerService/ReleaseHandoff", Idempotency::kIdempotent,
+     seconds(0)}};
 inline constexpr rpc::Method<TakeBackRequest, NoReply> kTakeBack{
     {0x0305, "mobula.core_worker.WorkerService/TakeBack", Idempotency::kIdempotent, seconds(0)}};
 
@@ -30,17 +31,20 @@ inline constexpr rpc::Method<StatusRequest, NoReply> kStatus{
 inline constexpr rpc::Method<AddBorrowsRequest, AddBorrowsReply> kAddBorrows{
     {0x0403, "mobula.core_worker.OwnerService/AddBorrows", Idempotency::kIdempotent, seconds(30)}};
 inline constexpr rpc::Method<RemoveBorrowsRequest, NoReply> kRemoveBorrows{
-    {0x0404, "mobula.core_worker.OwnerService/RemoveBorrows", Idempotency::kIdempotent, seconds(0)}};
+    {0x0404, "mobula.core_worker.OwnerService/RemoveBorrows", Idempotency::kIdempotent,
+     seconds(0)}};
 inline constexpr rpc::Method<ReportCopiesRequest, NoReply> kReportCopies{
     {0x0405, "mobula.core_worker.OwnerService/ReportCopies", Idempotency::kIdempotent, seconds(0)}};
 
 // RayletService
 inline constexpr rpc::Method<RegisterWorkerRequest, RegisterWorkerReply> kRegisterWorker{
-    {0x0501, "mobula.core_worker.RayletService/RegisterWorker", Idempotency::kIdempotent, seconds(30)}};
+    {0x0501, "mobula.core_worker.RayletService/RegisterWorker", Idempotency::kIdempotent,
+     seconds(30)}};
 inline constexpr rpc::Method<SetBlockedRequest, NoReply> kSetBlocked{
     {0x0502, "mobula.core_worker.RayletService/SetBlocked", Idempotency::kIdempotent, seconds(0)}};
 inline constexpr rpc::Method<AdoptObjectsRequest, NoReply> kAdoptObjects{
-    {0x0503, "mobula.core_worker.RayletService/AdoptObjects", Idempotency::kIdempotent, seconds(0)}};
+    {0x0503, "mobula.core_worker.RayletService/AdoptObjects", Idempotency::kIdempotent,
+     seconds(0)}};
 inline constexpr rpc::Method<FreeObjectsRequest, NoReply> kFreeObjects{
     {0x0504, "mobula.core_worker.RayletService/FreeObjects", Idempotency::kIdempotent, seconds(0)}};
 inline constexpr rpc::Method<RequestLeaseRequest, RequestLeaseReply> kRequestLease{
@@ -48,9 +52,11 @@ inline constexpr rpc::Method<RequestLeaseRequest, RequestLeaseReply> kRequestLea
 inline constexpr rpc::Method<CancelLeaseRequest, NoReply> kCancelLease{
     {0x0506, "mobula.core_worker.RayletService/CancelLease", Idempotency::kIdempotent, seconds(0)}};
 inline constexpr rpc::Method<ReturnLeaseRequest, ReturnLeaseReply> kReturnLease{
-    {0x0507, "mobula.core_worker.RayletService/ReturnLease", Idempotency::kIdempotent, seconds(10)}};
+    {0x0507, "mobula.core_worker.RayletService/ReturnLease", Idempotency::kIdempotent,
+     seconds(10)}};
 inline constexpr rpc::Method<ReclaimLeasesRequest, NoReply> kReclaimLeases{
-    {0x0508, "mobula.core_worker.RayletService/ReclaimLeases", Idempotency::kIdempotent, seconds(0)}};
+    {0x0508, "mobula.core_worker.RayletService/ReclaimLeases", Idempotency::kIdempotent,
+     seconds(0)}};
 inline constexpr rpc::Method<NodeDiedRequest, NoReply> kNodeDied{
     {0x0509, "mobula.core_worker.RayletService/NodeDied", Idempotency::kIdempotent, seconds(0)}};
 inline constexpr rpc::Method<ExitWorkerRequest, ExitWorkerReply> kExitWorker{

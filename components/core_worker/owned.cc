@@ -61,8 +61,7 @@ void Impl::RemoveCopies(const ObjectId& id,
   if (it == owned.end()) return;
   auto* stored = std::get_if<InStore>(&it->second.state);
   if (stored == nullptr) return;
-  std::erase_if(stored->copies,
-                [&](const auto& copy) { return gone(copy.first, copy.second); });
+  std::erase_if(stored->copies, [&](const auto& copy) { return gone(copy.first, copy.second); });
   if (!stored->copies.empty() || it->second.released) return;
   it->second.state = Pending{};
   hooks.on_lost(id);
@@ -126,8 +125,9 @@ void Impl::HandleWatch(const WatchRequest& request, rpc::Peer* peer) {
     const ObjectId id(ObjectId::FromBinaryOrNil(binary));
     const auto it = owned.find(id);
     if (it == owned.end()) {
-      ToMessage(id, Error(ErrorCode::kObjectLost,
-                          fmt::format("object {} was freed by its owner", id.Short())),
+      ToMessage(id,
+                Error(ErrorCode::kObjectLost,
+                      fmt::format("object {} was freed by its owner", id.Short())),
                 status.add_objects());
     } else if (std::holds_alternative<Pending>(it->second.state)) {
       it->second.remote_watchers.push_back(peer);

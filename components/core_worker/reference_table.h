@@ -34,9 +34,9 @@ class ReferenceTable::Impl : public std::enable_shared_from_this<ReferenceTable:
   // ---- what we own (owned.cc) ----
   struct Owned {
     ObjectState state;
-    std::size_t holds = 0;            // of this process: user references, submissions, containers
+    std::size_t holds = 0;  // of this process: user references, submissions, containers
     std::size_t lineage = 0;
-    bool released = false;            // value freed; only lineage keeps the entry
+    bool released = false;  // value freed; only lineage keeps the entry
     std::set<WorkerId> borrowers;
     std::vector<internal::ReferencePtr> contained;
     std::vector<WatchId> watches;
@@ -46,7 +46,8 @@ class ReferenceTable::Impl : public std::enable_shared_from_this<ReferenceTable:
   void SetState(const ObjectId& id, ObjectState state, std::vector<internal::ReferencePtr> held);
   void SetPending(const ObjectId& id);
   void AddCopy(const ObjectId& id, const NodeId& node, std::string endpoint);
-  void RemoveCopies(const ObjectId& id, const std::function<bool(const NodeId&, const std::string&)>& gone);
+  void RemoveCopies(const ObjectId& id,
+                    const std::function<bool(const NodeId&, const std::string&)>& gone);
   void DropNode(const NodeId& node);
   void AddLineage(const ObjectId& id);
   void RemoveLineage(const ObjectId& id);

@@ -212,23 +212,21 @@ void ReferenceTable::AfterBorrowsAcknowledged(std::move_only_function<void()> ne
 void ReferenceTable::AddHandlers(rpc::ServiceTable& services) {
   const auto bind = [this](auto handler) { return impl_->alive.Bind(std::move(handler)); };
   Impl* impl = impl_.get();
-  services.Handle(kWatch, bind([impl](const WatchRequest& request, rpc::CallContext call,
-                                      rpc::Respond<NoReply>) { impl->HandleWatch(request, call.peer); }));
+  services.Handle(kWatch,
+                  bind([impl](const WatchRequest& request, rpc::CallContext call,
+                              rpc::Respond<NoReply>) { impl->HandleWatch(request, call.peer); }));
   services.Handle(kStatus, bind([impl](const StatusRequest& request, rpc::CallContext,
                                        rpc::Respond<NoReply>) { impl->HandleStatus(request); }));
-  services.Handle(kAddBorrows,
-                  bind([impl](const AddBorrowsRequest& request, rpc::CallContext call,
-                              rpc::Respond<AddBorrowsReply> respond) {
+  services.Handle(kAddBorrows, bind([impl](const AddBorrowsRequest& request, rpc::CallContext call,
+                                           rpc::Respond<AddBorrowsReply> respond) {
                     respond(impl->HandleAddBorrows(request, call.peer));
                   }));
-  services.Handle(kRemoveBorrows, bind([impl](const RemoveBorrowsRequest& request, rpc::CallContext,
-                                              rpc::Respond<NoReply>) {
-                    impl->HandleRemoveBorrows(request);
-                  }));
-  services.Handle(kReportCopies, bind([impl](const ReportCopiesRequest& request, rpc::CallContext,
-                                             rpc::Respond<NoReply>) {
-                    impl->HandleReportCopies(request);
-                  }));
+  services.Handle(kRemoveBorrows,
+                  bind([impl](const RemoveBorrowsRequest& request, rpc::CallContext,
+                              rpc::Respond<NoReply>) { impl->HandleRemoveBorrows(request); }));
+  services.Handle(kReportCopies,
+                  bind([impl](const ReportCopiesRequest& request, rpc::CallContext,
+                              rpc::Respond<NoReply>) { impl->HandleReportCopies(request); }));
 }
 
 void ReferenceTable::OnPeerClosed(rpc::Peer& peer) { impl_->OnPeerClosed(&peer); }
@@ -240,7 +238,8 @@ ReferenceTable::Census ReferenceTable::Count() const {
                 .watches = impl_->watches.size(),
                 .inline_bytes = 0};
   for (const auto& [id, entry] : impl_->owned) {
-    if (const auto* value = std::get_if<Payload>(&entry.state)) census.inline_bytes += value->size();
+    if (const auto* value = std::get_if<Payload>(&entry.state))
+      census.inline_bytes += value->size();
   }
   return census;
 }

@@ -1,18 +1,19 @@
 /// \file
 /// \brief Who holds which object, what its owner knows of it, and when it may be freed.
 ///
-/// Ownership (NSDI'21): the process that creates an `ObjectRef` owns the object's metadata: its value
-/// or where copies are, and who holds it. All others are borrowers. This table is both sides of that.
+/// Ownership (NSDI'21): the process that creates an `ObjectRef` owns the object's metadata: its
+/// value or where copies are, and who holds it. All others are borrowers. This table is both sides
+/// of that.
 ///
 /// *Counts of an owned object*: local references, unfinished tasks it was submitted to, values that
 /// contain it, borrowing processes; and separately the tasks whose lineage needs it. When the first
 /// four are zero, its copies are freed everywhere; when lineage is zero too, it is forgotten.
 ///
-/// *Hand over hand*: who passes a reference on keeps holding it until the receiver has registered with
-/// the owner. A submitter holds arguments until the task's reply; a worker delays that reply, and its
-/// own releases, until its registrations are acknowledged (`AfterBorrowsAcknowledged`); a worker holds
-/// references inside its results until the receiver says `ReleaseHandoff`. So no count ever reaches
-/// zero while a reference is on its way.
+/// *Hand over hand*: who passes a reference on keeps holding it until the receiver has registered
+/// with the owner. A submitter holds arguments until the task's reply; a worker delays that reply,
+/// and its own releases, until its registrations are acknowledged (`AfterBorrowsAcknowledged`); a
+/// worker holds references inside its results until the receiver says `ReleaseHandoff`. So no count
+/// ever reaches zero while a reference is on its way.
 ///
 /// *Owner death*: a borrower that cannot reach the owner's process turns the object into
 /// kOwnerDied; nobody hangs. An owner drops the borrows of a process whose connection is lost and
@@ -71,7 +72,8 @@ class ReferenceTable {
   struct Hooks {
     /// The last copy of an owned object is gone while it is wanted. Make it again or `SetFailed`.
     std::function<void(const ObjectId&)> on_lost;
-    /// Nobody holds the object and no lineage needs it: copies are being freed, the id is forgotten.
+    /// Nobody holds the object and no lineage needs it: copies are being freed, the id is
+    /// forgotten.
     std::function<void(const ObjectId&)> on_released;
   };
 
@@ -113,8 +115,8 @@ class ReferenceTable {
 
   /// \return what we know now; `Pending` for what we have not asked about.
   [[nodiscard]] ObjectState Peek(const ObjectId& id) const;
-  /// Calls back once with a state that is not `Pending`, on the loop, never inside this call, asking
-  /// the owner if that is someone else. \pre held.
+  /// Calls back once with a state that is not `Pending`, on the loop, never inside this call,
+  /// asking the owner if that is someone else. \pre held.
   WatchId Watch(const ObjectId& id, std::function<void(const ObjectId&, const ObjectState&)> done);
   void Unwatch(WatchId watch);
   /// A copy we were told of is not there. Tells the owner (or ourselves) and forgets what we knew;
@@ -123,8 +125,8 @@ class ReferenceTable {
   /// Our node has a copy of a borrowed object now; the owner is told, batched.
   void ReportCopy(const ObjectId& id, const NodeId& node, const std::string& raylet_endpoint);
 
-  /// Runs `next` when every registration begun so far is acknowledged or has failed; at once, inside
-  /// this call, if there is none outstanding.
+  /// Runs `next` when every registration begun so far is acknowledged or has failed; at once,
+  /// inside this call, if there is none outstanding.
   void AfterBorrowsAcknowledged(std::move_only_function<void()> next);
 
   // ---- plumbing ----

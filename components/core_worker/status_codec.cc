@@ -60,13 +60,10 @@ ObjectState FromMessage(ObjectStatus status) {
   switch (status.state_case()) {
     case ObjectStatus::kInlineValue:
       return Payload::FromString(std::move(*status.mutable_inline_value()));
-    case ObjectStatus::kStored:
-      return FromMessage(status.stored());
-    case ObjectStatus::kFailure:
-      return FromMessage(status.failure());
+    case ObjectStatus::kStored: return FromMessage(status.stored());
+    case ObjectStatus::kFailure: return FromMessage(status.failure());
     case ObjectStatus::kPending:
-    case ObjectStatus::STATE_NOT_SET:
-      return Pending{};
+    case ObjectStatus::STATE_NOT_SET: return Pending{};
   }
   return Pending{};
 }

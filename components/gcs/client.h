@@ -2,8 +2,8 @@
 /// \brief The typed client of the GCS, which outlives connections to it.
 ///
 /// Raylets, workers, drivers and tools talk to the GCS through this. When the connection drops it
-/// reconnects, registers again, subscribes again and delivers what changed meanwhile; calls that are
-/// idempotent wait and are repeated. Only after `reconnect_window` is the GCS gone for good.
+/// reconnects, registers again, subscribes again and delivers what changed meanwhile; calls that
+/// are idempotent wait and are repeated. Only after `reconnect_window` is the GCS gone for good.
 #pragma once
 
 #include <functional>
@@ -21,7 +21,7 @@ namespace mobula::gcs {
 
 /// What a subscriber hears. Each may be empty. All run on the loop.
 struct Subscription {
-  std::function<void(const NodeInfo&)> on_node;            ///< New or changed, newest version only.
+  std::function<void(const NodeInfo&)> on_node;  ///< New or changed, newest version only.
   std::function<void(const WorkerDeath&)> on_worker_death;
   std::function<void(const JobInfo&)> on_job;
 };
@@ -46,7 +46,8 @@ class GcsClient {
   void ReportWorkerDeath(const WorkerDeath& death);
 
   void StartJob(JobInfo job, Done<JobId> done);
-  void FinishJob(const JobId& job, std::string state, std::string message, Done<FinishJobReply> done);
+  void FinishJob(const JobId& job, std::string state, std::string message,
+                 Done<FinishJobReply> done);
   void ListJobs(Done<std::vector<JobInfo>> done);
 
   void Put(std::string space, std::string key, std::string value, Done<PutReply> done);
@@ -55,7 +56,8 @@ class GcsClient {
   void Keys(std::string space, std::string prefix, Done<std::vector<std::string>> done);
 
   /// Snapshot first, then deltas; after a reconnection only what changed. One per client.
-  void Subscribe(std::vector<Channel> channels, Subscription subscription, Done<SubscribeReply> done);
+  void Subscribe(std::vector<Channel> channels, Subscription subscription,
+                 Done<SubscribeReply> done);
 
   /// Runs once when the GCS has been away for longer than the window.
   void OnGone(std::function<void(const Error&)> callback);

@@ -28,10 +28,10 @@ struct ServerConfig {
   Duration heartbeat_period = std::chrono::seconds(1);
   Duration heartbeat_timeout = std::chrono::seconds(5);
   Duration reconnect_grace = std::chrono::milliseconds(500);
-  std::size_t value_bytes_max = 4U << 20;       ///< Of one key-value entry.
-  std::size_t dead_nodes_kept_max = 100;        ///< For `status`; older ones are forgotten.
+  std::size_t value_bytes_max = 4U << 20;  ///< Of one key-value entry.
+  std::size_t dead_nodes_kept_max = 100;   ///< For `status`; older ones are forgotten.
   std::size_t finished_jobs_kept_max = 1000;
-  std::size_t deltas_queued_max = 10'000;       ///< Per subscriber; beyond: it must resubscribe.
+  std::size_t deltas_queued_max = 10'000;  ///< Per subscriber; beyond: it must resubscribe.
 };
 
 /// Threads: the state lock. Lifetime: everything in `Deps` outlives it. `Stop` twice is harmless.

@@ -25,7 +25,8 @@ struct Change {
 };
 
 //! [storage-interface]
-/// Threads: the state lock; callbacks run on the loop, never inside the call, in order of the calls.
+/// Threads: the state lock; callbacks run on the loop, never inside the call, in order of the
+/// calls.
 /// Lifetime: pending callbacks are dropped on destruction.
 class Storage {
  public:

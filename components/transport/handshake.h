@@ -1,5 +1,6 @@
 /// \file
-/// \brief The first four frames of every connection: who are you, and prove that you know the token.
+/// \brief The first four frames of every connection: who are you, and prove that you know the
+/// token.
 ///
 ///     client                               server
 ///       Hello    {protocol, build, role, id, cluster, nonce_c}  →

@@ -94,8 +94,8 @@ class Transport {
   using OnConnect = std::move_only_function<void(Result<std::unique_ptr<Connection>>)>;
   virtual ~Transport() = default;
 
-  /// Accepts connections at `endpoint`. kAlreadyExists when it is in use ("port 6379 on 127.0.0.1 is
-  /// in use"), kInvalidArgument when it is malformed or not of this kind, kInternal otherwise.
+  /// Accepts connections at `endpoint`. kAlreadyExists when it is in use ("port 6379 on 127.0.0.1
+  /// is in use"), kInvalidArgument when it is malformed or not of this kind, kInternal otherwise.
   [[nodiscard]] virtual Result<std::unique_ptr<Listener>> Listen(std::string_view endpoint,
                                                                  OnAccept on_accept) = 0;
   /// Connects; `done` is called once on the loop, never inside this call. kUnavailable with the
@@ -112,10 +112,10 @@ struct Endpoint {
   std::string scheme;  ///< "tcp", "unix", "inproc", "sim".
   std::string host;    ///< tcp only; an IPv4 address or a name.
   std::uint16_t port = 0;
-  std::string path;    ///< Everything after "://" for other schemes.
+  std::string path;  ///< Everything after "://" for other schemes.
 };
-/// \return the parts of `text`. kInvalidArgument with an example when it is malformed. "H:P" without
-///         a scheme is tcp.
+/// \return the parts of `text`. kInvalidArgument with an example when it is malformed. "H:P"
+///         without a scheme is tcp.
 [[nodiscard]] Result<Endpoint> ParseEndpoint(std::string_view text);
 
 }  // namespace mobula

@@ -3,8 +3,8 @@
 ///
 /// The raylet is never on the path of a task that runs on a leased worker. It registers with the
 /// GCS, keeps the picture of the cluster from its deltas, grants leases through the `Scheduler`,
-/// starts and reaps workers, holds the node's object store, and frees what dead owners leave behind.
-/// When the GCS has fenced it, or is gone for good, it stops and takes its workers with it.
+/// starts and reaps workers, holds the node's object store, and frees what dead owners leave
+/// behind. When the GCS has fenced it, or is gone for good, it stops and takes its workers with it.
 #pragma once
 
 #include <functional>
@@ -35,14 +35,14 @@ struct RayletConfig {
   std::string local_listen_endpoint;  ///< "unix:///…/raylet.sock".
   std::string node_address;           ///< Host part where workers listen.
   std::string host_name;
-  std::string log_folder;             ///< Worker logs; empty: none kept.
-  std::string program_folder;         ///< Programs fetched by hash.
+  std::string log_folder;      ///< Worker logs; empty: none kept.
+  std::string program_folder;  ///< Programs fetched by hash.
   std::int64_t pid = 0;
-  std::size_t prestart_workers = 0;   ///< Per job; 0: one per CPU.
-  std::size_t workers_max = 1000;     ///< Processes alive at once, blocked ones included.
-  Duration worker_idle_max = std::chrono::seconds(10);        ///< Beyond the prestarted number.
+  std::size_t prestart_workers = 0;  ///< Per job; 0: one per CPU.
+  std::size_t workers_max = 1000;    ///< Processes alive at once, blocked ones included.
+  Duration worker_idle_max = std::chrono::seconds(10);  ///< Beyond the prestarted number.
   Duration worker_start_timeout = std::chrono::seconds(30);
-  Duration infeasible_grace = std::chrono::seconds(5);        ///< Time for a big node to join.
+  Duration infeasible_grace = std::chrono::seconds(5);  ///< Time for a big node to join.
   Duration gcs_reconnect_window = std::chrono::seconds(60);
   std::uint64_t inline_bytes_max = 100 * 1024;
 };

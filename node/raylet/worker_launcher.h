@@ -2,7 +2,8 @@
 /// \brief How a raylet gets worker processes: the seam below the worker pool.
 ///
 /// Kinds: `zygote` (one exec'd program per job that forks workers on request), `thread` (embedded
-/// mode: workers are threads of this process), `simulated` (workers are components on the same loop).
+/// mode: workers are threads of this process), `simulated` (workers are components on the same
+/// loop).
 #pragma once
 
 #include <cstdint>
@@ -19,9 +20,9 @@ namespace mobula::node {
 struct WorkerSpec {
   WorkerId startup_id;  ///< Sent back in RegisterWorker, so the pool knows which spawn it was.
   JobId job;
-  core_worker::Program program;     ///< `path` is valid on this host.
-  std::string raylet_endpoint;      ///< unix endpoint of the raylet.
-  std::string log_path;             ///< Standard output and error of this worker.
+  core_worker::Program program;  ///< `path` is valid on this host.
+  std::string raylet_endpoint;   ///< unix endpoint of the raylet.
+  std::string log_path;          ///< Standard output and error of this worker.
 };
 
 /// Threads: the state lock. Lifetime: workers still alive when it is destroyed are killed.

@@ -14,10 +14,10 @@ enum class Idempotency : std::uint8_t { kIdempotent, kOnce };
 
 /// What rpc needs to know about a method, without its message types.
 struct MethodInfo {
-  std::uint32_t id;          ///< Unique over all services; 0xSSMM: service, method.
-  std::string_view name;     ///< "mobula.gcs.NodeService/Register": full name in the descriptor.
+  std::uint32_t id;       ///< Unique over all services; 0xSSMM: service, method.
+  std::string_view name;  ///< "mobula.gcs.NodeService/Register": full name in the descriptor.
   Idempotency idempotency;
-  Duration timeout;          ///< Default deadline of a call.
+  Duration timeout;  ///< Default deadline of a call.
 };
 
 /// A method with its message types; Protobuf messages, named by the interface and never included

@@ -61,10 +61,10 @@ struct TaskOptions {
   std::map<std::string, double> resources;  ///< CPU included.
   std::int32_t max_retries = 3;             ///< -1: without end.
   bool retry_exceptions = false;
-  std::string name;                         ///< Empty: the function's name.
+  std::string name;  ///< Empty: the function's name.
   Placement placement = Placement::kDefault;
-  std::string node_id_hex;                  ///< For kNode.
-  bool soft = false;                        ///< For kNode: elsewhere if that node cannot.
+  std::string node_id_hex;  ///< For kNode.
+  bool soft = false;        ///< For kNode: elsewhere if that node cannot.
 };
 
 /// One argument: a value, or a reference whose value the worker sees in its place.
