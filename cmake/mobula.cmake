@@ -40,12 +40,12 @@ if(MOBULA_SANITIZE)
 endif()
 
 # mobula_component(NAME DEPS ...): library mobula_NAME of every .cc below this folder, with the
-# .proto files beside them.
+# .proto files beside them. EXCLUDE: files and folders ("api/") that are not part of it.
 function(mobula_component name)
   cmake_parse_arguments(ARG "" "" "DEPS;EXCLUDE" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   foreach(excluded IN LISTS ARG_EXCLUDE)
-    list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/${excluded})
+    list(FILTER sources EXCLUDE REGEX "^${CMAKE_CURRENT_SOURCE_DIR}/${excluded}")
   endforeach()
   if(NOT sources)  # interfaces only, so far
     set(sources ${CMAKE_CURRENT_BINARY_DIR}/no_sources_yet.cc)

@@ -1,0 +1,53 @@
+#include "mobula/options.h"
+
+#include <cmath>
+
+#include "components/base/resources.h"
+
+namespace mobula::internal {
+
+Result<TaskOptions> ToTaskOptions(const RemoteOptions& options) {
+  TaskOptions task;
+  for (const auto& [name, amount] : options.resources) {
+    if (name.empty() || name == kCpu || name == kGpu || name == kMemory) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  "resource '{}' is not a custom one; use num_cpus, num_gpus or memory", name);
+    }
+    task.resources[name] = amount;
+  }
+  task.resources[std::string(kCpu)] = options.num_cpus;
+  task.resources[std::string(kGpu)] = options.num_gpus;
+  task.resources[std::string(kMemory)] = options.memory;
+  for (const auto& [name, amount] : task.resources) {
+    if (!std::isfinite(amount) || amount < 0) {
+      return Fail(ErrorCode::kInvalidArgument, "a task cannot want {} of '{}'", amount, name);
+    }
+  }
+  std::erase_if(task.resources, [](const auto& entry) { return entry.second == 0; });
+  if (options.max_retries < -1) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "max_retries is {}; it is 0 or more, or -1 for without end", options.max_retries);
+  }
+  task.max_retries = options.max_retries;
+  task.retry_exceptions = options.retry_exceptions;
+  task.name = options.name;
+  if (std::holds_alternative<Spread>(options.scheduling)) {
+    task.placement = Placement::kSpread;
+  } else if (const auto* affinity = std::get_if<NodeAffinity>(&options.scheduling)) {
+    if (!FromHex(affinity->node_id_hex)) {
+      return Fail(ErrorCode::kInvalidArgument, "'{}' is not the hex id of a node",
+                  affinity->node_id_hex);
+    }
+    task.placement = Placement::kNode;
+    task.node_id_hex = affinity->node_id_hex;
+    task.soft = affinity->soft;
+  }
+  return task;
+}
+
+const TaskOptions& DefaultTaskOptions() {
+  static const TaskOptions* const options = new TaskOptions(*ToTaskOptions({}));  // never freed
+  return *options;
+}
+
+}  // namespace mobula::internal

@@ -1,0 +1,130 @@
+#include "mobula/internal/writer.h"
+
+#include <algorithm>
+
+#include "components/base/check.h"
+
+namespace mobula::internal {
+namespace {
+
+constexpr std::size_t kLengthMax = UINT32_MAX;  // of MessagePack
+
+}  // namespace
+
+void SerializedValue::CopyTo(std::span<std::byte> destination) const {
+  Check(destination.size() == size, "a value is copied to a place of its own size");
+  std::byte* const begin = destination.data();
+  std::memcpy(begin, document.data(), document.size());
+  std::size_t end = document.size();
+  for (const Piece& piece : pieces) {
+    std::memset(begin + end, 0, piece.offset - end);  // gaps are part of the value: keep it exact
+    std::memcpy(begin + piece.offset, piece.bytes.bytes().data(), piece.bytes.size());
+    end = piece.offset + piece.bytes.size();
+  }
+}
+
+bool Writer::BeginSlow(std::size_t count, unsigned char wide_tag) {
+  if (depth_ >= kDepthMax) {
+    Fail(Error(ErrorCode::kInvalidArgument,
+               fmt::format("the value is nested deeper than {} levels", kDepthMax)));
+    return false;
+  }
+  char buffer[5];
+  const char* end = nullptr;
+  if (count <= UINT16_MAX) {
+    end = PutTagged(buffer, wide_tag, static_cast<std::uint16_t>(count));
+  } else if (count <= kLengthMax) {
+    end = PutTagged(buffer, wide_tag + 1, static_cast<std::uint32_t>(count));
+  } else {
+    Fail(Error(ErrorCode::kInvalidArgument,
+               fmt::format("a container of {} elements is longer than {}", count, kLengthMax)));
+    return false;
+  }
+  document_.append(buffer, static_cast<std::size_t>(end - buffer));
+  ++depth_;
+  return true;
+}
+
+bool Writer::Header(std::size_t size, unsigned char tag8, unsigned char tag16,
+                    unsigned char tag32) {
+  char buffer[5];
+  const char* end = nullptr;
+  if (size <= UINT8_MAX) {
+    end = PutTagged(buffer, tag8, static_cast<std::uint8_t>(size));
+  } else if (size <= UINT16_MAX) {
+    end = PutTagged(buffer, tag16, static_cast<std::uint16_t>(size));
+  } else if (size <= kLengthMax) {
+    end = PutTagged(buffer, tag32, static_cast<std::uint32_t>(size));
+  } else {
+    Fail(Error(ErrorCode::kInvalidArgument,
+               fmt::format("a string of {} bytes is longer than {}; use a mobula::Buffer", size,
+                           kLengthMax)));
+    return false;
+  }
+  document_.append(buffer, static_cast<std::size_t>(end - buffer));
+  return true;
+}
+
+std::size_t Writer::BeginFields() {
+  const std::size_t place = document_.size();
+  if (BeginSlow(0, 0xdc)) return place;
+  document_.append(3, '\0');  // the failure sticks; keep `EndFields` in bounds and balanced
+  ++depth_;
+  return place;
+}
+
+void Writer::EndFields(std::size_t place, std::size_t count) {
+  End();
+  if (count > UINT16_MAX) {
+    return Fail(Error(ErrorCode::kInvalidArgument,
+                      fmt::format("a Serialize hook gave {} fields, at most {} are possible",
+                                  count, UINT16_MAX)));
+  }
+  PutBigEndian(document_.data() + place + 1, static_cast<std::uint16_t>(count));
+}
+
+void Writer::Bytes(const Payload& bytes) {
+  if (bytes.size() < kInlineBufferMax) return Binary(bytes.text());
+  char header[18] = {'\xd8', static_cast<char>(kExtBuffer)};
+  PutBigEndian(header + 10, static_cast<std::uint64_t>(bytes.size()));
+  value_.pieces.push_back({document_.size() + 2, bytes});
+  document_.append(header, sizeof header);
+}
+
+void Writer::Reference(const ReferencePtr& reference) {
+  std::string body;
+  if (reference != nullptr) {
+    value_.references.push_back(reference);  // first: `owners_` looks into it
+    const std::string_view owner =
+        reference->owner == nullptr ? std::string_view() : std::string_view(*reference->owner);
+    const auto count = static_cast<std::uint32_t>(owners_.size());
+    const auto [seen, is_new] = owners_.emplace(owner, count);
+    body = reference->id.Binary();
+    std::uint32_t index = seen->second;
+    for (; index >= 0x80; index >>= 7) body.push_back(static_cast<char>(index | 0x80));
+    body.push_back(static_cast<char>(index));
+    if (is_new) body.append(owner);
+  }
+  if (!Header(body.size(), 0xc7, 0xc8, 0xc9)) return;
+  document_.push_back(static_cast<char>(kExtReference));
+  document_.append(body);
+}
+
+void Writer::Fail(Error error) {
+  if (error_ == nullptr) error_ = std::make_unique<Error>(std::move(error));
+}
+
+Result<SerializedValue> Writer::Finish() && {
+  if (error_ != nullptr) return mobula::Fail(std::move(*error_));
+  value_.size = document_.size();
+  for (SerializedValue::Piece& piece : value_.pieces) {
+    const std::size_t offset = AlignPiece(value_.size);
+    PutBigEndian(document_.data() + piece.offset, static_cast<std::uint64_t>(offset));
+    piece.offset = offset;
+    value_.size = offset + piece.bytes.size();
+  }
+  value_.document = std::move(document_);
+  return std::move(value_);
+}
+
+}  // namespace mobula::internal

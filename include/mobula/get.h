@@ -1,0 +1,95 @@
+/// \file
+/// \brief `Get` waits for values, `Wait` for some of them to be there.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <span>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "mobula/internal/decode.h"
+#include "mobula/internal/submit.h"
+#include "mobula/object_ref.h"
+
+namespace mobula {
+
+using Timeout = std::optional<std::chrono::nanoseconds>;  ///< nullopt: as long as it takes.
+
+namespace internal {
+
+/// \return the bytes of the values, in order. Throws what failed first, in order.
+[[nodiscard]] std::vector<Payload> GetBytes(std::span<const ReferencePtr> references,
+                                            Timeout timeout);
+/// \return as the runtime's `Wait`; all ready if none are given. Throws.
+[[nodiscard]] WaitOutcome WaitFor(std::span<const ReferencePtr> references, std::size_t count,
+                                  Timeout timeout);
+
+template <typename T>
+[[nodiscard]] std::vector<ReferencePtr> ReferencesOf(const std::vector<ObjectRef<T>>& refs) {
+  std::vector<ReferencePtr> references;
+  references.reserve(refs.size());
+  for (const ObjectRef<T>& ref : refs) references.push_back(ref.reference());
+  return references;
+}
+
+template <typename T>
+T DecodeOrThrow(const Payload& bytes) {
+  if constexpr (std::is_void_v<T>) {
+    static_cast<void>(DecodeOrThrow<std::monostate>(bytes));
+  } else {
+    return OrThrow(DecodeValue<T>(bytes, CurrentRuntime()));
+  }
+}
+
+}  // namespace internal
+
+/// Waits for a value. Blocks; other tasks may use this one's CPU meanwhile.
+///
+/// Throws what became of it instead: TaskError if its task threw, WorkerDiedError, NodeDiedError,
+/// ObjectLostError, OwnerDiedError, InfeasibleError; GetTimeoutError when the time is over;
+/// InvalidArgumentError for a ref that names nothing; NotInitializedError.
+template <typename T>
+T Get(const ObjectRef<T>& ref, Timeout timeout = {}) {
+  return internal::DecodeOrThrow<T>(
+      internal::GetBytes(std::span(&ref.reference(), 1), timeout).front());
+}
+
+/// Waits for all values. \return them in order; nothing for refs to void. Throws as for one,
+/// the first failure in order. The timeout is for all together.
+template <typename T>
+auto Get(const std::vector<ObjectRef<T>>& refs, Timeout timeout = {}) {
+  const std::vector<Payload> bytes = internal::GetBytes(internal::ReferencesOf(refs), timeout);
+  if constexpr (std::is_void_v<T>) {
+    for (const Payload& one : bytes) internal::DecodeOrThrow<void>(one);
+  } else {
+    std::vector<T> values;
+    values.reserve(bytes.size());
+    for (const Payload& one : bytes) values.push_back(internal::DecodeOrThrow<T>(one));
+    return values;
+  }
+}
+
+/// Refs that are ready (their value or failure is there) and refs that are not, in order.
+template <typename T>
+struct WaitResult {
+  std::vector<ObjectRef<T>> ready;
+  std::vector<ObjectRef<T>> pending;
+};
+
+/// Waits until `count` of the refs are ready or the time is over. At most `count` are in `ready`
+/// if the runtime stops there. Never throws because of time, nor for a task that failed.
+/// Throws InvalidArgumentError if `count` is 0 or more than there are.
+template <typename T>
+[[nodiscard]] WaitResult<T> Wait(const std::vector<ObjectRef<T>>& refs, std::size_t count = 1,
+                                 Timeout timeout = {}) {
+  const internal::WaitOutcome outcome =
+      internal::WaitFor(internal::ReferencesOf(refs), count, timeout);
+  WaitResult<T> result;
+  for (const std::size_t index : outcome.ready) result.ready.push_back(refs[index]);
+  for (const std::size_t index : outcome.pending) result.pending.push_back(refs[index]);
+  return result;
+}
+
+}  // namespace mobula
