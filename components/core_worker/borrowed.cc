@@ -54,7 +54,7 @@ void Impl::ReleaseBorrowed(const ObjectId& id, Borrowed& entry) {
 void Impl::FinishRelease(const ObjectId& id) {
   const auto it = borrowed.find(id);
   if (it == borrowed.end() || !it->second.is_releasing) return;
-  const auto link = links.find(it->second.owner);
+  const auto link = links.find(*it->second.owner);
   if (link != links.end() && link->second.borrowed.erase(id) > 0) {
     link->second.to_remove.push_back(id);
     ScheduleFlush();
@@ -64,7 +64,7 @@ void Impl::FinishRelease(const ObjectId& id) {
 
 void Impl::AskOwner(const ObjectId& id, Borrowed& entry) {
   if (entry.is_asked) return;
-  const auto link = links.find(entry.owner);
+  const auto link = links.find(*entry.owner);
   if (link == links.end() || link->second.is_gone) {
     Resolve(id, entry, OwnerDied(id, Decode(entry.owner), "its process could not be reached"));
     return;
@@ -99,7 +99,7 @@ void Impl::ReportMissing(const ObjectId& id, std::vector<std::string> endpoints)
   const auto it = borrowed.find(id);
   if (it == borrowed.end() || std::holds_alternative<Error>(it->second.state)) return;
   it->second.state = Pending{};
-  const auto link = links.find(it->second.owner);
+  const auto link = links.find(*it->second.owner);
   if (link == links.end() || link->second.is_gone) return;
   ReportCopiesRequest report;
   report.add_missing_ids(std::string(id.Binary()));
@@ -114,7 +114,7 @@ void Impl::ReportCopy(const ObjectId& id, const NodeId& node, const std::string&
   }
   const auto it = borrowed.find(id);
   if (it == borrowed.end()) return;
-  const auto link = links.find(it->second.owner);
+  const auto link = links.find(*it->second.owner);
   if (link == links.end() || link->second.is_gone) return;
   ReportCopiesRequest& report = link->second.report;
   report.mutable_node()->set_node_id(std::string(node.Binary()));
@@ -125,7 +125,7 @@ void Impl::ReportCopy(const ObjectId& id, const NodeId& node, const std::string&
 
 void Impl::AfterBorrowsAcknowledged(std::move_only_function<void()> next) {
   for (auto& [owner, link] : links) {
-    if (!link.to_add.empty()) SendAdds(owner, link);
+    if (!link.to_add.empty()) SendAdds(link);
   }
   if (batches.empty()) {
     next();
@@ -145,13 +145,13 @@ void Impl::FinishBatch(std::uint64_t batch) {
 }
 
 Impl::Link& Impl::LinkTo(const OwnerPtr& owner) {
-  const auto it = links.find(owner);
+  const auto it = links.find(*owner);
   if (it != links.end()) return it->second;
-  Link& link = links[owner];
+  Link& link = links[*owner];
   link.client = deps.peers.Get(EndpointFor(Decode(owner), self.node_id()));
   link.client->OnConnected(alive.Bind([this, owner](rpc::Peer&) { OnLinkConnected(owner); }));
   link.client->OnDisconnected(alive.Bind([this, owner](const Error&) {
-    const auto found = links.find(owner);
+    const auto found = links.find(*owner);
     if (found != links.end() && !found->second.borrowed.empty()) found->second.client->Connect();
   }));
   link.client->OnGone(alive.Bind([this, owner](const Error& why) { OnLinkGone(owner, why); }));
@@ -164,7 +164,7 @@ Impl::Link& Impl::LinkTo(const OwnerPtr& owner) {
 }
 
 void Impl::OnLinkConnected(const OwnerPtr& owner) {
-  const auto it = links.find(owner);
+  const auto it = links.find(*owner);
   if (it == links.end()) return;
   Link& link = it->second;
   // A new connection: the owner may have begun to forget us. Register and ask again.
@@ -179,7 +179,7 @@ void Impl::OnLinkConnected(const OwnerPtr& owner) {
 }
 
 void Impl::OnLinkGone(const OwnerPtr& owner, const Error& reason) {
-  const auto it = links.find(owner);
+  const auto it = links.find(*owner);
   if (it == links.end()) return;
   const std::set<ObjectId> ids = std::move(it->second.borrowed);
   links.erase(it);
@@ -197,17 +197,13 @@ void Impl::ScheduleFlush() {
 
 void Impl::FlushAll() {
   flush_scheduled = false;
-  std::vector<OwnerPtr> owners;  // sending may end a link
-  for (const auto& [owner, link] : links) owners.push_back(owner);
-  for (const OwnerPtr& owner : owners) {
-    if (const auto it = links.find(owner); it != links.end()) Flush(owner, it->second);
-  }
+  for (auto& [owner, link] : links) Flush(link);
   for (auto& [endpoint, request] : std::exchange(to_free, {})) {
     deps.peers.Get(endpoint)->Notify(kFreeObjects, request);
   }
 }
 
-void Impl::SendAdds(const OwnerPtr& owner, Link& link) {
+void Impl::SendAdds(Link& link) {
   const std::vector<ObjectId> ids = std::exchange(link.to_add, {});
   for (std::size_t begin = 0; begin < ids.size(); begin += config.batch_ids_max) {
     AddBorrowsRequest request;
@@ -233,8 +229,8 @@ void Impl::SendAdds(const OwnerPtr& owner, Link& link) {
   }
 }
 
-void Impl::Flush(const OwnerPtr& owner, Link& link) {
-  if (!link.to_add.empty()) SendAdds(owner, link);
+void Impl::Flush(Link& link) {
+  if (!link.to_add.empty()) SendAdds(link);
   if (!link.to_remove.empty()) {
     RemoveBorrowsRequest request;
     request.set_borrower_id(self.worker_id());

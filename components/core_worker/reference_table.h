@@ -89,8 +89,8 @@ class ReferenceTable::Impl : public std::enable_shared_from_this<ReferenceTable:
   void ReportCopy(const ObjectId& id, const NodeId& node, const std::string& endpoint);
   void AfterBorrowsAcknowledged(std::move_only_function<void()> next);
   Link& LinkTo(const OwnerPtr& owner);
-  void Flush(const OwnerPtr& owner, Link& link);
-  void SendAdds(const OwnerPtr& owner, Link& link);
+  void Flush(Link& link);
+  void SendAdds(Link& link);
   void ScheduleFlush();
   void FlushAll();
   void OnLinkConnected(const OwnerPtr& owner);
@@ -126,7 +126,7 @@ class ReferenceTable::Impl : public std::enable_shared_from_this<ReferenceTable:
   std::map<std::string, FreeObjectsRequest> to_free;  // by raylet endpoint
 
   // Links and the barrier, as borrower.
-  std::map<OwnerPtr, Link, std::owner_less<>> links;
+  std::map<std::string, Link, std::less<>> links;  // by encoded address: a stable order
   std::set<std::uint64_t> batches;  // registrations sent and not yet answered
   std::uint64_t last_batch = 0;
   std::deque<std::pair<std::uint64_t, std::move_only_function<void()>>> after;
