@@ -213,9 +213,9 @@ void Impl::SendAdds(Link& link) {
     const std::uint64_t batch = ++last_batch;
     batches.insert(batch);
     link.client->Call(
-        kAddBorrows, request, alive.Bind([this, owner, batch](Result<AddBorrowsReply> reply) {
-          for (const std::string& binary :
-               reply ? reply->unknown_ids() : AddBorrowsReply().unknown_ids()) {
+        kAddBorrows, request, alive.Bind([this, batch](Result<AddBorrowsReply> reply) {
+          if (!reply) reply.emplace();  // the link's end, or a watch, tells what happened
+          for (const std::string& binary : reply->unknown_ids()) {
             const ObjectId id(ObjectId::FromBinaryOrNil(binary));
             const auto it = borrowed.find(id);
             if (it == borrowed.end() || !std::holds_alternative<Pending>(it->second.state))
