@@ -214,7 +214,7 @@ void Impl::SendAdds(Link& link) {
     batches.insert(batch);
     link.client->Call(
         kAddBorrows, request, alive.Bind([this, batch](Result<AddBorrowsReply> reply) {
-          if (!reply) reply.emplace();  // the link's end, or a watch, tells what happened
+          if (!reply) reply = AddBorrowsReply();  // the link's end, or a watch, tells what happened
           for (const std::string& binary : reply->unknown_ids()) {
             const ObjectId id(ObjectId::FromBinaryOrNil(binary));
             const auto it = borrowed.find(id);
