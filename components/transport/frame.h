@@ -35,10 +35,13 @@ enum class FrameKind : std::uint8_t {
   kNotify = 6,     ///< A request nobody answers.
 };
 
+/// Flag: a file descriptor travels beside the frame. Set by the sender's connection, unix kinds only.
+inline constexpr std::uint16_t kFrameHasDescriptor = 1;
+
 /// The fixed part of a frame, decoded.
 struct FrameHeader {
   FrameKind kind = FrameKind::kNotify;
-  std::uint16_t flags = 0;             ///< None defined; a frame with one is refused.
+  std::uint16_t flags = 0;             ///< `kFrameHasDescriptor`; a frame with others is refused.
   std::uint32_t method = 0;            ///< Method id of rpc/method.h.
   std::uint64_t call_id = 0;           ///< Chosen by the caller, unique per connection and side.
   std::uint32_t deadline_ms = 0;       ///< Time the caller will wait from sending; 0: no limit.
@@ -50,8 +53,8 @@ struct FrameHeader {
 /// is written, the receiver names the destination (ConnectionHandler::PlaceAttachment).
 struct Frame {
   FrameHeader header;
-  std::string body;
-  Payload attachment;
+  std::string body{};
+  Payload attachment{};
   int descriptor = -1;  ///< unix kinds only: a file descriptor to pass; owned by the frame's
                         ///< receiver once delivered, still the caller's after `Send`.
 };
@@ -64,6 +67,10 @@ struct ConnectionLimits {
   /// Unsent bodies. Beyond it the connection closes with kResourceExhausted.
   std::uint64_t queued_bytes_max = 256ULL << 20;
 };
+
+/// \return kResourceExhausted with the numbers when a length of `header` is above `limits`.
+[[nodiscard]] Result<void> CheckFrameLengths(const FrameHeader& header,
+                                             const ConnectionLimits& limits);
 
 /// Before the handshake is done nothing larger is accepted, and no attachment at all.
 inline constexpr ConnectionLimits kUnauthenticatedLimits{

@@ -28,8 +28,10 @@ struct ClientOptions {
 ///
 /// Connects at the first call (or `Connect`), holds calls until then, fails calls in flight with
 /// kUnavailable when the connection drops, except idempotent ones, which are sent again until their
-/// deadline. When it gives up (`reconnect_window`), all calls fail and `OnGone` runs.
-/// Threads: the state lock. Lifetime: transport and services outlive it.
+/// deadline. It gives up when it was away for `reconnect_window`, and at once when it is refused for
+/// good (kPermissionDenied, kVersionMismatch, kInvalidArgument); then all calls fail with that code
+/// or kUnavailable and `OnGone` runs.
+/// Threads: the state lock. Lifetime: transport and services outlive it; destroying it calls nobody.
 class Client {
  public:
   Client(EventLoop& loop, Transport& transport, std::string endpoint, Random random,
@@ -45,7 +47,8 @@ class Client {
               done(Peer::Parse<typename M::Reply>(method, std::move(raw)));
             });
   }
-  /// Retries keep body and options; `place_attachment` and `descriptor` make a call non-retryable.
+  /// Retries keep body and options; `place_attachment` and `descriptor` make a call non-retryable,
+  /// and a call with a descriptor is not held: kUnavailable while not connected.
   void CallRaw(const MethodInfo& method, std::string body, CallOptions options,
                Peer::OnRawReply done);
   template <typename M>
@@ -62,7 +65,7 @@ class Client {
   }
 
   /// Connects now. `OnConnected` runs at every (re)connection, before held calls are sent: the place
-  /// to register again. `OnGone` runs once, when the client gives up.
+  /// to register again. `OnGone` runs once, when the client gives up. Each adds a callback.
   void Connect();
   void OnConnected(std::function<void(Peer&)> callback);
   void OnDisconnected(std::function<void(const Error&)> callback);
@@ -78,7 +81,7 @@ class Client {
 
  private:
   class Impl;
-  std::shared_ptr<Impl> impl_;  // owners: this client and callbacks in flight, weakly
+  std::shared_ptr<Impl> impl_;  // owner: this client; callbacks in flight hold it weakly
 };
 
 }  // namespace mobula::rpc

@@ -24,6 +24,7 @@ class ClientPool {
   [[nodiscard]] std::shared_ptr<Client> Get(const std::string& endpoint);
   /// Closes and forgets one endpoint.
   void Drop(const std::string& endpoint);
+  /// Stops every client; calls through later ones fail too. Twice is harmless.
   void Stop();
 
  private:
@@ -32,6 +33,8 @@ class ClientPool {
   Random random_;
   ClientOptions options_;
   const ServiceTable* services_;
+  std::unique_ptr<Transport> refusing_;  // for endpoints of unknown scheme
+  bool stopped_ = false;
   std::map<std::string, std::shared_ptr<Client>> clients_;  // owners: the pool, callers briefly
 };
 

@@ -4,7 +4,7 @@
 /// A `Peer` turns frames into calls: it numbers requests, matches replies, ends calls at their
 /// deadline, tells the other side about cancelled ones, and dispatches incoming requests to a
 /// `ServiceTable`. Both ends are peers: a raylet calls its worker over the worker's own connection.
-/// Bounds: `calls_in_flight_max` per direction; a call above it fails with kResourceExhausted.
+/// Bound: `kCallsInFlightMax` per direction; a call above it fails with kResourceExhausted.
 #pragma once
 
 #include <google/protobuf/message_lite.h>
@@ -12,8 +12,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
-#include <unordered_map>
+#include <unordered_set>
 
 #include "components/base/lifetime.h"
 #include "components/transport/rpc/method.h"
@@ -24,11 +25,11 @@ namespace mobula::rpc {
 
 /// How to make one call. All optional.
 struct CallOptions {
-  Duration timeout{0};  ///< 0: the method's own. Negative: no deadline (long polls).
-  Payload attachment;   ///< Bytes that travel beside the request.
-  int descriptor = -1;  ///< File descriptor to pass (unix kinds).
+  Duration timeout{0};   ///< 0: the method's own. Negative: no deadline (long polls).
+  Payload attachment{};  ///< Bytes that travel beside the request.
+  int descriptor = -1;   ///< File descriptor to pass (unix kinds).
   /// Where the reply's attachment goes; null: fresh memory of at most `attachment_bytes_max`.
-  std::move_only_function<Result<WritablePayload>(std::uint64_t bytes)> place_attachment;
+  std::move_only_function<Result<WritablePayload>(std::uint64_t bytes)> place_attachment{};
   std::uint64_t attachment_bytes_max = 64ULL << 20;
 };
 
@@ -38,6 +39,9 @@ struct RawReply {
   Payload attachment;
   int descriptor = -1;  ///< Owned by the receiver; -1: none.
 };
+
+/// Calls of one direction that wait for their answer.
+inline constexpr std::size_t kCallsInFlightMax = 200'000;
 
 /// Names a call for `Cancel`. 0: none.
 using CallId = std::uint64_t;
@@ -78,7 +82,8 @@ class Peer final : private ConnectionHandler {
   void Cancel(CallId call);
   /// Publishes what was called so far (Connection::Flush).
   void Flush();
-  /// Closes; pending calls fail with kCancelled, `OnClosed` does not come.
+  /// Closes; pending calls fail with kCancelled soon, even if the peer is gone by then. `OnClosed`
+  /// does not come.
   void Close();
 
   /// Runs once when the connection is lost, after all pending calls have failed.
@@ -99,28 +104,44 @@ class Peer final : private ConnectionHandler {
   }
 
  private:
-  struct Outgoing;
   friend class Responder;
+  using Deadlines = std::multimap<TimePoint, CallId>;
+  /// A call of ours that waits for its reply.
+  struct Outgoing {
+    std::string_view method;
+    OnRawReply done;
+    std::move_only_function<Result<WritablePayload>(std::uint64_t)> place_attachment;
+    std::uint64_t attachment_bytes_max;
+    std::optional<Deadlines::iterator> deadline;
+  };
+
   Result<WritablePayload> PlaceAttachment(const FrameHeader& header,
                                           std::string_view body) override;
   void OnFrame(Frame frame) override;
   void OnClose(const Error& reason) override;
   void OnRequest(Frame frame);
   void OnReply(Frame frame);
+  void Answer(FrameKind kind, CallId call, std::string body, Payload attachment, int descriptor);
+  void SendCancel(CallId call);
+  Result<WritablePayload> Place(const FrameHeader& header, std::string_view body);
+  Outgoing Take(std::map<CallId, Outgoing>::iterator call);
+  void ArmDeadline(TimePoint deadline);
   void Expire();
-  void FailAll(const Error& reason);
 
   EventLoop& loop_;
   std::unique_ptr<Connection> connection_;
   const ServiceTable* services_;
-  std::map<CallId, std::unique_ptr<Outgoing>> outgoing_;
-  std::multimap<TimePoint, CallId> deadlines_;
-  std::unordered_map<CallId, std::weak_ptr<char>> incoming_;  // calls we are answering
+  std::map<CallId, Outgoing> outgoing_;
+  Deadlines deadlines_;
+  TimePoint armed_for_ = TimePoint::max();
+  std::unordered_set<CallId> incoming_;  // calls we are answering
+  std::optional<Error> place_error_;     // why the attachment of the frame under way was dropped
   CallId last_call_ = 0;
   Timer deadline_timer_;
   std::move_only_function<void(const Error&)> on_closed_;
   bool open_ = true;
-  Lifetime alive_;
+  std::shared_ptr<char> alive_;  // shared only as a token; responders hold it weakly
+  Lifetime lifetime_;
 };
 
 }  // namespace mobula::rpc

@@ -32,8 +32,8 @@ struct CallContext {
 class Responder {
  public:
   Responder() = default;
-  Responder(Peer* peer, std::weak_ptr<char> peer_alive, std::uint64_t call_id,
-            std::shared_ptr<char> call_alive);
+  Responder(Peer* peer, std::weak_ptr<char> peer_alive, std::uint64_t call_id)
+      : peer_(peer), peer_alive_(std::move(peer_alive)), call_id_(call_id) {}
   Responder(Responder&&) noexcept;
   Responder& operator=(Responder&&) noexcept;
   ~Responder();
@@ -44,10 +44,11 @@ class Responder {
   [[nodiscard]] bool IsAbandoned() const;
 
  private:
+  void Answer(FrameKind kind, std::string body, Payload attachment, int descriptor);
+
   Peer* peer_ = nullptr;
   std::weak_ptr<char> peer_alive_;
-  std::uint64_t call_id_ = 0;           // 0: a notification, or answered
-  std::shared_ptr<char> call_alive_;  // the peer holds it weakly: alive means still being answered
+  std::uint64_t call_id_ = 0;  // 0: a notification, or answered
 };
 
 /// A responder that knows its reply type: `respond(reply)`, `respond(Fail(...))`.

@@ -1,0 +1,229 @@
+#include "components/transport/pipe/pipe.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "components/base/check.h"
+
+namespace mobula {
+namespace {
+
+/// What one end knows. Grouped by direction.
+struct End {
+  explicit End(PipeSide s) : side(std::move(s)) {}
+
+  PipeSide side;
+  ConnectionLimits limits = kUnauthenticatedLimits;
+  bool open = true;  // false: nothing more is sent, delivered or reported
+
+  // Outgoing.
+  std::vector<Frame> unsent;
+  bool flush_posted = false;
+  std::uint64_t queued_bytes = 0;
+  std::uint64_t queued_body_bytes = 0;
+
+  // Incoming.
+  ConnectionHandler* handler = nullptr;
+  std::deque<Frame> arrived;
+  std::optional<Error> end_reason;  // reported once `arrived` is empty
+};
+
+void CloseDescriptors(auto& frames) {
+  for (Frame& frame : frames) {
+    if (frame.descriptor >= 0) ::close(frame.descriptor);
+  }
+  frames.clear();
+}
+
+/// Both ends. Owners: the two connections, and callbacks under way.
+class Core : public std::enable_shared_from_this<Core> {
+ public:
+  Core(PipeSide client, PipeSide server, std::shared_ptr<Wire> wire)
+      : ends_{End(std::move(client)), End(std::move(server))}, wire_(std::move(wire)) {}
+  ~Core() {
+    for (End& end : ends_) {
+      CloseDescriptors(end.unsent);
+      CloseDescriptors(end.arrived);
+    }
+  }
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+
+  End& At(PipeEnd which) { return ends_[static_cast<std::size_t>(which)]; }
+  static PipeEnd Other(PipeEnd which) {
+    return which == PipeEnd::kClient ? PipeEnd::kServer : PipeEnd::kClient;
+  }
+
+  void Send(PipeEnd from, Frame frame) {
+    End& end = At(from);
+    if (!end.open || end.end_reason) return;
+    frame.header.body_bytes = static_cast<std::uint32_t>(frame.body.size());
+    frame.header.attachment_bytes = frame.attachment.size();
+    if (frame.descriptor >= 0) frame.descriptor = ::fcntl(frame.descriptor, F_DUPFD_CLOEXEC, 0);
+    end.queued_bytes += frame.body.size() + frame.attachment.size();
+    end.queued_body_bytes += frame.body.size();
+    end.unsent.push_back(std::move(frame));
+    if (end.queued_body_bytes > end.limits.queued_bytes_max) {
+      Break(from,
+            Error(ErrorCode::kResourceExhausted,
+                  fmt::format("{}: {} bytes wait to be sent, allowed are {}", end.side.describe,
+                              end.queued_body_bytes, end.limits.queued_bytes_max)));
+      return;
+    }
+    if (end.flush_posted) return;
+    end.flush_posted = true;
+    end.side.loop->Post([self = shared_from_this(), from] { self->Flush(from); });
+  }
+
+  void Flush(PipeEnd from) {
+    End& end = At(from);
+    end.flush_posted = false;
+    if (!end.open || end.unsent.empty()) return;
+    auto batch = std::make_shared<Batch>(std::exchange(end.unsent, {}));
+    wire_->Carry(from, [self = shared_from_this(), from, batch] { self->Arrive(from, *batch); });
+  }
+
+  /// Ends this side by its own wish; the other side learns of it.
+  void Close(PipeEnd which) {
+    End& end = At(which);
+    if (!end.open) return;
+    if (!end.end_reason) {
+      Flush(which);
+      TellOther(which);
+    }
+    end.open = false;
+    end.handler = nullptr;
+    CloseDescriptors(end.unsent);
+    CloseDescriptors(end.arrived);
+  }
+
+  /// Ends this side because of an error; its handler hears of it later, the other side too.
+  void Break(PipeEnd which, Error reason) {
+    CloseDescriptors(At(which).unsent);
+    CloseDescriptors(At(which).arrived);
+    TellOther(which);
+    At(which).side.loop->Post([self = shared_from_this(), which] { self->Deliver(which); });
+    At(which).end_reason = std::move(reason);
+  }
+
+  /// Ends this side as the far side or the network did.
+  void Finish(PipeEnd which, const Error& reason) {
+    End& end = At(which);
+    if (!end.open || end.end_reason) return;
+    end.end_reason = reason;
+    Deliver(which);
+  }
+
+  void SetHandler(PipeEnd which, ConnectionHandler* handler) {
+    End& end = At(which);
+    end.handler = handler;
+    if (handler == nullptr || (end.arrived.empty() && !end.end_reason)) return;
+    end.side.loop->Post([self = shared_from_this(), which] { self->Deliver(which); });
+  }
+
+ private:
+  /// Frames under way, with their descriptors.
+  struct Batch {
+    explicit Batch(std::vector<Frame> f) : frames(std::move(f)) {}
+    ~Batch() { CloseDescriptors(frames); }
+    Batch(const Batch&) = delete;
+    Batch& operator=(const Batch&) = delete;
+    std::vector<Frame> frames;
+  };
+
+  void TellOther(PipeEnd which) {
+    wire_->Carry(which, [self = shared_from_this(), to = Other(which)] {
+      self->Finish(to, Error(ErrorCode::kUnavailable, fmt::format("{}: connection closed by peer",
+                                                                  self->At(to).side.describe)));
+    });
+  }
+
+  void Arrive(PipeEnd from, Batch& batch) {
+    End& sender = At(from);
+    for (const Frame& frame : batch.frames) {
+      sender.queued_bytes -= frame.body.size() + frame.attachment.size();
+      sender.queued_body_bytes -= frame.body.size();
+    }
+    End& end = At(Other(from));
+    if (!end.open || end.end_reason) return;
+    for (Frame& frame : batch.frames) end.arrived.push_back(std::move(frame));
+    batch.frames.clear();
+    Deliver(Other(from));
+  }
+
+  /// Hands over what has arrived. Every call of the handler may close, break or destroy this end.
+  void Deliver(PipeEnd to) {
+    const auto self = shared_from_this();
+    End& end = At(to);
+    while (end.open && end.handler != nullptr && !end.arrived.empty()) {
+      Frame frame = std::move(end.arrived.front());
+      end.arrived.pop_front();
+      if (auto fits = CheckFrameLengths(frame.header, end.limits); !fits) {
+        if (frame.descriptor >= 0) ::close(frame.descriptor);
+        if (!end.end_reason) {
+          Break(to, std::move(fits.error()).Context(end.side.describe));
+        }
+        break;
+      }
+      if (frame.header.attachment_bytes > 0) {
+        const Payload source = std::exchange(frame.attachment, {});
+        auto place = end.handler->PlaceAttachment(frame.header, frame.body);
+        if (place) {
+          Check(place->bytes.size() == source.size(), "an attachment is placed in its exact size");
+          std::memcpy(place->bytes.data(), source.bytes().data(), source.size());
+          frame.attachment = place->Freeze();
+        }
+        if (!end.open || end.handler == nullptr) {
+          if (frame.descriptor >= 0) ::close(frame.descriptor);
+          return;
+        }
+      }
+      end.handler->OnFrame(std::move(frame));
+    }
+    if (end.open && end.handler != nullptr && end.arrived.empty() && end.end_reason) {
+      end.open = false;
+      std::exchange(end.handler, nullptr)->OnClose(*end.end_reason);
+    }
+  }
+
+  std::array<End, 2> ends_;
+  std::shared_ptr<Wire> wire_;  // owners: this pipe and whoever controls the wire
+};
+
+class PipeConnection final : public Connection {
+ public:
+  PipeConnection(std::shared_ptr<Core> core, PipeEnd end) : core_(std::move(core)), end_(end) {}
+  ~PipeConnection() override { core_->Close(end_); }
+
+  void SetHandler(ConnectionHandler* handler) override { core_->SetHandler(end_, handler); }
+  void SetLimits(const ConnectionLimits& limits) override { core_->At(end_).limits = limits; }
+  void Send(Frame frame) override { core_->Send(end_, std::move(frame)); }
+  void Flush() override { core_->Flush(end_); }
+  void Close() override { core_->Close(end_); }
+  std::uint64_t QueuedBytes() const override { return core_->At(end_).queued_bytes; }
+  std::string Describe() const override { return core_->At(end_).side.describe; }
+  const PeerIdentity* Peer() const override { return nullptr; }
+
+ private:
+  std::shared_ptr<Core> core_;  // owners: both ends and what is under way
+  PipeEnd end_;
+};
+
+}  // namespace
+
+Pipe MakePipe(PipeSide client, PipeSide server, std::shared_ptr<Wire> wire) {
+  auto core = std::make_shared<Core>(std::move(client), std::move(server), std::move(wire));
+  return {std::make_unique<PipeConnection>(core, PipeEnd::kClient),
+          std::make_unique<PipeConnection>(core, PipeEnd::kServer),
+          [weak = std::weak_ptr<Core>(core)](PipeEnd end, const Error& reason) {
+            if (const auto alive = weak.lock()) alive->Finish(end, reason);
+          }};
+}
+
+}  // namespace mobula

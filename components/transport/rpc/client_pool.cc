@@ -1,0 +1,62 @@
+#include "components/transport/rpc/client_pool.h"
+
+namespace mobula::rpc {
+namespace {
+
+/// Stands in where no transport speaks the endpoint's scheme.
+class RefusingTransport final : public Transport {
+ public:
+  explicit RefusingTransport(EventLoop& loop) : loop_(loop) {}
+  Result<std::unique_ptr<Listener>> Listen(std::string_view endpoint, OnAccept) override {
+    return Refusal(endpoint);
+  }
+  void Connect(std::string_view endpoint, Duration, OnConnect done) override {
+    loop_.Post([done = std::move(done), refusal = Refusal(endpoint)]() mutable {
+      done(std::move(refusal));
+    });
+  }
+  std::string_view Name() const override { return "refusing"; }
+
+ private:
+  static std::unexpected<Error> Refusal(std::string_view endpoint) {
+    return Fail(ErrorCode::kInvalidArgument, "no transport here speaks '{}'", endpoint);
+  }
+  EventLoop& loop_;
+};
+
+}  // namespace
+
+ClientPool::ClientPool(EventLoop& loop, std::function<Transport*(std::string_view)> choose,
+                       Random random, ClientOptions options, const ServiceTable* services)
+    : loop_(loop),
+      choose_(std::move(choose)),
+      random_(random),
+      options_(options),
+      services_(services),
+      refusing_(std::make_unique<RefusingTransport>(loop)) {}
+
+std::shared_ptr<Client> ClientPool::Get(const std::string& endpoint) {
+  std::shared_ptr<Client>& client = clients_[endpoint];
+  if (client == nullptr || (client->IsGone() && !stopped_)) {
+    Transport* transport = choose_(endpoint);
+    client = std::make_shared<Client>(loop_, transport != nullptr ? *transport : *refusing_,
+                                      endpoint, random_.Fork(endpoint), options_, services_);
+    if (stopped_) client->Stop();
+  }
+  return client;
+}
+
+void ClientPool::Drop(const std::string& endpoint) {
+  const auto it = clients_.find(endpoint);
+  if (it == clients_.end()) return;
+  const auto client = std::move(it->second);
+  clients_.erase(it);
+  client->Stop();
+}
+
+void ClientPool::Stop() {
+  stopped_ = true;
+  for (const auto& [endpoint, client] : std::map(clients_)) client->Stop();
+}
+
+}  // namespace mobula::rpc
