@@ -35,7 +35,7 @@ enum class FrameKind : std::uint8_t {
   kNotify = 6,     ///< A request nobody answers.
 };
 
-/// Flag: a file descriptor travels beside the frame. Set by the sender's connection, unix kinds only.
+/// Flag: a file descriptor travels beside the frame. Set by the sender's unix connection only.
 inline constexpr std::uint16_t kFrameHasDescriptor = 1;
 
 /// The fixed part of a frame, decoded.
@@ -78,7 +78,7 @@ inline constexpr ConnectionLimits kUnauthenticatedLimits{
 
 /// \return the bytes of `header`.
 [[nodiscard]] std::array<std::byte, kFrameHeaderBytes> EncodeFrameHeader(const FrameHeader& header);
-/// \return the header in `bytes`. kCorrupt when it is no frame of ours (with the offending field and
+/// \return the header in `bytes`. kCorrupt when it is no frame of ours (with the field and
 ///         value), kVersionMismatch for another protocol version, kResourceExhausted when a length
 ///         is above `limits`. \pre bytes.size() == kFrameHeaderBytes.
 [[nodiscard]] Result<FrameHeader> DecodeFrameHeader(std::span<const std::byte> bytes,

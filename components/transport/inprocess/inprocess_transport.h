@@ -1,5 +1,5 @@
 /// \file
-/// \brief `inproc://name`: connections inside one process and loop, for embedded clusters and tests.
+/// \brief `inproc://name`: connections inside one process, for embedded clusters and tests.
 #pragma once
 
 #include <memory>

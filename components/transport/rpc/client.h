@@ -19,7 +19,7 @@ struct ClientOptions {
   Duration connect_timeout = std::chrono::seconds(10);
   Duration backoff_min = std::chrono::milliseconds(20);  ///< Doubles per failure, ±25 % by chance.
   Duration backoff_max = std::chrono::seconds(1);
-  /// Give up for good after being away this long; zero: at the first failed attempt, negative: never.
+  /// Give up after being away this long; zero: at the first failed attempt, negative: never.
   Duration reconnect_window{0};
   std::size_t waiting_calls_max = 100'000;  ///< Calls held while connecting.
 };
@@ -28,10 +28,10 @@ struct ClientOptions {
 ///
 /// Connects at the first call (or `Connect`), holds calls until then, fails calls in flight with
 /// kUnavailable when the connection drops, except idempotent ones, which are sent again until their
-/// deadline. It gives up when it was away for `reconnect_window`, and at once when it is refused for
+/// deadline. It gives up when away for `reconnect_window`, and at once when it is refused for
 /// good (kPermissionDenied, kVersionMismatch, kInvalidArgument); then all calls fail with that code
 /// or kUnavailable and `OnGone` runs.
-/// Threads: the state lock. Lifetime: transport and services outlive it; destroying it calls nobody.
+/// Threads: the state lock. Lifetime: transport and services outlive it; destroyed, it calls nobody.
 class Client {
  public:
   Client(EventLoop& loop, Transport& transport, std::string endpoint, Random random,
@@ -64,7 +64,7 @@ class Client {
         [this, &method, &request](auto done) { Call(method, request, std::move(done)); });
   }
 
-  /// Connects now. `OnConnected` runs at every (re)connection, before held calls are sent: the place
+  /// Connects now. `OnConnected` runs at every (re)connection, before held calls are sent: a place
   /// to register again. `OnGone` runs once, when the client gives up. Each adds a callback.
   void Connect();
   void OnConnected(std::function<void(Peer&)> callback);

@@ -27,7 +27,7 @@ struct CallContext {
   int descriptor = -1;   ///< File descriptor that came with it; the handler's to close.
 };
 
-/// The right to answer one call, once. Dropping it unanswered sends kCancelled. Moves freely and may
+/// The right to answer one call, once. Dropping it unanswered sends kCancelled. Moves and may
 /// outlive peer and connection: answering then does nothing.
 class Responder {
  public:
