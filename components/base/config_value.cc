@@ -1,0 +1,182 @@
+#include "components/base/config_value.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+
+namespace mobula {
+namespace {
+
+/// \return "store.capacity (line 4)", without what is not known.
+std::string Place(std::string_view path, std::string_view key, int line) {
+  std::string text(path);
+  if (!path.empty() && !key.empty()) text += '.';
+  text += key;
+  if (text.empty()) text = "the configuration";
+  if (line > 0) text += fmt::format(" (line {})", line);
+  return text;
+}
+
+/// Parses the whole of `text`. \return false if anything is left over or it does not fit.
+template <typename T>
+bool ParseWhole(std::string_view text, T* value) {
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, *value);
+  return error == std::errc() && rest == end;
+}
+
+const ConfigValue& EmptyMap() {
+  static const ConfigValue empty{ConfigValue::Map()};
+  return empty;
+}
+
+}  // namespace
+
+std::string_view ConfigValue::TypeName() const {
+  constexpr std::array<std::string_view, 4> kNames = {"nothing", "a text", "a list", "a map"};
+  return kNames[value_.index()];
+}
+
+ConfigReader::ConfigReader(const ConfigValue& value, std::string path)
+    : value_(&value), path_(std::move(path)) {
+  if (value.IsNull() || value.map() != nullptr) return;
+  Reject("", fmt::format("is {}; a map of keys is wanted", value.TypeName()));
+}
+
+const ConfigValue* ConfigReader::Find(std::string_view key) {
+  if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.emplace_back(key);
+  const auto* map = value_->map();
+  if (map == nullptr) return nullptr;
+  const auto it = map->find(key);
+  return it == map->end() || it->second.IsNull() ? nullptr : &it->second;
+}
+
+const std::string* ConfigReader::Scalar(std::string_view key, std::string_view wanted) {
+  const ConfigValue* value = Find(key);
+  if (value == nullptr || value->scalar() != nullptr) {
+    return value == nullptr ? nullptr : value->scalar();
+  }
+  Reject(key, fmt::format("is {}; {} is wanted", value->TypeName(), wanted));
+  return nullptr;
+}
+
+void ConfigReader::Reject(std::string_view key, std::string_view why) {
+  if (error_) return;
+  int line = value_->line();
+  if (const auto* map = value_->map(); map != nullptr) {
+    if (const auto it = map->find(key); it != map->end()) line = it->second.line();
+  }
+  error_.emplace(ErrorCode::kInvalidArgument, fmt::format("{} {}", Place(path_, key, line), why));
+}
+
+std::string ConfigReader::Text(std::string_view key, std::string_view fallback) {
+  const auto* text = Scalar(key, "a text");
+  return text == nullptr ? std::string(fallback) : *text;
+}
+
+std::int64_t ConfigReader::Integer(std::string_view key, std::int64_t fallback, std::int64_t min,
+                                   std::int64_t max) {
+  const auto* text = Scalar(key, "a whole number");
+  if (text == nullptr) return fallback;
+  std::int64_t value = 0;
+  if (!ParseWhole(*text, &value) || value < min || value > max) {
+    Reject(key, fmt::format("is '{}'; a whole number from {} to {} is wanted", *text, min, max));
+    return fallback;
+  }
+  return value;
+}
+
+double ConfigReader::Number(std::string_view key, double fallback, double min, double max) {
+  const auto* text = Scalar(key, "a number");
+  if (text == nullptr) return fallback;
+  double value = 0;
+  if (!ParseWhole(*text, &value) || !(value >= min && value <= max)) {
+    Reject(key, fmt::format("is '{}'; a number from {} to {} is wanted", *text, min, max));
+    return fallback;
+  }
+  return value;
+}
+
+bool ConfigReader::Boolean(std::string_view key, bool fallback) {
+  const auto* text = Scalar(key, "true or false");
+  if (text == nullptr) return fallback;
+  if (*text == "true" || *text == "yes" || *text == "on") return true;
+  if (*text == "false" || *text == "no" || *text == "off") return false;
+  Reject(key, fmt::format("is '{}'; true or false is wanted", *text));
+  return fallback;
+}
+
+std::uint64_t ConfigReader::Size(std::string_view key, std::uint64_t fallback) {
+  const auto* text = Scalar(key, "a size such as 512MiB");
+  if (text == nullptr) return fallback;
+  const auto size = ParseSize(*text);
+  if (!size) Reject(key, fmt::format("is '{}'; a size such as 512MiB or 4GB is wanted", *text));
+  return size.value_or(fallback);
+}
+
+Duration ConfigReader::Time(std::string_view key, Duration fallback) {
+  const auto* text = Scalar(key, "a time such as 250ms");
+  if (text == nullptr) return fallback;
+  const auto time = ParseTime(*text);
+  if (!time) Reject(key, fmt::format("is '{}'; a time such as 250ms, 5s or 2min is wanted", *text));
+  return time.value_or(fallback);
+}
+
+const ConfigValue& ConfigReader::Child(std::string_view key) {
+  const ConfigValue* value = Find(key);
+  return value == nullptr ? EmptyMap() : *value;
+}
+
+std::map<std::string, double> ConfigReader::NumberMap(std::string_view key) {
+  std::map<std::string, double> numbers;
+  for (const auto& [name, text] : TextMap(key)) {
+    double value = 0;
+    if (ParseWhole<double>(text, &value) && std::isfinite(value)) {
+      numbers.emplace(name, value);
+    } else {
+      Reject(key, fmt::format("has '{}' under '{}'; a number is wanted", text, name));
+    }
+  }
+  return numbers;
+}
+
+std::map<std::string, std::string> ConfigReader::TextMap(std::string_view key) {
+  std::map<std::string, std::string> texts;
+  const ConfigValue* value = Find(key);
+  if (value == nullptr) return texts;
+  if (value->map() == nullptr) {
+    Reject(key, fmt::format("is {}; a map is wanted", value->TypeName()));
+    return texts;
+  }
+  for (const auto& [name, entry] : *value->map()) {
+    if (entry.scalar() != nullptr) {
+      texts.emplace(name, *entry.scalar());
+    } else {
+      Reject(key, fmt::format("has {} under '{}'; a text is wanted", entry.TypeName(), name));
+    }
+  }
+  return texts;
+}
+
+bool ConfigReader::Has(std::string_view key) const {
+  const auto* map = value_->map();
+  return map != nullptr && map->contains(key);
+}
+
+Result<void> ConfigReader::Finish() const {
+  if (error_) return Fail(*error_);
+  if (value_->map() == nullptr) return {};
+  for (const auto& [key, value] : *value_->map()) {
+    if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
+    auto known = known_;
+    std::sort(known.begin(), known.end());
+    return Fail(ErrorCode::kInvalidArgument, "unknown key '{}' in {}; known: {}", key,
+                Place(path_, "", value.line()), fmt::join(known, ", "));
+  }
+  return {};
+}
+
+}  // namespace mobula
