@@ -15,6 +15,9 @@ if(MOBULA_CCACHE AND PROJECT_IS_TOP_LEVEL AND NOT MOBULA_PRECOMPILE
   set(CMAKE_CXX_COMPILER_LAUNCHER ${MOBULA_CCACHE})
 endif()
 
+if(NOT PROJECT_IS_TOP_LEVEL)
+  set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)  # who links mobula::mobula from above sees ours too
+endif()
 find_package(Threads REQUIRED)
 find_package(Boost 1.81 REQUIRED)
 set(Protobuf_USE_STATIC_LIBS OFF)
@@ -111,4 +114,17 @@ function(mobula_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
     PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+endfunction()
+
+# The one library a program names: mobula::mobula, everything above in one.
+function(mobula_umbrella)
+  get_property(libraries GLOBAL PROPERTY MOBULA_LIBRARIES)
+  add_library(mobula_all INTERFACE)
+  add_library(mobula::mobula ALIAS mobula_all)
+  target_compile_features(mobula_all INTERFACE cxx_std_23)
+  target_include_directories(mobula_all INTERFACE
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+    $<INSTALL_INTERFACE:include> $<INSTALL_INTERFACE:include/mobula_internal>)
+  target_link_libraries(mobula_all INTERFACE ${libraries})
+  set_target_properties(mobula_all PROPERTIES EXPORT_NAME mobula)
 endfunction()
