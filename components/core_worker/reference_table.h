@@ -127,7 +127,7 @@ class ReferenceTable::Impl : public std::enable_shared_from_this<ReferenceTable:
 
   // Links and the barrier, as borrower.
   std::map<std::string, Link, std::less<>> links;  // by encoded address: a stable order
-  std::set<std::uint64_t> batches;  // registrations sent and not yet answered
+  std::set<std::uint64_t> batches;                 // registrations sent and not yet answered
   std::uint64_t last_batch = 0;
   std::deque<std::pair<std::uint64_t, std::move_only_function<void()>>> after;
   bool flush_scheduled = false;

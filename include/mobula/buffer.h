@@ -91,8 +91,8 @@ class Array {
       }
     };
     explicit Builder(std::size_t size)
-        : data_(static_cast<T*>(::operator new(size * sizeof(T),
-                                               std::align_val_t(internal::kPieceAlignment)))),
+        : data_(static_cast<T*>(
+              ::operator new(size * sizeof(T), std::align_val_t(internal::kPieceAlignment)))),
           size_(size) {}
     std::unique_ptr<T, Free> data_;
     std::size_t size_;

@@ -14,9 +14,9 @@ struct RuntimeContext {
   NodeId node_id;
   WorkerId worker_id;
   JobId job_id;
-  TaskId task_id;             ///< The running task; in a driver, the driver's own.
-  std::string task_name;      ///< Empty in a driver.
-  std::int32_t attempt = 0;   ///< 0 the first time, counting retries.
+  TaskId task_id;            ///< The running task; in a driver, the driver's own.
+  std::string task_name;     ///< Empty in a driver.
+  std::int32_t attempt = 0;  ///< 0 the first time, counting retries.
   bool is_driver = false;
 };
 

@@ -42,37 +42,69 @@ class TaskError final : public Exception {
 };
 
 /// The process that ran the task ended, as often as the task allows (`max_retries`).
-struct WorkerDiedError final : Exception { using Exception::Exception; };
+struct WorkerDiedError final : Exception {
+  using Exception::Exception;
+};
 /// The node that ran the task is gone.
-struct NodeDiedError final : Exception { using Exception::Exception; };
+struct NodeDiedError final : Exception {
+  using Exception::Exception;
+};
 /// No copy of the value is left, and nothing can make it again.
-struct ObjectLostError final : Exception { using Exception::Exception; };
+struct ObjectLostError final : Exception {
+  using Exception::Exception;
+};
 /// The process that made the reference ended, and the value went with it.
-struct OwnerDiedError final : Exception { using Exception::Exception; };
+struct OwnerDiedError final : Exception {
+  using Exception::Exception;
+};
 /// `Get` waited as long as it was told to. The task goes on.
-struct GetTimeoutError final : Exception { using Exception::Exception; };
+struct GetTimeoutError final : Exception {
+  using Exception::Exception;
+};
 /// The task was cancelled, or the system is shutting down.
-struct CancelledError final : Exception { using Exception::Exception; };
+struct CancelledError final : Exception {
+  using Exception::Exception;
+};
 /// No node is big enough for what the task asks.
-struct InfeasibleError final : Exception { using Exception::Exception; };
+struct InfeasibleError final : Exception {
+  using Exception::Exception;
+};
 /// The object store cannot take the value, now or ever; the message says which.
-struct StoreFullError final : Exception { using Exception::Exception; };
+struct StoreFullError final : Exception {
+  using Exception::Exception;
+};
 /// The worker's program is not the caller's.
-struct VersionMismatchError final : Exception { using Exception::Exception; };
+struct VersionMismatchError final : Exception {
+  using Exception::Exception;
+};
 /// The bytes of a value are not of the type that is asked for.
-struct CorruptError final : Exception { using Exception::Exception; };
+struct CorruptError final : Exception {
+  using Exception::Exception;
+};
 /// The cluster cannot be reached.
-struct UnavailableError final : Exception { using Exception::Exception; };
+struct UnavailableError final : Exception {
+  using Exception::Exception;
+};
 /// A named thing does not exist.
-struct NotFoundError final : Exception { using Exception::Exception; };
+struct NotFoundError final : Exception {
+  using Exception::Exception;
+};
 /// A name is taken.
-struct AlreadyExistsError final : Exception { using Exception::Exception; };
+struct AlreadyExistsError final : Exception {
+  using Exception::Exception;
+};
 /// The token is missing or wrong.
-struct PermissionDeniedError final : Exception { using Exception::Exception; };
+struct PermissionDeniedError final : Exception {
+  using Exception::Exception;
+};
 /// The call is wrong; the message says what would be right.
-struct InvalidArgumentError : Exception { using Exception::Exception; };
+struct InvalidArgumentError : Exception {
+  using Exception::Exception;
+};
 /// A call before `Init` or after `Shutdown`.
-struct NotInitializedError final : InvalidArgumentError { NotInitializedError(); };
+struct NotInitializedError final : InvalidArgumentError {
+  NotInitializedError();
+};
 
 /// Throws the exception that stands for `error`.
 [[noreturn]] void Throw(Error error);

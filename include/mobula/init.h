@@ -16,7 +16,7 @@ enum class Mode : std::uint8_t {
 
 /// Settings of `Init`. Zero and empty mean: as the cluster or the machine says.
 struct InitOptions {
-  std::string address = {};              ///< Of the head, such as "10.0.0.5:6379".
+  std::string address = {};  ///< Of the head, such as "10.0.0.5:6379".
   Mode mode = Mode::kAuto;
   int num_cpus = 0;                      ///< Of a cluster that is started.
   int num_nodes = 1;                     ///< Of an embedded cluster.

@@ -4,12 +4,8 @@ namespace mobula {
 
 RealClock::RealClock() : start_(std::chrono::steady_clock::now()) {}
 
-TimePoint RealClock::Now() const {
-  return TimePoint(std::chrono::steady_clock::now() - start_);
-}
+TimePoint RealClock::Now() const { return TimePoint(std::chrono::steady_clock::now() - start_); }
 
-Duration RealClock::WallNow() const {
-  return std::chrono::system_clock::now().time_since_epoch();
-}
+Duration RealClock::WallNow() const { return std::chrono::system_clock::now().time_since_epoch(); }
 
 }  // namespace mobula

@@ -68,7 +68,7 @@ class RealEventLoop final : public EventLoop {
     std::forward<F>(function)();
   }
   /// \return `handler` wrapped so that it runs, and its captures die, with the state lock held:
-  ///         `socket.async_read_some(buffer, loop.Locked(alive_.Bind([this](auto ec, auto n) {…})))`.
+  ///         `socket.async_read_some(buffer, loop.Locked(alive_.Bind([this](auto, auto) {…})))`.
   template <typename F>
   [[nodiscard]] auto Locked(F handler) {
     return [this, handler = std::move(handler)](auto&&... arguments) mutable {
@@ -94,7 +94,7 @@ class RealEventLoop final : public EventLoop {
   TimerQueue timers_;
   std::uint64_t timer_count_ = 0;
   TimePoint armed_for_ = TimePoint::max();  ///< When the Asio timer fires; max: it is not set.
-  std::vector<Callback> running_;           ///< Taken from `posted_`, those before `next_` have run.
+  std::vector<Callback> running_;  ///< Taken from `posted_`, those before `next_` have run.
   std::size_t next_ = 0;
 
   // Guarded by `post_lock_`, a leaf: nothing else is locked or called under it.

@@ -20,16 +20,15 @@ std::string Describe(const Error& error) {
 
 }  // namespace
 
-Exception::Exception(Error error)
-    : std::runtime_error(Describe(error)), error_(std::move(error)) {}
+Exception::Exception(Error error) : std::runtime_error(Describe(error)), error_(std::move(error)) {}
 
 TaskError::TaskError(Error error)
     : Exception(std::move(error)),
       remote_(this->error().remote() == nullptr ? RemoteFailure() : *this->error().remote()) {}
 
 NotInitializedError::NotInitializedError()
-    : InvalidArgumentError(Error(ErrorCode::kInvalidArgument,
-                                 "Mobula is not running: call mobula::Init first")) {}
+    : InvalidArgumentError(
+          Error(ErrorCode::kInvalidArgument, "Mobula is not running: call mobula::Init first")) {}
 
 void Throw(Error error) {
   switch (error.code()) {

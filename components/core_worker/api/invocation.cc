@@ -17,8 +17,10 @@ std::string Demangled(const char* name) {
 
 Error TaskFailed(const FunctionEntry& function, std::string type, std::string message) {
   return Error(ErrorCode::kTaskFailed, std::move(message))
-      .WithRemote({.task_name = Readable(function.key().name), .type_name = std::move(type),
-                   .node_id = {}, .pid = 0});
+      .WithRemote({.task_name = Readable(function.key().name),
+                   .type_name = std::move(type),
+                   .node_id = {},
+                   .pid = 0});
 }
 
 }  // namespace
@@ -36,8 +38,7 @@ Result<SerializedValue> Invoke(const FunctionEntry& function, Runtime& runtime,
   } catch (...) {
     const std::type_info* type = abi::__cxa_current_exception_type();
     std::string name = type == nullptr ? "unknown" : Demangled(type->name());
-    std::string message =
-        fmt::format("threw a {}, which is not a std::exception", name);
+    std::string message = fmt::format("threw a {}, which is not a std::exception", name);
     return Fail(TaskFailed(function, std::move(name), std::move(message)));
   }
   if (call.error) {

@@ -14,10 +14,10 @@ std::string_view KindOf(unsigned char first) {
   if (first < 0xa0) return "array";
   if (first < 0xc0) return "string";
   static constexpr std::array<std::string_view, 32> kKinds = {
-      "nil",       "unused code", "boolean",   "boolean",   "binary",    "binary",  "binary",
-      "extension", "extension",   "extension", "float",     "float",     "integer", "integer",
-      "integer",   "integer",     "integer",   "integer",   "integer",   "integer", "extension",
-      "extension", "extension",   "extension", "extension", "string",    "string",  "string",
+      "nil",       "unused code", "boolean",   "boolean",   "binary",  "binary",  "binary",
+      "extension", "extension",   "extension", "float",     "float",   "integer", "integer",
+      "integer",   "integer",     "integer",   "integer",   "integer", "integer", "extension",
+      "extension", "extension",   "extension", "extension", "string",  "string",  "string",
       "array",     "array",       "map",       "map"};
   return kKinds[first - 0xc0];
 }
@@ -41,15 +41,15 @@ bool Reader::Fail(std::string_view message) {
 }
 
 bool Reader::FailExpected(std::string_view expected) {
-  return Fail(fmt::format("expected {}, found {}", expected,
-                          next_ == end_ ? "the end" : KindOf(*next_)));
+  return Fail(
+      fmt::format("expected {}, found {}", expected, next_ == end_ ? "the end" : KindOf(*next_)));
 }
 
 bool Reader::FailRange(const unsigned char* start, std::string_view type, std::uint64_t bits,
                        bool negative) {
   next_ = start;
-  const std::string number = negative ? fmt::format("{}", static_cast<std::int64_t>(bits))
-                                      : fmt::format("{}", bits);
+  const std::string number =
+      negative ? fmt::format("{}", static_cast<std::int64_t>(bits)) : fmt::format("{}", bits);
   return Fail(fmt::format("expected {}, found the number {}", Readable(type), number));
 }
 
@@ -263,9 +263,9 @@ bool Reader::Reference(ReferencePtr& out) {
 Result<void> Reader::Finish() {
   if (error_ == nullptr) {
     const auto used = static_cast<std::size_t>(next_ - begin_);
-    const bool whole = first_piece_ == 0 ? left() == 0
-                                         : AlignPiece(used) == first_piece_ &&
-                                               pieces_end_ == value_.size();
+    const bool whole = first_piece_ == 0
+                           ? left() == 0
+                           : AlignPiece(used) == first_piece_ && pieces_end_ == value_.size();
     if (!whole) Fail(fmt::format("{} bytes are left over", value_.size() - used));
   }
   if (error_ != nullptr) return mobula::Fail(std::move(*error_));

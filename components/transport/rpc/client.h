@@ -31,7 +31,8 @@ struct ClientOptions {
 /// deadline. It gives up when away for `reconnect_window`, and at once when it is refused for
 /// good (kPermissionDenied, kVersionMismatch, kInvalidArgument); then all calls fail with that code
 /// or kUnavailable and `OnGone` runs.
-/// Threads: the state lock. Lifetime: transport and services outlive it; destroyed, it calls nobody.
+/// Threads: the state lock. Lifetime: transport and services outlive it; destroyed, it calls
+/// nobody.
 class Client {
  public:
   Client(EventLoop& loop, Transport& transport, std::string endpoint, Random random,

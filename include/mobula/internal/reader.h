@@ -40,10 +40,10 @@ class Reader {
     bool negative = false;
     const unsigned char* const start = next_;
     if (!AnyInteger(bits, negative)) return false;
-    if (negative ? std::is_unsigned_v<T> || static_cast<std::int64_t>(bits) <
-                                                static_cast<std::int64_t>(
-                                                    std::numeric_limits<T>::min())
-                 : bits > static_cast<std::uint64_t>(std::numeric_limits<T>::max())) {
+    if (negative
+            ? std::is_unsigned_v<T> || static_cast<std::int64_t>(bits) <
+                                           static_cast<std::int64_t>(std::numeric_limits<T>::min())
+            : bits > static_cast<std::uint64_t>(std::numeric_limits<T>::max())) {
       return FailRange(start, TypeName<T>(), bits, negative);
     }
     out = static_cast<T>(bits);

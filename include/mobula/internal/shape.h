@@ -66,8 +66,8 @@ template <typename T>
 concept Numeric = std::is_arithmetic_v<T> && !std::is_same_v<T, bool> && sizeof(T) <= 8;
 
 template <typename T>
-concept PlainByte = std::is_same_v<T, char> || std::is_same_v<T, unsigned char> ||
-                    std::is_same_v<T, std::byte>;
+concept PlainByte =
+    std::is_same_v<T, char> || std::is_same_v<T, unsigned char> || std::is_same_v<T, std::byte>;
 
 /// A vector or array of bytes: one string of bytes, not many numbers.
 template <typename T>

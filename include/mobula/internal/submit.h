@@ -96,7 +96,7 @@ std::vector<Argument> MakeArguments(std::tuple<P...>*, Given&&... given) {
 }
 
 /// Submits a task with one result. Throws what the runtime fails with.
-[[nodiscard]] ReferencePtr SubmitOne(const FunctionEntry& function,
-                                     std::vector<Argument> arguments, const TaskOptions& options);
+[[nodiscard]] ReferencePtr SubmitOne(const FunctionEntry& function, std::vector<Argument> arguments,
+                                     const TaskOptions& options);
 
 }  // namespace mobula::internal

@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <boost/asio/post.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <future>
 #include <thread>
 #include <vector>
@@ -45,11 +45,11 @@ TEST(RealEventLoopTest, LockedHandlersHoldTheLockUntilTheirCapturesAreGone) {
   RealEventLoop loop;
   bool locked_inside = false;
   bool locked_at_death = false;
-  boost::asio::post(loop.context(),
-                    loop.Locked([&, keep = std::make_unique<ChecksLock>(
-                                        ChecksLock{&loop, &locked_at_death})] {
-                      locked_inside = IsLocked(loop.StateLock());
-                    }));
+  boost::asio::post(
+      loop.context(),
+      loop.Locked([&, keep = std::make_unique<ChecksLock>(ChecksLock{&loop, &locked_at_death})] {
+        locked_inside = IsLocked(loop.StateLock());
+      }));
   locked_at_death = false;  // set by the temporary above
   loop.PollOnce();
   EXPECT_TRUE(locked_inside);
@@ -80,7 +80,8 @@ TEST(RealEventLoopTest, PostsOfManyThreadsAllRunEachThreadsInOrder) {
     }
   }
   done.get_future().wait();
-  for (const auto& of_thread : seen) EXPECT_TRUE(std::is_sorted(of_thread.begin(), of_thread.end()));
+  for (const auto& of_thread : seen)
+    EXPECT_TRUE(std::is_sorted(of_thread.begin(), of_thread.end()));
 }
 
 TEST(RealEventLoopTest, AUserThreadMaySetAndCancelTimersUnderTheLock) {

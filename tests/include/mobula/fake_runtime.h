@@ -30,10 +30,9 @@ class FakeRuntime final : public internal::Runtime {
   /// \return how many references are alive.
   [[nodiscard]] std::size_t live() const { return *live_; }
 
-  Result<std::vector<internal::ReferencePtr>> Submit(const internal::FunctionKey& function,
-                                                     std::vector<internal::Argument> arguments,
-                                                     std::uint32_t result_count,
-                                                     const internal::TaskOptions& options) override {
+  Result<std::vector<internal::ReferencePtr>> Submit(
+      const internal::FunctionKey& function, std::vector<internal::Argument> arguments,
+      std::uint32_t result_count, const internal::TaskOptions& options) override {
     last_options = options;
     last_function = function;
     if (result_count != 1) return Fail(ErrorCode::kInvalidArgument, "one result only");
@@ -99,9 +98,7 @@ class FakeRuntime final : public internal::Runtime {
     if (owner == nullptr) owner = self_;
     return std::make_shared<Counted>(id, std::move(owner), live_);
   }
-  [[nodiscard]] ObjectId NewId() {
-    return ObjectId::OfTask(ChildTaskId(TaskId(), next_++), 0);
-  }
+  [[nodiscard]] ObjectId NewId() { return ObjectId::OfTask(ChildTaskId(TaskId(), next_++), 0); }
 
  private:
   struct Counted final : internal::Reference {

@@ -13,8 +13,8 @@
 namespace mobula::internal {
 namespace {
 
-using ::testing::HasSubstr;
 using mobula::testing::FakeRuntime;
+using ::testing::HasSubstr;
 
 int Add(int a, const std::string& b) { return a + static_cast<int>(b.size()); }
 
@@ -60,9 +60,9 @@ TEST(FunctionTableTest, AnInlineFunctionOfAHeaderIsOne) {
 TEST(FunctionTableTest, AnUnknownKeyIsAVersionMismatchThatNamesTheFunction) {
   FunctionKey key = AddEntry().key();
   key.offset += 16;
-  EXPECT_THAT(FindFunction(key).error().ToString(),
-              ::testing::AllOf(HasSubstr("version_mismatch"), HasSubstr("Add"),
-                               HasSubstr("elsewhere")));
+  EXPECT_THAT(
+      FindFunction(key).error().ToString(),
+      ::testing::AllOf(HasSubstr("version_mismatch"), HasSubstr("Add"), HasSubstr("elsewhere")));
   key = AddEntry().key();
   key.name = "Other";
   EXPECT_EQ(FindFunction(key).error().code(), ErrorCode::kVersionMismatch);

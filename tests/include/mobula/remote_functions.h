@@ -6,8 +6,8 @@
 
 namespace mobula::testing {
 
-ObjectRef<int> CallHiddenOfA(int x);     ///< `{anonymous}::Hidden` of remote_functions_a.cc.
-ObjectRef<int> CallHiddenOfB(int x);     ///< `{anonymous}::Hidden` of remote_functions_b.cc.
+ObjectRef<int> CallHiddenOfA(int x);  ///< `{anonymous}::Hidden` of remote_functions_a.cc.
+ObjectRef<int> CallHiddenOfB(int x);  ///< `{anonymous}::Hidden` of remote_functions_b.cc.
 ObjectRef<int> CallLambdaOfA(int x);
 ObjectRef<int> CallLambdaOfB(int x);
 

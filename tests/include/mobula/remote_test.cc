@@ -18,8 +18,8 @@ namespace mobula {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using testing::FakeRuntime;
+using ::testing::HasSubstr;
 
 struct Point {
   int x = 0;
@@ -189,8 +189,8 @@ TEST_F(RemoteTest, OptionsReachTheRuntime) {
                                         .scheduling = NodeAffinity{"ab12", true}});
   EXPECT_EQ(Get(big(3)), 9);
   const internal::TaskOptions& seen = runtime_.last_options;
-  EXPECT_EQ(seen.resources,
-            (std::map<std::string, double>{{"CPU", 2}, {"GPU", 0.5}, {"memory", 1e9}, {"tape", 1}}));
+  EXPECT_EQ(seen.resources, (std::map<std::string, double>{
+                                {"CPU", 2}, {"GPU", 0.5}, {"memory", 1e9}, {"tape", 1}}));
   EXPECT_EQ(seen.max_retries, 5);
   EXPECT_TRUE(seen.retry_exceptions);
   EXPECT_EQ(seen.name, "x");
