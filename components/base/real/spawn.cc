@@ -1,0 +1,200 @@
+#include "components/base/real/spawn.h"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <system_error>
+#include <utility>
+
+namespace mobula {
+namespace {
+
+/// A descriptor that closes itself, out of the way of 0 to 3, which the child fills.
+class HighFd {
+ public:
+  HighFd() = default;
+  HighFd(const char* path, int flags) {
+    const int fd = ::open(path, flags | O_CLOEXEC, 0600);
+    if (fd < 0) return;
+    fd_ = ::fcntl(fd, F_DUPFD_CLOEXEC, 10);
+    const int error = errno;
+    ::close(fd);
+    errno = error;
+  }
+  HighFd(HighFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  ~HighFd() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  [[nodiscard]] int get() const { return fd_; }
+
+ private:
+  int fd_ = -1;
+};
+
+enum class Step : std::uint8_t { kPrepare, kFolder, kExec };
+
+/// All the child needs, made by the parent: in a child of a program with threads only system calls
+/// are safe. The two share memory until the exec, so the child answers here.
+struct ChildPlan {
+  char* const* arguments;
+  char* const* environment;
+  const char* folder;  ///< Null: stay.
+  int input;
+  int output;   ///< -1: the launcher's.
+  int inherit;  ///< -1: none.
+  pid_t parent;
+  int descriptors_max;
+  Step step = Step::kPrepare;  ///< How far the child came.
+  int error = 0;               ///< Why it came no further; 0: it became the program.
+};
+
+// The functions of the child are not sanitized: its stack is unknown, and it leaves them by exec.
+
+[[gnu::no_sanitize("address", "thread")]] void CloseOnExecFrom(int first, int descriptors_max) {
+  if (::close_range(static_cast<unsigned>(first), ~0U, CLOSE_RANGE_CLOEXEC) == 0) return;
+  for (int fd = first; fd < descriptors_max; ++fd) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+/// \return whether descriptors 0 to 3 are as promised and no others pass the exec.
+[[gnu::no_sanitize("address", "thread")]] bool ArrangeDescriptors(const ChildPlan& plan) {
+  if (plan.inherit == 3) {
+    if (::fcntl(3, F_SETFD, 0) != 0) return false;
+  } else if (plan.inherit >= 0 && ::dup2(plan.inherit, 3) < 0) {
+    return false;
+  }
+  if (::dup2(plan.input, 0) < 0) return false;
+  if (plan.output >= 0 && (::dup2(plan.output, 1) < 0 || ::dup2(plan.output, 2) < 0)) return false;
+  CloseOnExecFrom(plan.inherit >= 0 ? 4 : 3, plan.descriptors_max);
+  return true;
+}
+
+/// \return only on failure, with the reason in `errno`.
+[[gnu::no_sanitize("address", "thread")]] void BecomeProgram(ChildPlan& plan) {
+  // Handlers of the user's program must not run here: default first, then unblock.
+  for (int signal = 1; signal < NSIG; ++signal) {
+    struct sigaction action {};
+    action.sa_handler = SIG_DFL;
+    ::sigaction(signal, &action, nullptr);
+  }
+  if (::setpgid(0, 0) != 0 || ::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return;
+  if (::getppid() != plan.parent) ::_exit(127);  // it ended before the line above
+  if (!ArrangeDescriptors(plan)) return;
+  plan.step = Step::kFolder;
+  if (plan.folder != nullptr && ::chdir(plan.folder) != 0) return;
+  plan.step = Step::kExec;
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::execve(plan.arguments[0], plan.arguments, plan.environment);
+}
+
+[[gnu::no_sanitize("address", "thread")]] int ChildMain(void* pointer) {
+  auto& plan = *static_cast<ChildPlan*>(pointer);
+  BecomeProgram(plan);
+  plan.error = errno;
+  ::_exit(127);
+}
+
+/// Runs the child until it has become the program or failed, all signals blocked meanwhile.
+/// \return its pid, or -1 with `errno`.
+pid_t Clone(ChildPlan& plan, int* pidfd) {
+  constexpr std::size_t kStackBytes = 256 << 10;
+  struct alignas(64) Stack {
+    std::array<char, kStackBytes> bytes;
+  };
+  const std::unique_ptr<Stack> stack(new Stack);
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  const pid_t pid = ::clone(&ChildMain, stack->bytes.data() + kStackBytes,
+                            CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &plan, pidfd);
+  const int error = errno;
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return pid;
+}
+
+std::vector<std::string> Environment(const std::map<std::string, std::string>& added) {
+  std::vector<std::string> entries;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    if (!added.contains(std::string(text.substr(0, text.find('='))))) entries.emplace_back(text);
+  }
+  for (const auto& [name, value] : added) entries.push_back(name + "=" + value);
+  return entries;
+}
+
+/// \return null-terminated pointers into `texts`, as `execve` wants them.
+std::vector<char*> Pointers(std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  for (auto& text : texts) pointers.push_back(text.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+std::unexpected<Error> FailErrno(std::string_view doing, std::string_view what, int error) {
+  return Fail(ErrorCode::kInternal, "cannot {} '{}': {}", doing, what, ::strerrordesc_np(error));
+}
+
+std::unexpected<Error> Explain(const ProcessSpec& spec, const ChildPlan& plan) {
+  const std::string& program = spec.arguments[0];
+  switch (plan.step) {
+    case Step::kPrepare: return FailErrno("prepare a process for", program, plan.error);
+    case Step::kFolder: return FailErrno("enter the working folder", spec.folder, plan.error);
+    case Step::kExec: break;
+  }
+  if (plan.error == ENOENT || plan.error == ENOTDIR) {
+    return Fail(ErrorCode::kNotFound, "there is no program '{}'", program);
+  }
+  return FailErrno("start", program, plan.error);
+}
+
+}  // namespace
+
+Result<Spawned> Spawn(const ProcessSpec& spec) {
+  if (spec.arguments.empty()) {
+    return Fail(ErrorCode::kInvalidArgument, "a process needs a program to run");
+  }
+  std::vector<std::string> arguments = spec.arguments;
+  std::error_code ignored;  // the child changes folder, so the path must not depend on it
+  arguments[0] = std::filesystem::absolute(arguments[0], ignored).string();
+  const auto argument_pointers = Pointers(arguments);
+  auto environment = Environment(spec.environment);
+  const auto environment_pointers = Pointers(environment);
+
+  const HighFd input("/dev/null", O_RDONLY);
+  if (input.get() < 0) return FailErrno("open", "/dev/null", errno);
+  const HighFd output = spec.log_path.empty()
+                            ? HighFd()
+                            : HighFd(spec.log_path.c_str(), O_WRONLY | O_APPEND | O_CREAT);
+  if (!spec.log_path.empty() && output.get() < 0) return FailErrno("open", spec.log_path, errno);
+
+  ChildPlan plan{.arguments = argument_pointers.data(),
+                 .environment = environment_pointers.data(),
+                 .folder = spec.folder.empty() ? nullptr : spec.folder.c_str(),
+                 .input = input.get(),
+                 .output = output.get(),
+                 .inherit = spec.inherit_fd,
+                 .parent = ::getpid(),
+                 .descriptors_max = static_cast<int>(::sysconf(_SC_OPEN_MAX))};
+  Spawned spawned;
+  spawned.pid = Clone(plan, &spawned.pidfd);
+  if (spawned.pid < 0) return FailErrno("start a process for", arguments[0], errno);
+  if (plan.error == 0) return spawned;
+  ::close(spawned.pidfd);
+  while (::waitpid(static_cast<pid_t>(spawned.pid), nullptr, 0) < 0 && errno == EINTR) continue;
+  return Explain(spec, plan);
+}
+
+}  // namespace mobula
