@@ -44,6 +44,7 @@ struct ResultRefOf {
                 "mobula: Remote<F> wants a function or a captureless lambda with one signature; "
                 "choose among overloads with mobula::Overload<int(int)>(F), name the types of a "
                 "generic lambda, and use mobula::Actor for members.");
+  using Type = ObjectRef<void>;  // so that the message above stays the only one
 };
 template <auto F>
   requires(RemoteFunctionLike<F> && HasOneSignature<F>)
@@ -56,12 +57,15 @@ struct ResultRefOf<F> {
 
 template <auto F, typename... Given>
 auto SubmitCall(const TaskOptions& options, Given&&... given) -> typename ResultRefOf<F>::Type {
-  using Parameters = typename SignatureOf<F>::Parameters;
-  if constexpr (kAcceptsAll<Parameters, Given...>) {
+  if constexpr (!RemoteFunctionLike<F> || !HasOneSignature<F>) {
+    return {};  // `ResultRefOf` has said so
+  } else if constexpr (RemotelyCallable<F, Given...>) {
+    using Parameters = typename SignatureOf<F>::Parameters;
     return typename ResultRefOf<F>::Type(SubmitOne(
         Recorded<F>::entry,
         MakeArguments(static_cast<Parameters*>(nullptr), std::forward<Given>(given)...), options));
   } else {
+    using Parameters = typename SignatureOf<F>::Parameters;
     ExplainMismatch(static_cast<Parameters*>(nullptr),
                     static_cast<std::tuple<Given...>*>(nullptr));
     return {};

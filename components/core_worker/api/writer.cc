@@ -65,12 +65,9 @@ bool Writer::Header(std::size_t size, unsigned char tag8, unsigned char tag16,
   return true;
 }
 
-std::size_t Writer::BeginFields() {
-  const std::size_t place = document_.size();
-  if (BeginSlow(0, 0xdc)) return place;
-  document_.append(3, '\0');  // the failure sticks; keep `EndFields` in bounds and balanced
-  ++depth_;
-  return place;
+bool Writer::BeginFields(std::size_t& place) {
+  place = document_.size();
+  return BeginSlow(0, 0xdc);
 }
 
 void Writer::EndFields(std::size_t place, std::size_t count) {

@@ -201,6 +201,7 @@ bool DecodeLeaf(Reader& reader, T& out) {
 /// Reads into `out`. \return false, with the failure in the reader, if that cannot be done.
 template <typename T>
 bool Decode(Reader& reader, T& out) {
+  static_assert(!std::is_const_v<T>, "mobula: a const field 'T' cannot be filled when received");
   if constexpr (HasCodec<T>) {
     return Codec<T>::Decode(reader, out);
   } else if constexpr (MemberHook<T> || FreeHook<T>) {

@@ -34,7 +34,8 @@ namespace internal {
 
 template <typename T>
 void EncodeHook(Writer& writer, const T& value) {
-  const std::size_t place = writer.BeginFields();
+  std::size_t place = 0;
+  if (!writer.BeginFields(place)) return;
   WriteArchive archive(writer);
   auto& target = const_cast<T&>(value);  // NOLINT: one hook serves both ways; this way reads
   if constexpr (MemberHook<T>) {

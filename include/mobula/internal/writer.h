@@ -121,8 +121,8 @@ class Writer {
   bool BeginArray(std::size_t count) { return Begin(count, 0x90, 0xdc); }
   bool BeginMap(std::size_t count) { return Begin(count, 0x80, 0xde); }
   void End() { --depth_; }
-  /// Opens an array whose length `EndFields` fills in. \return its place, for `EndFields`.
-  [[nodiscard]] std::size_t BeginFields();
+  /// Opens an array whose length `EndFields` fills in. \param place is for `EndFields`.
+  [[nodiscard]] bool BeginFields(std::size_t& place);
   void EndFields(std::size_t place, std::size_t count);
 
   /// Writes bytes: in the document if small, else beside it, sharing the memory until copied.
