@@ -1,0 +1,85 @@
+#include "components/scheduler/policies/hybrid.h"
+
+#include <algorithm>
+
+#include "components/scheduler/policies/policy_config.h"
+#include "components/scheduler/policies/score.h"
+
+namespace mobula {
+namespace {
+
+struct HybridOptions {
+  double spread_threshold = 0.5;
+  double top_k_fraction = 0.2;
+  std::size_t top_k_nodes_min = 1;
+  bool avoid_gpu_nodes = true;
+  std::size_t sample_nodes = 0;
+};
+
+bool HasGpu(const NodeView& node) { return node.total.Get(kGpu) > Amount(); }
+
+class HybridPolicy final : public SchedulingPolicy {
+ public:
+  HybridPolicy(HybridOptions options, Random random) : options_(options), random_(random) {}
+
+  Decision Choose(const ResourceRequest& request, const ClusterView& view) override {
+    const Filter filter(request, view);
+    const bool shun_gpu = options_.avoid_gpu_nodes && request.resources.Get(kGpu) == Amount();
+    const NodeView* preferred = FindRichest(filter);
+    if (preferred == nullptr && view.local() != nullptr && filter.Fits(*view.local())) {
+      preferred = view.local();
+    }
+    const bool suits = preferred != nullptr && !(shun_gpu && HasGpu(*preferred));
+    if (suits && Score(*preferred) == 0) return decision::Place{preferred->id};  // none is lower
+
+    Fitting found = FindFitting(filter, options_.sample_nodes, SampleFrom::kAnywhere, random_);
+    if (found.nodes.empty()) return NothingFits(filter);
+    const std::size_t considered = found.is_all ? view.nodes().size() : found.nodes.size();
+    if (shun_gpu) KeepWithoutGpu(found.nodes);
+    if (shun_gpu && preferred != nullptr && HasGpu(*preferred) && !HasGpu(*found.nodes.front())) {
+      preferred = nullptr;
+    }
+    std::ranges::stable_sort(found.nodes, {}, [&](const NodeView* node) { return Score(*node); });
+    if (preferred != nullptr && Score(*preferred) <= Score(*found.nodes.front())) {
+      return decision::Place{preferred->id};
+    }
+    const auto share = options_.top_k_fraction * static_cast<double>(considered);
+    const std::size_t k = std::max(options_.top_k_nodes_min, static_cast<std::size_t>(share));
+    if (k < found.nodes.size()) found.nodes.resize(k);
+    return decision::Place{PickAny(found.nodes, random_).id};
+  }
+  std::string_view Name() const override { return "hybrid"; }
+
+ private:
+  double Score(const NodeView& node) const {
+    const double use = CriticalUse(node);
+    return use < options_.spread_threshold ? 0 : use;
+  }
+
+  /// Drops the nodes with GPU, unless all have one.
+  static void KeepWithoutGpu(std::vector<const NodeView*>& nodes) {
+    const auto has_gpu = [](const NodeView* node) { return HasGpu(*node); };
+    if (!std::ranges::all_of(nodes, has_gpu)) std::erase_if(nodes, has_gpu);
+  }
+
+  HybridOptions options_;
+  Random random_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<SchedulingPolicy>> MakeHybridPolicy(const ConfigValue& config,
+                                                           Random random) {
+  PolicyConfig reader(config, "hybrid");
+  HybridOptions options;
+  options.spread_threshold = reader.Number("spread_threshold", options.spread_threshold, 0, 1);
+  options.top_k_fraction = reader.Number("top_k_fraction", options.top_k_fraction, 0, 1);
+  options.top_k_nodes_min =
+      static_cast<std::size_t>(reader.Integer("top_k_nodes_min", 1, 1, 1'000'000));
+  options.avoid_gpu_nodes = reader.Boolean("avoid_gpu_nodes", options.avoid_gpu_nodes);
+  options.sample_nodes = reader.SampleNodes();
+  if (auto read = reader.Finish(); !read) return Fail(read.error());
+  return std::make_unique<HybridPolicy>(options, random);
+}
+
+}  // namespace mobula

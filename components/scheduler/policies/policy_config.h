@@ -1,0 +1,25 @@
+/// \file
+/// \brief Keys that policies share.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "components/base/config_value.h"
+
+namespace mobula {
+
+/// Reads the map of the policy `kind`, whose `kind:` it has seen already.
+class PolicyConfig : public ConfigReader {
+ public:
+  PolicyConfig(const ConfigValue& config, std::string_view kind)
+      : ConfigReader(config, "scheduler.policy") {
+    static_cast<void>(Text("kind", kind));
+  }
+  /// \return `sample_nodes`: at most how many nodes one decision weighs; 0: all of them.
+  [[nodiscard]] std::size_t SampleNodes() {
+    return static_cast<std::size_t>(Integer("sample_nodes", 32, 0, 1'000'000));
+  }
+};
+
+}  // namespace mobula

@@ -1,0 +1,35 @@
+#include "components/scheduler/policies/round_robin.h"
+
+#include "components/scheduler/policies/policy_config.h"
+#include "components/scheduler/policies/score.h"
+
+namespace mobula {
+namespace {
+
+class RoundRobinPolicy final : public SchedulingPolicy {
+ public:
+  Decision Choose(const ResourceRequest& request, const ClusterView& view) override {
+    const Filter filter(request, view);
+    if (!AnyFits(filter)) return NothingFits(filter);
+    auto next = view.nodes().upper_bound(last_);
+    for (;; ++next) {
+      if (next == view.nodes().end()) next = view.nodes().begin();
+      if (filter.Fits(next->second)) break;
+    }
+    last_ = next->first;
+    return decision::Place{last_};
+  }
+  std::string_view Name() const override { return "round_robin"; }
+
+ private:
+  NodeId last_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<SchedulingPolicy>> MakeRoundRobinPolicy(const ConfigValue& config, Random) {
+  if (auto read = PolicyConfig(config, "round_robin").Finish(); !read) return Fail(read.error());
+  return std::make_unique<RoundRobinPolicy>();
+}
+
+}  // namespace mobula

@@ -1,0 +1,53 @@
+#include "components/scheduler/registration.h"
+
+#include "components/scheduler/policies/hybrid.h"
+#include "components/scheduler/policies/least_loaded.h"
+#include "components/scheduler/policies/locality.h"
+#include "components/scheduler/policies/pack.h"
+#include "components/scheduler/policies/power_of_two.h"
+#include "components/scheduler/policies/random.h"
+#include "components/scheduler/policies/round_robin.h"
+#include "components/scheduler/policies/spread.h"
+#include "components/scheduler/policies/strategy.h"
+#include "components/scheduler/queue/queue_scheduler.h"
+
+namespace mobula {
+
+void RegisterPolicies(Registry<PolicyMaker>& registry) {
+  registry.Add("hybrid", MakeHybridPolicy);
+  registry.Add("least_loaded", MakeLeastLoadedPolicy);
+  registry.Add("locality", MakeLocalityPolicy);
+  registry.Add("pack", MakePackPolicy);
+  registry.Add("power_of_two", MakePowerOfTwoPolicy);
+  registry.Add("random", MakeRandomPolicy);
+  registry.Add("round_robin", MakeRoundRobinPolicy);
+  registry.Add("spread", MakeSpreadPolicy);
+}
+
+void RegisterSchedulers(Registry<SchedulerMaker>& registry) {
+  registry.Add("local", MakeLocalScheduler);
+  registry.Add("distributed", MakeDistributedScheduler);
+}
+
+Result<std::unique_ptr<SchedulingPolicy>> MakePolicy(const Registry<PolicyMaker>& policies,
+                                                     const ConfigValue& config,
+                                                     const Random& random) {
+  std::string kind = "hybrid";
+  if (const ConfigValue::Map* map = config.map(); map != nullptr && map->contains("kind")) {
+    const std::string* text = map->at("kind").scalar();
+    if (text == nullptr) {
+      return Fail(ErrorCode::kInvalidArgument, "scheduler.policy.kind is {}; known: {}",
+                  map->at("kind").TypeName(), policies.Kinds());
+    }
+    kind = *text;
+  }
+  const auto maker = policies.Find(kind);
+  if (!maker) return Fail(maker.error());
+  auto usual = (**maker)(config, random.Fork(kind));
+  if (!usual) return Fail(std::move(usual.error()).Context("scheduler.policy"));
+  auto spread = MakeSpreadPolicy(ConfigValue(ConfigValue::Map()), random.Fork("strategy spread"));
+  if (!spread) return Fail(spread.error());
+  return std::make_unique<StrategyPolicy>(*std::move(usual), *std::move(spread));
+}
+
+}  // namespace mobula

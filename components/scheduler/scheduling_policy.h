@@ -1,0 +1,101 @@
+/// \file
+/// \brief Decides which node should run something. The decision is a pure function.
+///
+/// A `SchedulingPolicy` looks at one request and one picture of the cluster and names a node. It
+/// sends nothing, waits for nothing and stores nothing outside itself; whoever asked acts on the
+/// answer and copes with a picture that has gone stale. Called by: scheduler/queue in each raylet,
+/// and the GCS for actors. This is the first thing to swap. Book: \ref ch_scheduling.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "components/base/config_value.h"
+#include "components/base/ids.h"
+#include "components/base/random.h"
+#include "components/base/resources.h"
+#include "components/base/result.h"
+#include "components/scheduler/cluster_view.h"
+#include "components/scheduler/label_term.h"
+
+namespace mobula {
+
+/// What the program asked for beyond amounts.
+enum class Strategy : std::uint8_t {
+  kDefault,  ///< The configured policy decides.
+  kSpread,   ///< Over as many nodes as possible.
+  kNode,     ///< On `ResourceRequest::node`.
+};
+
+/// What one lease needs. A value.
+struct ResourceRequest {
+  ResourceSet resources;  ///< No negative amounts.
+  Strategy strategy = Strategy::kDefault;
+  NodeId node;        ///< For kNode.
+  bool soft = false;  ///< For kNode: elsewhere if that node is gone or, even empty, too small.
+  std::vector<LabelTerm> labels;             ///< All must accept the node.
+  std::map<NodeId, std::uint64_t> locality;  ///< Bytes of arguments that lie there already.
+};
+
+/// Orders requests by everything that decides where they fit; `locality` only prefers and is left
+/// out. Of requests that compare equal either all fit somewhere or none does.
+struct ShapeLess {
+  bool operator()(const ResourceRequest& a, const ResourceRequest& b) const;
+};
+
+/// The three answers. "Not now" and "never" are answers, not errors, and both say why.
+namespace decision {
+/// Run it there.
+struct Place {
+  NodeId node;
+};
+/// Some node could, none can now. Ask again after the view changes.
+struct Wait {
+  std::string reason;
+};
+/// No node, even empty, is big enough. Useless until nodes join or change.
+struct Infeasible {
+  std::string reason;
+};
+}  // namespace decision
+using Decision = std::variant<decision::Place, decision::Wait, decision::Infeasible>;
+
+//! [scheduling-policy]
+/// Chooses nodes.
+///
+/// Threads: calls on one object must not overlap; different objects are independent.
+/// Lifetime: keeps no reference to its arguments.
+class SchedulingPolicy {
+ public:
+  virtual ~SchedulingPolicy() = default;
+
+  /// Picks a node for `request`.
+  ///
+  /// `Place` names a node of `view` that takes work, has the resources available, bears the labels
+  /// and is the node asked for. `Wait` is answered only if no such node is there, `Infeasible` only
+  /// if none would be were all of them empty; both name what is missing and what the first few
+  /// nodes lack. The same seed, configuration and history of calls and of the view give the same
+  /// answer on every machine; simulation and golden scripts rely on it.
+  ///
+  /// Cost: at most linear in the nodes; the built-in ones look at a sample of a large cluster.
+  /// \return `Place`, `Wait` or `Infeasible`. Errors: none.
+  [[nodiscard]] virtual Decision Choose(const ResourceRequest& request,
+                                        const ClusterView& view) = 0;
+
+  /// \return the name used in YAML, logs and metrics, such as "hybrid"; never empty.
+  [[nodiscard]] virtual std::string_view Name() const = 0;
+};
+//! [scheduling-policy]
+
+/// Builds one kind of policy from its map in YAML (which holds its `kind:` too) and a stream of
+/// chance of its own. kInvalidArgument on an unknown key or a value out of range.
+using PolicyMaker = std::function<Result<std::unique_ptr<SchedulingPolicy>>(
+    const ConfigValue& config, Random random)>;
+
+}  // namespace mobula
