@@ -73,7 +73,6 @@ struct QueuedShape {
   std::string reason;
 };
 
-//! [scheduler]
 /// Queue, policy and books of one node.
 ///
 /// Order: the deeper task first, then first come first served. So nested fan-outs run depth first,
@@ -123,7 +122,6 @@ class Scheduler {
   /// Aborts if the books do not balance. Cost: O(asks).
   virtual void CheckInvariants() const = 0;
 };
-//! [scheduler]
 
 /// Builds one kind of scheduler from its map in YAML. `local` is this node, all of it free.
 /// kInvalidArgument on an unknown key, kind or value.

@@ -1,9 +1,11 @@
 #include "components/scheduler/policies/hybrid.h"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "components/scheduler/policies/policy_config.h"
-#include "components/scheduler/policies/score.h"
+#include "components/scheduler/score.h"
 
 namespace mobula {
 namespace {
@@ -39,14 +41,16 @@ class HybridPolicy final : public SchedulingPolicy {
     if (shun_gpu && preferred != nullptr && HasGpu(*preferred) && !HasGpu(*found.nodes.front())) {
       preferred = nullptr;
     }
-    std::ranges::stable_sort(found.nodes, {}, [&](const NodeView* node) { return Score(*node); });
-    if (preferred != nullptr && Score(*preferred) <= Score(*found.nodes.front())) {
+    std::vector<std::pair<double, const NodeView*>> ranked;  // once: a score costs more than a sort
+    ranked.reserve(found.nodes.size());
+    for (const NodeView* node : found.nodes) ranked.emplace_back(Score(*node), node);
+    std::ranges::stable_sort(ranked, {}, [](const auto& entry) { return entry.first; });
+    if (preferred != nullptr && Score(*preferred) <= ranked.front().first) {
       return decision::Place{preferred->id};
     }
     const auto share = options_.top_k_fraction * static_cast<double>(considered);
     const std::size_t k = std::max(options_.top_k_nodes_min, static_cast<std::size_t>(share));
-    if (k < found.nodes.size()) found.nodes.resize(k);
-    return decision::Place{PickAny(found.nodes, random_).id};
+    return decision::Place{ranked[random_.Below(std::min(k, ranked.size()))].second->id};
   }
   std::string_view Name() const override { return "hybrid"; }
 

@@ -4,7 +4,7 @@
 #include <iterator>
 
 #include "components/scheduler/policies/policy_config.h"
-#include "components/scheduler/policies/score.h"
+#include "components/scheduler/score.h"
 
 namespace mobula {
 namespace {

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "components/scheduler/policies/policy_config.h"
-#include "components/scheduler/policies/score.h"
+#include "components/scheduler/score.h"
 
 namespace mobula {
 namespace {
@@ -13,6 +13,7 @@ class PowerOfTwoPolicy final : public SchedulingPolicy {
  public:
   explicit PowerOfTwoPolicy(Random random) : random_(random) {}
 
+  //! [power-of-two]
   Decision Choose(const ResourceRequest& request, const ClusterView& view) override {
     const Filter filter(request, view);
     Fitting found = FindFitting(filter, 2, SampleFrom::kAnywhere, random_);
@@ -24,6 +25,7 @@ class PowerOfTwoPolicy final : public SchedulingPolicy {
     if (nodes.size() > 2) nodes.resize(2);
     return decision::Place{PickLowest(nodes, Load).id};
   }
+  //! [power-of-two]
   std::string_view Name() const override { return "power_of_two"; }
 
  private:

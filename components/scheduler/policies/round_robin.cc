@@ -1,7 +1,7 @@
 #include "components/scheduler/policies/round_robin.h"
 
 #include "components/scheduler/policies/policy_config.h"
-#include "components/scheduler/policies/score.h"
+#include "components/scheduler/score.h"
 
 namespace mobula {
 namespace {

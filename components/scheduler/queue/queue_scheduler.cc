@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "components/base/check.h"
-#include "components/scheduler/policies/explain.h"
-#include "components/scheduler/policies/filter.h"
+#include "components/scheduler/explain.h"
+#include "components/scheduler/filter.h"
 #include "components/scheduler/registration.h"
 
 namespace mobula {
@@ -90,6 +90,7 @@ Decision QueueScheduler::Decide(AskClasses::value_type& shape) {
     return decision::Infeasible{fmt::format("wants node {}, and may not leave node {}",
                                             key.request.node.Short(), view_.local_id().Short())};
   }
+  //! [decide]
   const Filter filter(key.request, view_);
   if (key.reach == Reach::kHereFirst && filter.Fits(Local())) return decision::Place{Local().id};
   // The usual end of a step: known to be possible, and full. No need to ask for the reason.
@@ -101,6 +102,7 @@ Decision QueueScheduler::Decide(AskClasses::value_type& shape) {
   ResourceRequest request = key.request;
   request.locality = locality;
   return policy_->Choose(request, view_);
+  //! [decide]
 }
 
 void QueueScheduler::Settle(AskClasses::value_type& shape, std::vector<Action>& actions) {
@@ -123,8 +125,7 @@ void QueueScheduler::Settle(AskClasses::value_type& shape, std::vector<Action>& 
     }
     queue_.Remove(ticket);
   } else if (key.if_busy == IfBusy::kReject) {
-    actions.push_back(
-        action::Reject{ticket, infeasible ? infeasible->reason : Reason(key, members)});
+    actions.push_back(action::Reject{ticket, infeasible ? infeasible->reason : WhyNotNow(key)});
     queue_.Remove(ticket);
   } else if (infeasible == nullptr) {
     members.reason = std::get<decision::Wait>(decision).reason;
@@ -220,14 +221,18 @@ void QueueScheduler::OnChange(const NodeId& id, ViewChange change) {
   });
 }
 
-std::string QueueScheduler::Reason(const AskClassKey& key, const AskClass& members) const {
-  if (members.state == AskClassState::kInfeasible) return members.reason;
-  if (members.state == AskClassState::kReady) return "is next to be decided";
-  const Filter filter(key.request, view_);
-  if (AnyFits(filter)) return members.reason;  // the policy's own wish to wait
-  const Decision nothing = NothingFits(filter);
+std::string QueueScheduler::WhyNotNow(const AskClassKey& key) const {
+  const Decision nothing = NothingFits(Filter(key.request, view_));
   if (const auto* wait = std::get_if<decision::Wait>(&nothing)) return wait->reason;
   return std::get<decision::Infeasible>(nothing).reason;
+}
+
+std::string QueueScheduler::Reason(const AskClassKey& key, const AskClass& members) const {
+  if (members.state == AskClassState::kReady) return "is next to be decided";
+  if (members.state == AskClassState::kInfeasible) return members.reason;
+  // Something fits, and yet it waits: the policy wished so.
+  if (AnyFits(Filter(key.request, view_))) return members.reason;
+  return WhyNotNow(key);
 }
 
 std::string QueueScheduler::Why(std::uint64_t ticket) const {

@@ -56,6 +56,7 @@ class QueueScheduler final : public Scheduler {
   void Free(const ResourceSet& resources);
   void ReplaceLocal(NodeView node);
   void OnChange(const NodeId& id, ViewChange change);
+  [[nodiscard]] std::string WhyNotNow(const AskClassKey& key) const;
   [[nodiscard]] std::string Reason(const AskClassKey& key, const AskClass& members) const;
 
   const QueueSchedulerOptions options_;

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <string>
 
-#include "components/scheduler/policies/filter.h"
+#include "components/scheduler/filter.h"
 
 namespace mobula {
 

@@ -1,9 +1,9 @@
-#include "components/scheduler/policies/filter.h"
+#include "components/scheduler/filter.h"
 
 #include <algorithm>
 #include <tuple>
 
-#include "components/scheduler/policies/explain.h"
+#include "components/scheduler/explain.h"
 
 namespace mobula {
 namespace {

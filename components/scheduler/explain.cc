@@ -1,4 +1,4 @@
-#include "components/scheduler/policies/explain.h"
+#include "components/scheduler/explain.h"
 
 #include <algorithm>
 
@@ -89,7 +89,7 @@ std::string ExplainInfeasible(const Filter& filter) {
   if (filter.IsPinned()) {
     const NodeView* node = view.Find(request.node);
     if (node == nullptr) return fmt::format("node {} is not in the cluster", request.node.Short());
-    return fmt::format("node {}, the one asked for, {}", request.node.Short(), Lack(filter, *node));
+    return fmt::format("node {} {}", request.node.Short(), Lack(filter, *node));
   }
   const bool any_eligible = std::ranges::any_of(
       view.nodes(), [&](const auto& entry) { return filter.IsEligible(entry.second); });

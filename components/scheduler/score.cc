@@ -1,16 +1,15 @@
-#include "components/scheduler/policies/score.h"
+#include "components/scheduler/score.h"
 
 #include <algorithm>
-#include <array>
 
 namespace mobula {
 
 double CriticalUse(const NodeView& node) {
-  static constexpr std::array kCritical = {kCpu, kMemory};
   double use = 0;
-  for (const std::string_view name : kCritical) {
-    const double total = node.total.Get(name).ToDouble();
-    if (total > 0) use = std::max(use, 1 - node.available.Get(name).ToDouble() / total);
+  for (const std::string_view name : {kCpu, kMemory}) {
+    const Amount total = node.total.Get(name);
+    if (total <= Amount()) continue;
+    use = std::max(use, 1 - node.available.Get(name).ToDouble() / total.ToDouble());
   }
   if (node.object_bytes_capacity == 0) return use;
   return std::max(use, static_cast<double>(node.object_bytes) /

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "components/base/random.h"
-#include "components/scheduler/policies/filter.h"
+#include "components/scheduler/filter.h"
 
 namespace mobula {
 

@@ -1,0 +1,288 @@
+/// What the built-in schedulers do in small stories.
+#include "components/scheduler/scheduler.h"
+
+#include "tests/components/scheduler/schedulers.h"
+
+namespace mobula::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+const ResourceSet kOneCpu = {{"CPU", 1}};
+
+class SchedulerTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<Scheduler> Local(double cpus) {
+    return MakeScheduler(Config({{"kind", "local"}}), FreeNode(Node(1), {{"CPU", cpus}}));
+  }
+  std::unique_ptr<Scheduler> Distributed(double cpus, const char* hops = "3") {
+    return MakeScheduler(Config({{"kind", "distributed"}, {"spill_hops_max", hops}}),
+                         FreeNode(Node(1), {{"CPU", cpus}}));
+  }
+  /// Submits and expects it to be queued.
+  static void Submit(Scheduler& scheduler, LeaseAsk ask) {
+    const auto submitted = scheduler.Submit(std::move(ask));
+    ASSERT_TRUE(submitted.has_value()) << submitted.error().ToString();
+  }
+  /// Steps, checks the books, and says what was done.
+  static std::string Step(Scheduler& scheduler) {
+    const std::vector<Action> actions = scheduler.Step();
+    scheduler.CheckInvariants();
+    return Text(actions);
+  }
+};
+
+TEST_F(SchedulerTest, GrantsUntilFullAndGoesOnWhenALeaseReturns) {
+  const auto scheduler = Local(2);
+  for (std::uint64_t ticket = 1; ticket <= 4; ++ticket) {
+    Submit(*scheduler, Ask(ticket, Wants(kOneCpu)));
+  }
+  EXPECT_EQ(Step(*scheduler), "grant 1, grant 2");
+  EXPECT_EQ(Step(*scheduler), "");
+  EXPECT_EQ(scheduler->Local().queued_asks, 2U);
+  scheduler->Return(kOneCpu);
+  EXPECT_EQ(Step(*scheduler), "grant 3");
+}
+
+TEST_F(SchedulerTest, DeeperTasksGoFirstThenTheEarlier) {
+  const auto scheduler = Local(10);
+  Submit(*scheduler, Deep(Ask(1, Wants(kOneCpu)), 0));
+  Submit(*scheduler, Deep(Ask(2, Wants({{"CPU", 2}})), 2));
+  Submit(*scheduler, Deep(Ask(3, Wants(kOneCpu)), 1));
+  Submit(*scheduler, Deep(Ask(4, Wants(kOneCpu)), 2));
+  Submit(*scheduler, Deep(Ask(5, Wants({{"CPU", 3}})), 0));
+  EXPECT_EQ(Step(*scheduler), "grant 2, grant 4, grant 3, grant 1, grant 5");
+}
+
+TEST_F(SchedulerTest, AnAskThatDoesNotFitLetsOthersPass) {
+  const auto scheduler = Local(4);
+  Submit(*scheduler, Ask(1, Wants({{"CPU", 3}})));
+  Submit(*scheduler, Ask(2, Wants({{"CPU", 3}})));
+  Submit(*scheduler, Ask(3, Wants(kOneCpu)));
+  Submit(*scheduler, Ask(4, Wants({})));
+  EXPECT_EQ(Step(*scheduler), "grant 1, grant 3, grant 4");
+}
+
+TEST_F(SchedulerTest, SaysWhyAnAskWaits) {
+  const auto scheduler = Local(4);
+  Submit(*scheduler, Ask(1, Wants({{"CPU", 3}})));
+  Submit(*scheduler, Ask(2, Wants({{"CPU", 2}})));
+  EXPECT_EQ(scheduler->Why(2), "Square is next to be decided");
+  EXPECT_EQ(Step(*scheduler), "grant 1");
+  EXPECT_EQ(scheduler->Why(1), "");
+  EXPECT_EQ(scheduler->Why(2),
+            "Square waits for CPU: 2: node 01000000 has CPU: 1 of 4 free, 2 wanted");
+  const std::vector<QueuedShape> queue = scheduler->Queue();
+  ASSERT_EQ(queue.size(), 1U);
+  EXPECT_EQ(queue[0].count, 1U);
+  EXPECT_EQ(queue[0].first_ticket, 2U);
+  EXPECT_EQ(queue[0].request.resources, ResourceSet({{"CPU", 2}}));
+}
+
+TEST_F(SchedulerTest, ABlockedWorkerLendsItsCpuAndTakesItBackAtOnce) {
+  const auto scheduler = Local(1);
+  Submit(*scheduler, Ask(1, Wants(kOneCpu)));
+  Submit(*scheduler, Ask(2, Wants(kOneCpu)));
+  EXPECT_EQ(Step(*scheduler), "grant 1");
+  scheduler->Lend(kOneCpu);
+  EXPECT_EQ(Step(*scheduler), "grant 2");
+  scheduler->TakeBack(kOneCpu);
+  scheduler->CheckInvariants();
+  EXPECT_EQ(scheduler->Local().available.Get(kCpu), Amount::FromDouble(-1));
+  Submit(*scheduler, Ask(3, Wants(kOneCpu)));
+  scheduler->Return(kOneCpu);
+  EXPECT_EQ(Step(*scheduler), "") << "one still runs";
+  scheduler->Return(kOneCpu);
+  EXPECT_EQ(Step(*scheduler), "grant 3");
+}
+
+TEST_F(SchedulerTest, InfeasibleIsReportedOncePerAskAndGrantedIfANodeGrows) {
+  const auto scheduler = Local(1);
+  Submit(*scheduler, Ask(1, Wants({{"tape", 1}})));
+  EXPECT_EQ(Step(*scheduler), "infeasible 1");
+  Submit(*scheduler, Ask(2, Wants({{"tape", 1}})));
+  EXPECT_EQ(Step(*scheduler), "infeasible 2");
+  EXPECT_EQ(Step(*scheduler), "");
+  EXPECT_THAT(scheduler->Why(2), HasSubstr("node 01000000 has tape: 0 in all, 1 wanted"));
+  EXPECT_TRUE(scheduler->Queue()[0].infeasible);
+  EXPECT_TRUE(scheduler->Cancel(1));
+  EXPECT_FALSE(scheduler->Cancel(1));
+  scheduler->ChangeTotal({{"tape", 1}}, {});
+  EXPECT_EQ(Step(*scheduler), "grant 2");
+}
+
+TEST_F(SchedulerTest, AnAskThatMustNotQueueIsRejectedWithTheReason) {
+  const auto scheduler = Local(1);
+  LeaseAsk ask = Ask(1, Wants(kOneCpu));
+  ask.if_busy = IfBusy::kReject;
+  Submit(*scheduler, ask);
+  EXPECT_EQ(Step(*scheduler), "grant 1");
+  ask.ticket = 2;
+  Submit(*scheduler, ask);
+  const std::vector<Action> actions = scheduler->Step();
+  ASSERT_EQ(Text(actions), "reject 2");
+  EXPECT_THAT(std::get<action::Reject>(actions[0]).reason, HasSubstr("CPU: 0 of 1 free"));
+  EXPECT_EQ(scheduler->Local().queued_asks, 0U);
+}
+
+TEST_F(SchedulerTest, RefusesTicketsTwiceNegativeAmountsAndAFullQueue) {
+  const auto scheduler = MakeScheduler(Config({{"kind", "local"}, {"queue_asks_max", "2"}}),
+                                       FreeNode(Node(1), kOneCpu));
+  Submit(*scheduler, Ask(1, Wants(kOneCpu)));
+  EXPECT_EQ(scheduler->Submit(Ask(1, Wants(kOneCpu))).error().code(), ErrorCode::kAlreadyExists);
+  EXPECT_EQ(scheduler->Submit(Ask(2, Wants({{"CPU", -1}}))).error().code(),
+            ErrorCode::kInvalidArgument);
+  Submit(*scheduler, Ask(2, Wants(kOneCpu)));
+  EXPECT_EQ(scheduler->Submit(Ask(3, Wants(kOneCpu))).error().code(),
+            ErrorCode::kResourceExhausted);
+}
+
+TEST_F(SchedulerTest, BundlesAreTakenWithoutAnAsk) {
+  const auto scheduler = Local(4);
+  EXPECT_TRUE(scheduler->TryTake({{"CPU", 3}}));
+  EXPECT_FALSE(scheduler->TryTake({{"CPU", 2}}));
+  scheduler->ChangeTotal({{"CPU_group_7", 3}}, {});
+  Submit(*scheduler, Ask(1, Wants({{"CPU_group_7", 1}})));
+  EXPECT_EQ(Step(*scheduler), "grant 1");
+  scheduler->Return({{"CPU_group_7", 1}});
+  scheduler->ChangeTotal({}, {{"CPU_group_7", 3}});
+  scheduler->Return({{"CPU", 3}});
+  scheduler->CheckInvariants();
+  EXPECT_EQ(scheduler->Local().available, ResourceSet({{"CPU", 4}}));
+}
+
+TEST_F(SchedulerTest, TheLocalKindStaysAtHomeWhateverOthersHave) {
+  const auto scheduler = Local(1);
+  scheduler->UpdateNode(FreeNode(Node(2), {{"CPU", 8}}));
+  Submit(*scheduler, Ask(1, Wants({{"CPU", 2}})));
+  Submit(*scheduler, Ask(2, WantsNode(kOneCpu, Node(2), false)));
+  EXPECT_EQ(Step(*scheduler), "infeasible 1, infeasible 2");
+  EXPECT_THAT(scheduler->Why(2), HasSubstr("may not leave node 01000000"));
+}
+
+TEST_F(SchedulerTest, SpillsWhatDoesNotFitAndCountsItAgainstTheOtherNode) {
+  const auto scheduler = Distributed(1);
+  scheduler->UpdateNode(FreeNode(Node(2), {{"CPU", 2}}));
+  for (std::uint64_t ticket = 1; ticket <= 5; ++ticket) {
+    Submit(*scheduler, Ask(ticket, Wants(kOneCpu)));
+  }
+  EXPECT_EQ(Step(*scheduler), "grant 1, spill 2 to 02000000, spill 3 to 02000000");
+  scheduler->UpdateNode(FreeNode(Node(2), {{"CPU", 2}}));
+  EXPECT_EQ(Step(*scheduler), "") << "the same report again is no news";
+  NodeView news = BusyNode(Node(2), {{"CPU", 2}}, kOneCpu);
+  news.version = 2;
+  scheduler->UpdateNode(news);
+  EXPECT_EQ(Step(*scheduler), "spill 4 to 02000000");
+  scheduler->RemoveNode(Node(2));
+  scheduler->Return(kOneCpu);
+  EXPECT_EQ(Step(*scheduler), "grant 5");
+}
+
+TEST_F(SchedulerTest, WhatCameFromElsewhereStaysIfItFits) {
+  const auto scheduler = MakeScheduler(
+      []() {
+        ConfigValue config = Config({{"kind", "distributed"}});
+        config.map()->emplace("policy", Config({{"kind", "round_robin"}}));
+        return config;
+      }(),
+      FreeNode(Node(5), {{"CPU", 1}}));
+  scheduler->UpdateNode(FreeNode(Node(2), {{"CPU", 8}}));
+  Submit(*scheduler, Hopped(Ask(1, Wants(kOneCpu)), 1));
+  Submit(*scheduler, Hopped(Ask(2, Wants(kOneCpu)), 1));
+  EXPECT_EQ(Step(*scheduler), "grant 1, spill 2 to 02000000");
+}
+
+TEST_F(SchedulerTest, AfterItsLastHopAnAskWaitsHereOrIsRejected) {
+  const auto scheduler = Distributed(1, "2");
+  scheduler->UpdateNode(FreeNode(Node(2), {{"CPU", 8}}));
+  Submit(*scheduler, Hopped(Ask(1, Wants(kOneCpu)), 2));
+  Submit(*scheduler, Hopped(Ask(2, Wants(kOneCpu)), 2));
+  Submit(*scheduler, Hopped(Ask(3, Wants({{"CPU", 2}})), 2));
+  Submit(*scheduler, Hopped(Ask(4, WantsNode(kOneCpu, Node(2), false)), 2));
+  Submit(*scheduler, Hopped(Ask(5, Wants({{"CPU", 2}})), 1));
+  EXPECT_EQ(Step(*scheduler), "grant 1, reject 3, reject 4, spill 5 to 02000000");
+  EXPECT_THAT(scheduler->Why(2), HasSubstr("node 01000000 has CPU: 0 of 1 free"));
+  scheduler->Return(kOneCpu);
+  EXPECT_EQ(Step(*scheduler), "grant 2");
+}
+
+TEST_F(SchedulerTest, ADrainingNodeFinishesWhatItHasAndSpillsTheRest) {
+  const auto scheduler = Distributed(4);
+  Submit(*scheduler, Ask(1, Wants(kOneCpu)));
+  EXPECT_EQ(Step(*scheduler), "grant 1");
+  NodeView local = scheduler->Local();
+  local.draining = true;
+  local.available = {{"CPU", 100}};  // not theirs to say
+  scheduler->UpdateNode(local);
+  EXPECT_EQ(scheduler->Local().available, ResourceSet({{"CPU", 3}}));
+  Submit(*scheduler, Ask(2, Wants(kOneCpu)));
+  EXPECT_EQ(Step(*scheduler), "infeasible 2");
+  scheduler->UpdateNode(FreeNode(Node(2), {{"CPU", 1}}));
+  EXPECT_EQ(Step(*scheduler), "spill 2 to 02000000");
+  scheduler->Return(kOneCpu);
+  scheduler->CheckInvariants();
+}
+
+TEST_F(SchedulerTest, LocalVersionGrowsWithEveryChangeOthersShouldSee) {
+  const auto scheduler = Local(1);
+  std::uint64_t version = scheduler->Local().version;
+  const auto grew = [&] {
+    return scheduler->Local().version > std::exchange(version, scheduler->Local().version);
+  };
+  Submit(*scheduler, Ask(1, Wants(kOneCpu)));
+  Submit(*scheduler, Ask(2, Wants(kOneCpu)));
+  EXPECT_EQ(Step(*scheduler), "grant 1");
+  EXPECT_TRUE(grew());
+  EXPECT_EQ(Step(*scheduler), "");
+  EXPECT_FALSE(grew()) << "nothing happened";
+  scheduler->Cancel(2);
+  EXPECT_TRUE(grew()) << "the queue is shorter";
+  scheduler->Return(kOneCpu);
+  EXPECT_TRUE(grew());
+}
+
+/// Counts what a step costs: the policy is asked per shape, not per ask.
+class CountingPolicy final : public SchedulingPolicy {
+ public:
+  explicit CountingPolicy(int& calls) : calls_(calls), inner_(Policy(Config({}))) {}
+  Decision Choose(const ResourceRequest& request, const ClusterView& view) override {
+    ++calls_;
+    return inner_->Choose(request, view);
+  }
+  std::string_view Name() const override { return "counting"; }
+
+ private:
+  int& calls_;
+  std::unique_ptr<SchedulingPolicy> inner_;
+};
+
+TEST_F(SchedulerTest, AHundredThousandAsksOfAFewShapesAreAskedAboutPerShape) {
+  int calls = 0;
+  Registry<PolicyMaker> policies("scheduling policy");
+  policies.Add("hybrid",
+               [&](const ConfigValue&, Random) -> Result<std::unique_ptr<SchedulingPolicy>> {
+                 return std::make_unique<CountingPolicy>(calls);
+               });
+  Registry<SchedulerMaker> schedulers("scheduler");
+  RegisterSchedulers(schedulers);
+  const auto scheduler = *(**schedulers.Find("distributed"))(
+      Config({{"kind", "distributed"}}), FreeNode(Node(1), {{"CPU", 4}}), policies, Random(1));
+  constexpr std::uint64_t kAsks = 100'000;
+  for (std::uint64_t ticket = 0; ticket < kAsks; ++ticket) {
+    const auto cpus = static_cast<double>(1 + ticket % 4);
+    Submit(*scheduler, Deep(Ask(ticket, Wants({{"CPU", cpus}})), ticket % 7));
+  }
+  EXPECT_EQ(scheduler->Step().size(), 2U) << "the deepest and earliest: 3 CPU at 6, then 1";
+  EXPECT_LE(calls, 8);
+  calls = 0;
+  for (int i = 0; i < 1000; ++i) {
+    EXPECT_EQ(scheduler->Step().size(), 0U);
+    scheduler->UpdateNode(BusyNode(Node(2), {{"CPU", 4}}, {}));
+  }
+  EXPECT_LE(calls, 8) << "a full node is no reason to ask again";
+  scheduler->CheckInvariants();
+}
+
+}  // namespace
+}  // namespace mobula::testing
