@@ -80,9 +80,9 @@ class Raylet {
   };
   [[nodiscard]] Census Count() const;
   void CheckInvariants() const;
+  class Impl;  ///< raylet_impl.h
 
  private:
-  class Impl;
   std::unique_ptr<Impl> impl_;
 };
 

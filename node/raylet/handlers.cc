@@ -1,0 +1,113 @@
+// What drivers, workers and other raylets may ask of a raylet.
+
+#include "components/core_worker/methods.h"
+#include "node/raylet/raylet_impl.h"
+
+namespace mobula::node {
+
+using core_worker::NoReply;
+using Impl = Raylet::Impl;
+
+void Impl::AddHandlers() {
+  using rpc::CallContext;
+  using rpc::Respond;
+  namespace cw = core_worker;
+  services.Handle(cw::kRegisterWorker,
+                  [this](const cw::RegisterWorkerRequest& request, const CallContext& call,
+                         Respond<cw::RegisterWorkerReply> respond) {
+                    Register(request, *call.peer, std::move(respond));
+                  });
+  services.Handle(cw::kSetBlocked, [this](const cw::SetBlockedRequest& request,
+                                          const CallContext& call, const Respond<NoReply>&) {
+    if (const WorkerId* worker = pool.WorkerAt(*call.peer)) {
+      leases.SetBlocked(*worker, request.blocked());
+    }
+  });
+  services.Handle(cw::kAdoptObjects,
+                  [this](const cw::AdoptObjectsRequest& request, const CallContext&,
+                         const Respond<NoReply>&) { owners.Adopt(request); });
+  services.Handle(cw::kFreeObjects, [this](const cw::FreeObjectsRequest& request,
+                                           const CallContext&, const Respond<NoReply>&) {
+    owners.Free(request);
+    ReportSoon();
+  });
+  services.Handle(cw::kRequestLease,
+                  [this](const cw::RequestLeaseRequest& request, const CallContext& call,
+                         Respond<cw::RequestLeaseReply> respond) {
+                    leases.Request(request, *call.peer, std::move(respond));
+                  });
+  services.Handle(cw::kCancelLease,
+                  [this](const cw::CancelLeaseRequest& request, const CallContext&,
+                         const Respond<NoReply>&) { leases.Cancel(request.request_id()); });
+  services.Handle(cw::kReturnLease,
+                  [this](const cw::ReturnLeaseRequest& request, const CallContext&,
+                         Respond<cw::ReturnLeaseReply> respond) {
+                    cw::FreeObjectsRequest drop;
+                    *drop.mutable_ids() = request.drop_ids();
+                    owners.Free(drop);
+                    leases.Return(request, std::move(respond));
+                  });
+}
+
+core_worker::RegisterWorkerReply Impl::Welcome(const JobId& job) const {
+  core_worker::RegisterWorkerReply reply;
+  reply.set_node_id(std::string(config.node_id.Binary()));
+  reply.set_job_id(std::string(job.Binary()));
+  reply.set_raylet_endpoint(endpoint);
+  reply.set_cluster_id(cluster_id);
+  reply.set_node_address(config.node_address);
+  reply.set_inline_bytes_max(config.inline_bytes_max);
+  return reply;
+}
+
+void Impl::Register(const core_worker::RegisterWorkerRequest& request, rpc::Peer& peer,
+                    rpc::Respond<core_worker::RegisterWorkerReply> respond) {
+  if (cluster_id.empty()) {
+    respond(Fail(ErrorCode::kUnavailable, "this node has not joined its cluster yet"));
+    return;
+  }
+  if (request.is_driver()) {
+    RegisterDriver(request, peer, std::move(respond));
+    return;
+  }
+  core_worker::RegisterWorkerRequest filled = request;
+  filled.mutable_address()->set_node_id(std::string(config.node_id.Binary()));
+  if (Result<void> registered = pool.Register(filled, peer); !registered) {
+    respond(Fail(std::move(registered.error())));
+    return;
+  }
+  respond(Welcome(JobId::FromBinaryOrNil(request.job_id())));
+  leases.Step();
+}
+
+void Impl::RegisterDriver(const core_worker::RegisterWorkerRequest& request, rpc::Peer& peer,
+                          rpc::Respond<core_worker::RegisterWorkerReply> respond) {
+  core_worker::Address address = request.address();
+  address.set_node_id(std::string(config.node_id.Binary()));
+  gcs::JobInfo job;
+  job.set_driver_id(address.worker_id());
+  job.set_driver_endpoint(address.endpoint());
+  job.set_node_id(address.node_id());
+  job.set_pid(address.pid());
+  job.set_entrypoint(request.program().build());
+  rpc::Peer* const driver = &peer;
+  deps.gcs.StartJob(job, alive.Bind([this, driver, address, program = request.program(),
+                                     respond = std::move(respond)](Result<JobId> id) mutable {
+    if (!id) {
+      respond(Fail(std::move(id.error()).Context("starting the job")));
+      return;
+    }
+    if (respond.IsAbandoned()) {  // the driver left meanwhile; `driver` may be gone
+      deps.gcs.FinishJob(*id, "FAILED", "the driver left while it joined", [](auto) {});
+      return;
+    }
+    programs.AddLocal(program);
+    pool.RegisterDriver(address, *id, *driver);
+    pool.AddJob(*id, program);
+    deps.log.Info("job", "started", "job={} driver_pid={} program=\"{}\"", id->Hex(), address.pid(),
+                  program.build());
+    respond(Welcome(*id));
+  }));
+}
+
+}  // namespace mobula::node

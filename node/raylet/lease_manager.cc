@@ -1,0 +1,355 @@
+#include "node/raylet/lease_manager.h"
+
+#include <set>
+
+#include "components/base/check.h"
+#include "components/core_worker/methods.h"
+#include "components/gcs/convert.h"
+
+namespace mobula::node {
+namespace {
+
+using core_worker::RequestLeaseReply;
+using core_worker::RequestLeaseRequest;
+
+/// How long a lease outlives the lost connection of its holder.
+constexpr Duration kOrphanGrace = std::chrono::seconds(5);
+
+ResourceRequest ToRequest(const RequestLeaseRequest& message) {
+  ResourceRequest request;
+  request.resources = gcs::FromProto(message.resources());
+  if (message.placement() == "spread") request.strategy = Strategy::kSpread;
+  if (message.placement() == "node") request.strategy = Strategy::kNode;
+  request.node = NodeId::FromBinaryOrNil(message.placement_node());
+  request.soft = message.placement_soft();
+  for (const auto& [node_hex, bytes] : message.local_bytes()) {
+    const Result<std::string> binary = FromHex(node_hex);
+    if (binary) request.locality[NodeId::FromBinaryOrNil(*binary)] = bytes;
+  }
+  return request;
+}
+
+JobId JobOf(const RequestLeaseRequest& request) { return JobId::FromBinaryOrNil(request.job_id()); }
+
+}  // namespace
+
+LeaseManager::LeaseManager(Deps deps, const RayletConfig& config, Hooks hooks)
+    : deps_(std::move(deps)), config_(config), hooks_(std::move(hooks)) {}
+
+void LeaseManager::Request(const RequestLeaseRequest& request, rpc::Peer& peer,
+                           rpc::Respond<RequestLeaseReply> respond) {
+  if (tickets_.contains(request.request_id())) {
+    respond(Fail(ErrorCode::kAlreadyExists, "lease request {} is already waiting",
+                 ToHex(request.request_id())));
+    return;
+  }
+  const std::uint64_t ticket = ++last_ticket_;
+  LeaseAsk ask;
+  ask.ticket = ticket;
+  ask.request = ToRequest(request);
+  ask.depth = request.depth();
+  ask.hops = request.hops();
+  if (Result<void> queued = deps_.scheduler.Submit(std::move(ask)); !queued) {
+    respond(Fail(std::move(queued.error())));
+    return;
+  }
+  tickets_[request.request_id()] = ticket;
+  Ask& record = asks_[ticket];
+  record.request = request;
+  record.peer = &peer;
+  record.respond = std::move(respond);
+  Step();
+}
+
+void LeaseManager::Step() {
+  if (std::exchange(is_stepping_, true)) {
+    step_again_ = true;
+    return;
+  }
+  do {
+    step_again_ = false;
+    for (Action& next : deps_.scheduler.Step()) {
+      if (auto* grant = std::get_if<action::Grant>(&next)) {
+        Grant(grant->ticket, grant->resources);
+      } else if (auto* spill = std::get_if<action::SpillTo>(&next)) {
+        Spill(spill->ticket, spill->node);
+      } else if (auto* reject = std::get_if<action::Reject>(&next)) {
+        const auto it = asks_.find(reject->ticket);
+        if (it == asks_.end()) continue;
+        it->second.respond(Fail(ErrorCode::kResourceExhausted, "{}", reject->reason));
+        Drop(reject->ticket);
+      } else if (auto* never = std::get_if<action::Infeasible>(&next)) {
+        const auto it = asks_.find(never->ticket);
+        if (it == asks_.end()) continue;
+        deps_.log.Info("lease", "infeasible", "ticket={} reason=\"{}\"", never->ticket,
+                       never->reason);
+        it->second.infeasible = std::make_unique<Timer>(deps_.loop);
+        it->second.infeasible->Set(config_.infeasible_grace,
+                                   [this, ticket = never->ticket, reason = never->reason] {
+                                     FailInfeasible(ticket, reason);
+                                   });
+      }
+    }
+  } while (step_again_);
+  is_stepping_ = false;
+  hooks_.on_change();
+  if (!asks_.empty()) Reclaim();
+}
+
+void LeaseManager::Grant(std::uint64_t ticket, const ResourceSet& resources) {
+  const auto it = asks_.find(ticket);
+  if (it == asks_.end()) {
+    deps_.scheduler.Return(resources);
+    step_again_ = true;
+    return;
+  }
+  it->second.is_granted = true;
+  it->second.infeasible.reset();
+  hooks_.prepare_job(
+      it->second.request, false, alive_.Bind([this, ticket, resources](Result<void> ready) {
+        const auto ask = asks_.find(ticket);
+        if (ask == asks_.end() || !ready) {
+          FinishGrant(ticket, resources,
+                      ready ? Fail(ErrorCode::kCancelled, "nobody waits any more")
+                            : Fail(std::move(ready.error())));
+          return;
+        }
+        deps_.pool.Take(JobOf(ask->second.request),
+                        alive_.Bind([this, ticket, resources](Result<core_worker::Address> worker) {
+                          FinishGrant(ticket, resources, std::move(worker));
+                        }));
+      }));
+}
+
+void LeaseManager::FinishGrant(std::uint64_t ticket, const ResourceSet& resources,
+                               Result<core_worker::Address> worker) {
+  const auto it = asks_.find(ticket);
+  const bool is_wanted = it != asks_.end() && !it->second.respond.IsAbandoned();
+  if (!worker || !is_wanted) {
+    if (worker) deps_.pool.GiveBack(WorkerId::FromBinaryOrNil(worker->worker_id()));
+    if (it != asks_.end()) {
+      if (is_wanted) {
+        it->second.respond(Fail(std::move(worker.error()).Context("no worker for the lease")));
+      }
+      Drop(ticket);
+    }
+    deps_.scheduler.Return(resources);
+    Step();
+    return;
+  }
+  const auto id = deps_.random.NewId<LeaseId>();
+  Lease& lease = leases_[id];
+  lease.worker = WorkerId::FromBinaryOrNil(worker->worker_id());
+  lease.owner = WorkerId::FromBinaryOrNil(it->second.request.owner().worker_id());
+  lease.job = JobOf(it->second.request);
+  lease.resources = resources;
+  lease.peer = it->second.peer;
+  by_worker_[lease.worker] = id;
+  deps_.log.Debug("lease", "granted", "lease={} worker={} resources={}", id.Short(),
+                  lease.worker.Short(), resources.ToString());
+  RequestLeaseReply reply;
+  reply.mutable_grant()->set_lease_id(std::string(id.Binary()));
+  *reply.mutable_grant()->mutable_worker() = *worker;
+  it->second.respond(reply);
+  Drop(ticket);
+}
+
+void LeaseManager::Spill(std::uint64_t ticket, const NodeId& node) {
+  const auto it = asks_.find(ticket);
+  if (it == asks_.end()) return;
+  it->second.is_granted = true;  // out of the scheduler's queue
+  hooks_.prepare_job(
+      it->second.request, true,
+      alive_.Bind([this, ticket, node](Result<void> shared) { ReplySpill(ticket, node, shared); }));
+}
+
+void LeaseManager::ReplySpill(std::uint64_t ticket, const NodeId& node,
+                              const Result<void>& shared) {
+  const auto it = asks_.find(ticket);
+  if (it == asks_.end()) return;
+  const std::string endpoint = hooks_.endpoint_of(node);
+  if (!shared) {
+    it->second.respond(Fail(shared.error()));
+  } else if (endpoint.empty()) {
+    it->second.respond(Fail(ErrorCode::kUnavailable,
+                            "node {} left while the lease was being sent "
+                            "there; ask again",
+                            node.Short()));
+  } else {
+    RequestLeaseReply reply;
+    reply.mutable_spill()->set_node_id(std::string(node.Binary()));
+    reply.mutable_spill()->set_raylet_endpoint(endpoint);
+    deps_.log.Debug("lease", "spilled", "ticket={} to={}", ticket, node.Short());
+    it->second.respond(reply);
+  }
+  Drop(ticket);
+}
+
+void LeaseManager::FailInfeasible(std::uint64_t ticket, std::string reason) {
+  const auto it = asks_.find(ticket);
+  if (it == asks_.end() || it->second.is_granted) return;
+  deps_.scheduler.Cancel(ticket);
+  RequestLeaseReply reply;
+  reply.mutable_infeasible()->set_reason(std::move(reason));
+  it->second.respond(reply);
+  Drop(ticket);
+}
+
+void LeaseManager::Drop(std::uint64_t ticket) {
+  const auto it = asks_.find(ticket);
+  if (it == asks_.end()) return;
+  tickets_.erase(it->second.request.request_id());
+  asks_.erase(it);
+}
+
+void LeaseManager::Cancel(const std::string& request_id) {
+  const auto it = tickets_.find(request_id);
+  if (it == tickets_.end()) return;
+  const std::uint64_t ticket = it->second;
+  // A granted one is still on its way to a worker; FinishGrant finds it gone and gives back.
+  if (!asks_.at(ticket).is_granted) deps_.scheduler.Cancel(ticket);
+  Drop(ticket);
+  hooks_.on_change();
+}
+
+void LeaseManager::Return(const core_worker::ReturnLeaseRequest& request,
+                          rpc::Respond<core_worker::ReturnLeaseReply> respond) {
+  const LeaseId id = LeaseId::FromBinaryOrNil(request.lease_id());
+  const WorkerId worker = WorkerId::FromBinaryOrNil(request.worker_id());
+  if (!request.connection_lost()) {
+    End(id, true);
+    respond(core_worker::ReturnLeaseReply());
+    return;
+  }
+  auto answer = [this, id, respond = std::move(respond)](
+                    const std::optional<gcs::WorkerDeath>& death) mutable {
+    End(id, false);
+    core_worker::ReturnLeaseReply reply;
+    reply.set_node_id(std::string(config_.node_id.Binary()));
+    reply.set_worker_died(true);
+    reply.set_cause(death ? death->cause() : "its raylet no longer knows it");
+    if (death) reply.set_pid(death->pid());
+    if (death) reply.set_log_tail(death->log_tail());
+    respond(reply);
+  };
+  deps_.pool.DescribeDeath(worker, alive_.Bind(std::move(answer)));
+}
+
+void LeaseManager::End(const LeaseId& id, bool worker_lives) {
+  const auto it = leases_.find(id);
+  if (it == leases_.end()) return;
+  const Lease lease = std::move(it->second);
+  leases_.erase(it);
+  by_worker_.erase(lease.worker);
+  if (lease.is_blocked) deps_.scheduler.TakeBack(lease.resources);
+  deps_.scheduler.Return(lease.resources);
+  if (worker_lives) deps_.pool.GiveBack(lease.worker);
+  Step();
+}
+
+void LeaseManager::SetBlocked(const WorkerId& worker, bool blocked) {
+  const auto it = by_worker_.find(worker);
+  if (it == by_worker_.end()) return;
+  Lease& lease = leases_.at(it->second);
+  if (lease.is_blocked == blocked) return;
+  lease.is_blocked = blocked;
+  if (blocked) {
+    deps_.scheduler.Lend(lease.resources);
+  } else {
+    deps_.scheduler.TakeBack(lease.resources);
+  }
+  Step();
+}
+
+void LeaseManager::OnProcessEnded(const WorkerId& process) {
+  if (const auto it = by_worker_.find(process); it != by_worker_.end()) End(it->second, false);
+  std::vector<LeaseId> held;
+  for (const auto& [id, lease] : leases_) {
+    if (lease.owner == process) held.push_back(id);
+  }
+  for (const LeaseId& id : held) {
+    const WorkerId worker = leases_.at(id).worker;
+    End(id, false);
+    deps_.pool.Kill(worker);  // what it runs, nobody waits for
+  }
+}
+
+void LeaseManager::OnPeerClosed(rpc::Peer& peer) {
+  std::vector<std::string> requests;
+  for (const auto& [ticket, ask] : asks_) {
+    if (ask.peer == &peer) requests.push_back(ask.request.request_id());
+  }
+  for (const std::string& request : requests) Cancel(request);
+  for (auto& [id, lease] : leases_) {
+    if (lease.peer != &peer) continue;
+    lease.peer = nullptr;
+    lease.orphan = std::make_unique<Timer>(deps_.loop);
+    lease.orphan->Set(kOrphanGrace, [this, id = id] {
+      const auto it = leases_.find(id);
+      if (it == leases_.end()) return;
+      const WorkerId worker = it->second.worker;
+      deps_.log.Info("lease", "orphaned", "lease={} worker={}", id.Short(), worker.Short());
+      End(id, false);
+      deps_.pool.Kill(worker);
+    });
+  }
+}
+
+void LeaseManager::EndJob(const JobId& job) {
+  std::vector<std::string> requests;
+  for (const auto& [ticket, ask] : asks_) {
+    if (JobOf(ask.request) == job) requests.push_back(ask.request.request_id());
+  }
+  for (const std::string& request : requests) Cancel(request);
+  std::vector<LeaseId> over;
+  for (const auto& [id, lease] : leases_) {
+    if (lease.job == job) over.push_back(id);
+  }
+  for (const LeaseId& id : over) End(id, false);
+}
+
+void LeaseManager::Reclaim() {
+  if (std::exchange(reclaim_posted_, true)) return;
+  deps_.loop.Post(alive_.Bind([this] {
+    reclaim_posted_ = false;
+    std::set<WorkerId> waiting;
+    for (const auto& [ticket, ask] : asks_) {
+      if (!ask.is_granted) {
+        waiting.insert(WorkerId::FromBinaryOrNil(ask.request.owner().worker_id()));
+      }
+    }
+    if (waiting.empty()) return;
+    std::vector<std::pair<rpc::Peer*, core_worker::ReclaimLeasesRequest>> by_peer;
+    for (const auto& [id, lease] : leases_) {
+      if (lease.peer == nullptr || lease.is_blocked) continue;
+      auto it =
+          std::ranges::find(by_peer, lease.peer, [](const auto& entry) { return entry.first; });
+      if (it == by_peer.end()) it = by_peer.insert(it, {lease.peer, {}});
+      const bool only_holder_waits = waiting.size() == 1 && waiting.contains(lease.owner);
+      (only_holder_waits ? it->second.add_if_idle_ids() : it->second.add_lease_ids())
+          ->assign(id.Binary());
+    }
+    for (auto& [peer, request] : by_peer) peer->Notify(core_worker::kReclaimLeases, request);
+  }));
+}
+
+std::vector<gcs::Demand> LeaseManager::Demands() const {
+  std::vector<gcs::Demand> demands;
+  for (const QueuedShape& shape : deps_.scheduler.Queue()) {
+    gcs::Demand& demand = demands.emplace_back();
+    *demand.mutable_resources() = gcs::ToProto(shape.request.resources);
+    demand.set_count(static_cast<std::uint32_t>(shape.count));
+    demand.set_reason(shape.reason);
+  }
+  return demands;
+}
+
+void LeaseManager::CheckInvariants() const {
+  deps_.scheduler.CheckInvariants();
+  Check(by_worker_.size() == leases_.size(), "one worker serves one lease");
+  for (const auto& [request, ticket] : tickets_) {
+    Check(asks_.contains(ticket), "every request id names an ask");
+  }
+}
+
+}  // namespace mobula::node

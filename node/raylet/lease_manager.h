@@ -1,0 +1,114 @@
+/// \file
+/// \brief Turns lease requests into grants: the scheduler decides, the worker pool provides.
+///
+///     RequestLease ─► asked ──Grant──► waiting for a worker ──► granted (reply) ──ReturnLease──► over
+///                       ├──SpillTo──► reply: ask that raylet                └─ worker or owner died ─► over
+///                       └──Infeasible, after `infeasible_grace`──► reply: never, because …
+///
+/// The check at grant is authoritative: it is made on this node's own books. When requests wait and
+/// leases are out, their holders are asked to return idle ones (`ReclaimLeases`), so a lease may be
+/// kept for as long as nobody else needs it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "components/base/event_log.h"
+#include "components/base/lifetime.h"
+#include "components/base/random.h"
+#include "components/core_worker/worker.pb.h"
+#include "components/scheduler/scheduler.h"
+#include "components/transport/rpc/peer.h"
+#include "node/raylet/raylet.h"
+#include "node/raylet/worker_pool.h"
+
+namespace mobula::node {
+
+/// Threads: the state lock. Lifetime: everything in `Deps` outlives it.
+class LeaseManager {
+ public:
+  struct Deps {
+    EventLoop& loop;
+    Scheduler& scheduler;
+    WorkerPool& pool;
+    EventLog& log;
+    Random random;
+  };
+  struct Hooks {
+    /// The program of a job is wanted here or on another node. Calls back when the job can run here
+    /// (`for_spill` false) or the program can be fetched by others (true).
+    std::function<void(const core_worker::RequestLeaseRequest&, bool for_spill,
+                       std::move_only_function<void(Result<void>)>)>
+        prepare_job;
+    /// \return the endpoint of a raylet; empty if the node is not known.
+    std::function<std::string(const NodeId&)> endpoint_of;
+    std::function<void()> on_change;  ///< Books or queue changed: others want to hear.
+  };
+  LeaseManager(Deps deps, const RayletConfig& config, Hooks hooks);
+
+  void Request(const core_worker::RequestLeaseRequest& request, rpc::Peer& peer,
+               rpc::Respond<core_worker::RequestLeaseReply> respond);
+  void Cancel(const std::string& request_id);
+  void Return(const core_worker::ReturnLeaseRequest& request,
+              rpc::Respond<core_worker::ReturnLeaseReply> respond);
+  /// The worker waits in `Get`: its resources are lent out until it runs again.
+  void SetBlocked(const WorkerId& worker, bool blocked);
+  /// A worker ended: its lease is over, and so are the leases it held as owner.
+  void OnProcessEnded(const WorkerId& process);
+  /// A connection that held asks or leases is lost.
+  void OnPeerClosed(rpc::Peer& peer);
+  void EndJob(const JobId& job);
+  /// Asks the scheduler again; call after news of nodes.
+  void Step();
+  /// \return what waits here and why, for `status`.
+  [[nodiscard]] std::vector<gcs::Demand> Demands() const;
+  [[nodiscard]] std::size_t lease_count() const { return leases_.size(); }
+  [[nodiscard]] std::size_t queued_count() const { return asks_.size(); }
+  void CheckInvariants() const;
+
+ private:
+  struct Ask {
+    core_worker::RequestLeaseRequest request;
+    rpc::Peer* peer = nullptr;
+    rpc::Respond<core_worker::RequestLeaseReply> respond;
+    bool is_granted = false;  // resources are taken, waiting for a worker
+    std::unique_ptr<Timer> infeasible;
+  };
+  struct Lease {
+    WorkerId worker;
+    WorkerId owner;
+    JobId job;
+    ResourceSet resources;
+    rpc::Peer* peer = nullptr;  // the holder's connection; null while lost
+    bool is_blocked = false;
+    std::unique_ptr<Timer> orphan;  // set while the holder's connection is lost
+  };
+  using AskMap = std::map<std::uint64_t, Ask>;
+
+  void Grant(std::uint64_t ticket, const ResourceSet& resources);
+  void FinishGrant(std::uint64_t ticket, const ResourceSet& resources,
+                   Result<core_worker::Address> worker);
+  void Spill(std::uint64_t ticket, const NodeId& node);
+  void ReplySpill(std::uint64_t ticket, const NodeId& node, const Result<void>& shared);
+  void FailInfeasible(std::uint64_t ticket, std::string reason);
+  void Drop(std::uint64_t ticket);
+  void End(const LeaseId& id, bool worker_lives);
+  void Reclaim();
+
+  Deps deps_;
+  const RayletConfig& config_;
+  Hooks hooks_;
+  AskMap asks_;
+  std::map<std::string, std::uint64_t> tickets_;  // by request id
+  std::map<LeaseId, Lease> leases_;
+  std::map<WorkerId, LeaseId> by_worker_;
+  std::uint64_t last_ticket_ = 0;
+  bool is_stepping_ = false;
+  bool step_again_ = false;
+  bool reclaim_posted_ = false;
+  Lifetime alive_;
+};
+
+}  // namespace mobula::node

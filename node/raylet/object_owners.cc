@@ -1,0 +1,53 @@
+#include "node/raylet/object_owners.h"
+
+namespace mobula::node {
+
+void ObjectOwners::Adopt(const core_worker::AdoptObjectsRequest& request) {
+  const WorkerId id = WorkerId::FromBinaryOrNil(request.owner().worker_id());
+  for (const std::string& binary : request.ids()) {
+    const ObjectId object(ObjectId::FromBinaryOrNil(binary));
+    if (dead_.contains(id)) {
+      remove_(object);
+      continue;
+    }
+    Owner& owner = owners_[id];
+    owner.node = NodeId::FromBinaryOrNil(request.owner().node_id());
+    owner.objects.insert(object);
+    owner_of_[object] = id;
+  }
+}
+
+void ObjectOwners::Free(const core_worker::FreeObjectsRequest& request) {
+  for (const std::string& binary : request.ids()) {
+    const ObjectId object(ObjectId::FromBinaryOrNil(binary));
+    remove_(object);
+    const auto it = owner_of_.find(object);
+    if (it == owner_of_.end()) continue;
+    const auto owner = owners_.find(it->second);
+    owner->second.objects.erase(object);
+    if (owner->second.objects.empty()) owners_.erase(owner);
+    owner_of_.erase(it);
+  }
+}
+
+void ObjectOwners::OnOwnerDied(const WorkerId& owner) {
+  if (dead_.size() >= kDeadKeptMax) dead_.clear();
+  dead_.insert(owner);
+  const auto it = owners_.find(owner);
+  if (it == owners_.end()) return;
+  for (const ObjectId& object : it->second.objects) {
+    remove_(object);
+    owner_of_.erase(object);
+  }
+  owners_.erase(it);
+}
+
+void ObjectOwners::OnNodeDied(const NodeId& node) {
+  std::set<WorkerId> gone;
+  for (const auto& [worker, owner] : owners_) {
+    if (owner.node == node) gone.insert(worker);
+  }
+  for (const WorkerId& worker : gone) OnOwnerDied(worker);
+}
+
+}  // namespace mobula::node

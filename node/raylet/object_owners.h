@@ -1,0 +1,40 @@
+/// \file
+/// \brief Which primary copies of this node belong to whom, so that a dead owner's are freed.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+
+#include "components/base/ids.h"
+#include "components/core_worker/worker.pb.h"
+
+namespace mobula::node {
+
+/// Threads: the state lock.
+class ObjectOwners {
+ public:
+  /// \param remove deletes a copy from this node's store.
+  explicit ObjectOwners(std::function<void(const ObjectId&)> remove) : remove_(std::move(remove)) {}
+
+  /// These copies belong to `owner`. If that owner is known to be dead they are deleted.
+  void Adopt(const core_worker::AdoptObjectsRequest& request);
+  /// Their owner says that nobody holds them any more.
+  void Free(const core_worker::FreeObjectsRequest& request);
+  /// A process, or every process of a node, ended: what it owned is deleted.
+  void OnOwnerDied(const WorkerId& owner);
+  void OnNodeDied(const NodeId& node);
+
+ private:
+  struct Owner {
+    NodeId node;
+    std::set<ObjectId> objects;
+  };
+  static constexpr std::size_t kDeadKeptMax = 10'000;  // remembered, for copies sealed late
+  std::function<void(const ObjectId&)> remove_;
+  std::map<WorkerId, Owner> owners_;
+  std::map<ObjectId, WorkerId> owner_of_;
+  std::set<WorkerId> dead_;
+};
+
+}  // namespace mobula::node

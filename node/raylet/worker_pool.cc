@@ -1,0 +1,383 @@
+#include "node/raylet/worker_pool.h"
+
+#include <algorithm>
+
+#include "components/base/check.h"
+#include "components/core_worker/methods.h"
+
+namespace mobula::node {
+namespace {
+
+constexpr std::size_t kDeathsKeptMax = 1000;
+constexpr std::size_t kStartFailuresMax = 3;  // in a row, then waiting leases fail
+constexpr Duration kExitAfterLostConnection = std::chrono::seconds(2);
+constexpr Duration kReapPeriod = std::chrono::seconds(1);
+constexpr std::size_t kLogTailBytes = 2000;
+constexpr std::uint64_t kLogReadMax = 64ULL << 20;
+
+}  // namespace
+
+WorkerPool::WorkerPool(Deps deps, const RayletConfig& config, Hooks hooks)
+    : deps_(std::move(deps)), config_(config), hooks_(std::move(hooks)), reap_timer_(deps_.loop) {}
+
+WorkerPool::~WorkerPool() { Stop(); }
+
+void WorkerPool::Stop() {
+  if (std::exchange(stopped_, true)) return;
+  alive_.End();
+  reap_timer_.Cancel();
+  for (const auto& [job, record] : jobs_) deps_.launcher.EndJob(job);
+  for (const auto& [key, worker] : workers_) {
+    if (worker.state != State::kDriver && worker.pid != 0) deps_.launcher.Kill(worker.pid);
+  }
+  jobs_.clear();
+  workers_.clear();
+  by_worker_id_.clear();
+  by_peer_.clear();
+  asking_.clear();
+}
+
+void WorkerPool::AddJob(const JobId& job, core_worker::Program program) {
+  if (stopped_ || jobs_.contains(job)) return;
+  Job& record = jobs_[job];
+  record.program = std::move(program);
+  const std::size_t cores =
+      static_cast<std::size_t>(std::max(1.0, config_.resources.Get(kCpu).ToDouble()));
+  const std::size_t count = config_.prestart_workers > 0 ? config_.prestart_workers : cores;
+  for (std::size_t i = 0; i < std::min(count, config_.workers_max); ++i) StartWorker(job);
+  if (!reap_timer_.IsSet()) reap_timer_.Set(kReapPeriod, [this] { ReapIdle(); });
+}
+
+void WorkerPool::EndJob(const JobId& job) {
+  const auto it = jobs_.find(job);
+  if (it == jobs_.end()) return;
+  std::deque<OnWorker> waiting = std::move(it->second.waiting);
+  jobs_.erase(it);
+  deps_.launcher.EndJob(job);
+  for (OnWorker& done : waiting) {
+    done(Fail(ErrorCode::kCancelled, "job {} has ended", job.Hex()));
+  }
+}
+
+void WorkerPool::StartWorker(const JobId& job) {
+  Job& record = jobs_.at(job);
+  const auto startup = deps_.random.NewId<WorkerId>();
+  Worker& worker = workers_[startup];
+  worker.id = startup;
+  worker.job = job;
+  if (!config_.log_folder.empty()) {
+    worker.log_path =
+        fmt::format("{}/worker-{}-{}.log", config_.log_folder, job.Hex(), startup.Short());
+  }
+  worker.deadline = std::make_unique<Timer>(deps_.loop);
+  worker.deadline->Set(config_.worker_start_timeout, [this, startup, job] {
+    if (Worker* late = FindByStartup(startup)) {
+      if (late->pid != 0) deps_.launcher.Kill(late->pid);
+      FailStart(job, Error(ErrorCode::kDeadlineExceeded,
+                           fmt::format("a worker of job {} did not register within {}; its log "
+                                       "ends: {}",
+                                       job.Hex(), FormatTime(config_.worker_start_timeout),
+                                       LogTail(late->log_path))));
+    }
+  });
+  ++record.starting;
+  deps_.launcher.Start(
+      {.startup_id = startup,
+       .job = job,
+       .program = record.program,
+       .raylet_endpoint = config_.local_listen_endpoint,
+       .log_path = worker.log_path},
+      alive_.Bind(
+          [this, startup](Result<std::int64_t> pid) { OnStarted(startup, std::move(pid)); }),
+      alive_.Bind([this, startup](ExitStatus status) { OnExit(startup, status); }));
+}
+
+void WorkerPool::OnStarted(const WorkerId& startup, Result<std::int64_t> pid) {
+  Worker* worker = FindByStartup(startup);
+  if (worker == nullptr) return;
+  if (pid) {
+    worker->pid = *pid;
+    return;
+  }
+  const JobId job = worker->job;
+  workers_.erase(startup);
+  if (const auto it = jobs_.find(job); it != jobs_.end()) --it->second.starting;
+  FailStart(job, pid.error());
+}
+
+void WorkerPool::FailStart(const JobId& job, const Error& error) {
+  const auto it = jobs_.find(job);
+  if (it == jobs_.end()) return;
+  deps_.log.Error("worker", "start_failed", "job={} error=\"{}\"", job.Hex(), error.ToString());
+  const bool is_hopeless = error.code() == ErrorCode::kNotFound;
+  if (!is_hopeless && ++it->second.failures < kStartFailuresMax) {
+    StartAsNeeded(it->second, job);
+    return;
+  }
+  for (OnWorker& done : std::exchange(it->second.waiting, {})) done(Fail(error));
+}
+
+Result<void> WorkerPool::Register(const core_worker::RegisterWorkerRequest& request,
+                                  rpc::Peer& peer) {
+  const WorkerId startup = WorkerId::FromBinaryOrNil(request.startup_id());
+  Worker* worker = FindByStartup(startup);
+  if (worker == nullptr || (worker->state != State::kStarting && worker->peer != &peer)) {
+    return Fail(ErrorCode::kInvalidArgument, "this raylet has not started a worker {}",
+                startup.Short());
+  }
+  if (worker->state != State::kStarting) return {};  // asked twice
+  worker->address = request.address();
+  worker->id = WorkerId::FromBinaryOrNil(request.address().worker_id());
+  worker->pid = worker->pid != 0 ? worker->pid : request.address().pid();
+  worker->peer = &peer;
+  worker->deadline.reset();
+  by_worker_id_[worker->id] = startup;
+  by_peer_[&peer] = worker->id;
+  const auto job = jobs_.find(worker->job);
+  if (job == jobs_.end()) {  // its job ended while it started
+    deps_.launcher.Kill(worker->pid);
+    return Fail(ErrorCode::kCancelled, "job {} has ended", worker->job.Hex());
+  }
+  --job->second.starting;
+  job->second.failures = 0;
+  deps_.log.Info("worker", "registered", "worker={} pid={} job={}", worker->id.Short(), worker->pid,
+                 worker->job.Hex());
+  Offer(worker->id);
+  return {};
+}
+
+void WorkerPool::RegisterDriver(const core_worker::Address& address, const JobId& job,
+                                rpc::Peer& peer) {
+  const WorkerId id = WorkerId::FromBinaryOrNil(address.worker_id());
+  Worker& driver = workers_[id];
+  driver.id = id;
+  driver.job = job;
+  driver.state = State::kDriver;
+  driver.pid = address.pid();
+  driver.address = address;
+  driver.peer = &peer;
+  by_worker_id_[id] = id;
+  by_peer_[&peer] = id;
+}
+
+void WorkerPool::Take(const JobId& job, OnWorker done) {
+  const auto it = jobs_.find(job);
+  if (it == jobs_.end()) {
+    done(Fail(ErrorCode::kCancelled, "job {} has ended", job.Hex()));
+    return;
+  }
+  Job& record = it->second;
+  if (!record.idle.empty()) {
+    const WorkerId id = record.idle.back();
+    record.idle.pop_back();
+    Worker& worker = workers_.at(by_worker_id_.at(id));
+    worker.state = State::kLeased;
+    done(worker.address);
+    return;
+  }
+  record.waiting.push_back(std::move(done));
+  StartAsNeeded(record, job);
+}
+
+void WorkerPool::StartAsNeeded(Job& job, const JobId& id) {
+  while (job.starting < job.waiting.size()) {
+    if (worker_count() >= config_.workers_max) {
+      if (worker_count() == job.starting) return;
+      OnWorker done = std::move(job.waiting.back());
+      job.waiting.pop_back();
+      done(Fail(ErrorCode::kResourceExhausted,
+                "this node already has {} worker processes (workers.max); most of them are blocked "
+                "in Get",
+                config_.workers_max));
+      return;
+    }
+    StartWorker(id);
+  }
+}
+
+void WorkerPool::Offer(const WorkerId& id) {
+  Worker& worker = workers_.at(by_worker_id_.at(id));
+  Job& job = jobs_.at(worker.job);
+  if (!job.waiting.empty()) {
+    OnWorker done = std::move(job.waiting.front());
+    job.waiting.pop_front();
+    worker.state = State::kLeased;
+    done(worker.address);
+    return;
+  }
+  worker.state = State::kIdle;
+  worker.idle_since = deps_.loop.Now();
+  job.idle.push_back(id);
+}
+
+void WorkerPool::GiveBack(const WorkerId& id) {
+  const auto it = by_worker_id_.find(id);
+  if (it == by_worker_id_.end()) return;
+  Worker& worker = workers_.at(it->second);
+  if (worker.state != State::kLeased || worker.peer == nullptr) return;
+  if (jobs_.contains(worker.job)) Offer(id);
+}
+
+void WorkerPool::Kill(const WorkerId& id) {
+  const auto it = by_worker_id_.find(id);
+  if (it == by_worker_id_.end()) return;
+  const Worker& worker = workers_.at(it->second);
+  if (worker.state != State::kDriver) deps_.launcher.Kill(worker.pid);
+}
+
+void WorkerPool::OnPeerClosed(rpc::Peer& peer) {
+  const auto it = by_peer_.find(&peer);
+  if (it == by_peer_.end()) return;
+  const WorkerId id = it->second;
+  by_peer_.erase(it);
+  const WorkerId key = by_worker_id_.at(id);
+  Worker& worker = workers_.at(key);
+  worker.peer = nullptr;
+  if (worker.state == State::kDriver) {
+    Forget(key, "the driver ended or lost its connection");
+    return;
+  }
+  if (const auto job = jobs_.find(worker.job); job != jobs_.end()) {
+    std::erase(job->second.idle, id);
+  }
+  worker.deadline =
+      std::make_unique<Timer>(deps_.loop);  // its exit status comes soon, or is forced
+  worker.deadline->Set(kExitAfterLostConnection,
+                       [this, pid = worker.pid] { deps_.launcher.Kill(pid); });
+}
+
+void WorkerPool::OnExit(const WorkerId& startup, ExitStatus status) {
+  Worker* worker = FindByStartup(startup);
+  if (worker == nullptr) return;
+  const JobId job = worker->job;
+  const bool was_starting = worker->state == State::kStarting;
+  const std::string cause = status.ToString();
+  const std::string log_path = worker->log_path;
+  Forget(startup, cause);
+  const auto it = jobs_.find(job);
+  if (it == jobs_.end()) return;
+  if (was_starting) {
+    --it->second.starting;
+    FailStart(job, Error(ErrorCode::kWorkerDied,
+                         fmt::format("a worker of job {} ended before it registered: {}; its log "
+                                     "ends: {}",
+                                     job.Hex(), cause, LogTail(log_path))));
+  }
+}
+
+void WorkerPool::Forget(const WorkerId& key, std::string cause) {
+  const auto it = workers_.find(key);
+  const Worker worker = std::move(it->second);
+  workers_.erase(it);
+  if (worker.peer != nullptr) by_peer_.erase(worker.peer);
+  if (worker.state == State::kStarting) return;
+  by_worker_id_.erase(worker.id);
+  if (const auto job = jobs_.find(worker.job); job != jobs_.end()) {
+    std::erase(job->second.idle, worker.id);
+  }
+  gcs::WorkerDeath death;
+  death.set_worker_id(std::string(worker.id.Binary()));
+  death.set_node_id(std::string(config_.node_id.Binary()));
+  death.set_pid(worker.pid);
+  death.set_cause(std::move(cause));
+  death.set_log_tail(LogTail(worker.log_path));
+  death.set_is_driver(worker.state == State::kDriver);
+  death.set_job_id(std::string(worker.job.Binary()));
+  deps_.log.Info("worker", "ended", "worker={} pid={} cause=\"{}\"", worker.id.Short(), worker.pid,
+                 death.cause());
+  deaths_.push_front(death);
+  if (deaths_.size() > kDeathsKeptMax) deaths_.pop_back();
+  if (auto asking = asking_.extract(worker.id); !asking.empty()) {
+    for (auto& done : asking.mapped()) done(death);
+  }
+  hooks_.on_death(death);
+}
+
+void WorkerPool::DescribeDeath(
+    const WorkerId& worker, std::move_only_function<void(std::optional<gcs::WorkerDeath>)> done) {
+  for (const gcs::WorkerDeath& death : deaths_) {
+    if (death.worker_id() == worker.Binary()) {
+      done(death);
+      return;
+    }
+  }
+  const auto it = by_worker_id_.find(worker);
+  if (it == by_worker_id_.end()) {
+    done(std::nullopt);
+    return;
+  }
+  asking_[worker].push_back(std::move(done));
+  Worker& record = workers_.at(it->second);
+  if (record.deadline) return;  // already ending
+  record.deadline = std::make_unique<Timer>(deps_.loop);
+  record.deadline->Set(kExitAfterLostConnection,
+                       [this, pid = record.pid] { deps_.launcher.Kill(pid); });
+}
+
+void WorkerPool::ReapIdle() {
+  const std::size_t cores =
+      static_cast<std::size_t>(std::max(1.0, config_.resources.Get(kCpu).ToDouble()));
+  const std::size_t keep = config_.prestart_workers > 0 ? config_.prestart_workers : cores;
+  for (auto& [id, job] : jobs_) {
+    if (job.idle.size() <= keep) continue;
+    const WorkerId oldest = job.idle.front();
+    Worker& worker = workers_.at(by_worker_id_.at(oldest));
+    if (deps_.loop.Now() - worker.idle_since < config_.worker_idle_max) continue;
+    job.idle.pop_front();
+    worker.state = State::kLeased;  // not handed out while it is asked
+    worker.peer->Call(core_worker::kExitWorker, core_worker::ExitWorkerRequest(),
+                      alive_.Bind([this, oldest](Result<core_worker::ExitWorkerReply> reply) {
+                        if (!reply || !reply->will_exit()) GiveBack(oldest);
+                      }));
+  }
+  reap_timer_.Set(kReapPeriod, [this] { ReapIdle(); });
+}
+
+WorkerPool::Worker* WorkerPool::FindByStartup(const WorkerId& startup) {
+  const auto it = workers_.find(startup);
+  return it == workers_.end() ? nullptr : &it->second;
+}
+
+std::string WorkerPool::LogTail(const std::string& path) const {
+  if (path.empty()) return {};
+  const Result<std::string> log = deps_.files.Read(path, kLogReadMax);
+  if (!log) return {};
+  const std::size_t begin = log->size() > kLogTailBytes ? log->size() - kLogTailBytes : 0;
+  return log->substr(begin);
+}
+
+rpc::Peer* WorkerPool::PeerOf(const WorkerId& worker) const {
+  const auto it = by_worker_id_.find(worker);
+  return it == by_worker_id_.end() ? nullptr : workers_.at(it->second).peer;
+}
+
+const WorkerId* WorkerPool::WorkerAt(const rpc::Peer& peer) const {
+  const auto it = by_peer_.find(&peer);
+  return it == by_peer_.end() ? nullptr : &it->second;
+}
+
+bool WorkerPool::IsDriver(const WorkerId& worker) const {
+  const auto it = by_worker_id_.find(worker);
+  return it != by_worker_id_.end() && workers_.at(it->second).state == State::kDriver;
+}
+
+void WorkerPool::ForEachPeer(const std::function<void(rpc::Peer&)>& visit) const {
+  for (const auto& [key, worker] : workers_) {
+    if (worker.peer != nullptr) visit(*worker.peer);
+  }
+}
+
+std::size_t WorkerPool::worker_count() const { return workers_.size() - driver_count(); }
+
+std::size_t WorkerPool::idle_count() const {
+  std::size_t count = 0;
+  for (const auto& [id, job] : jobs_) count += job.idle.size();
+  return count;
+}
+
+std::size_t WorkerPool::driver_count() const {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      workers_, [](const auto& entry) { return entry.second.state == State::kDriver; }));
+}
+
+}  // namespace mobula::node
