@@ -1,0 +1,157 @@
+#include "node/config.h"
+
+#include <unistd.h>
+#include <yaml-cpp/yaml.h>
+
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+namespace mobula::node {
+namespace {
+
+ConfigValue Convert(const YAML::Node& node) {
+  const int line = node.Mark().line + 1;
+  switch (node.Type()) {
+    case YAML::NodeType::Undefined:
+    case YAML::NodeType::Null: return {};
+    case YAML::NodeType::Scalar: return ConfigValue(node.Scalar(), line);
+    case YAML::NodeType::Sequence: {
+      ConfigValue::List list;
+      for (const auto& item : node) list.push_back(Convert(item));
+      return ConfigValue(std::move(list), line);
+    }
+    case YAML::NodeType::Map: {
+      ConfigValue::Map map;
+      for (const auto& item : node) map.emplace(item.first.Scalar(), Convert(item.second));
+      return ConfigValue(std::move(map), line);
+    }
+  }
+  return {};
+}
+
+Result<void> ReadNode(const ConfigValue& value, NodeConfig& config) {
+  ConfigReader reader(value, "node");
+  const std::string role = reader.Text("role", "head");
+  if (role != "head" && role != "worker") {
+    reader.Reject("role", "is '" + role + "'; known: head, worker");
+  }
+  config.is_head = role == "head";
+  config.address = reader.Text("address", config.address);
+  config.head_address = reader.Text("head", "");
+  if (!config.is_head && config.head_address.empty()) {
+    reader.Reject("head",
+                  "is missing: a worker node needs the head's address, such as "
+                  "10.0.0.5:6379");
+  }
+  config.session_folder = reader.Text("session_folder", "");
+  config.token_file = reader.Text("token_file", "");
+  config.labels = reader.TextMap("labels");
+  const std::string level = reader.Text("log_level", "info");
+  if (level == "error") {
+    config.log_level = LogLevel::kError;
+  } else if (level == "info") {
+    config.log_level = LogLevel::kInfo;
+  } else if (level == "debug") {
+    config.log_level = LogLevel::kDebug;
+  } else {
+    reader.Reject("log_level", "is '" + level + "'; known: error, info, debug");
+  }
+  ConfigReader resources(reader.Child("resources"), "node.resources");
+  if (resources.Has("cpu")) {
+    config.resources.Set(kCpu, Amount::FromDouble(resources.Number("cpu", 0, 0, 1e6)));
+  }
+  if (resources.Has("gpu")) {
+    config.resources.Set(kGpu, Amount::FromDouble(resources.Number("gpu", 0, 0, 1e6)));
+  }
+  if (resources.Has("memory")) {
+    config.resources.Set(kMemory,
+                         Amount::FromDouble(static_cast<double>(resources.Size("memory", 0))));
+  }
+  for (const auto& [name, amount] : resources.NumberMap("custom")) {
+    config.resources.Set(name, Amount::FromDouble(amount));
+  }
+  if (Result<void> fine = resources.Finish(); !fine) return fine;
+  return reader.Finish();
+}
+
+Result<void> ReadGcs(const ConfigValue& value, NodeConfig& config) {
+  ConfigReader reader(value, "gcs");
+  config.gcs_port = static_cast<std::uint16_t>(reader.Integer("port", config.gcs_port, 0, 65535));
+  config.gcs_storage = reader.Child("storage");
+  config.heartbeat_period = reader.Time("heartbeat_period", config.heartbeat_period);
+  config.heartbeat_timeout = reader.Time("heartbeat_timeout", config.heartbeat_timeout);
+  config.reconnect_grace = reader.Time("reconnect_grace", config.reconnect_grace);
+  return reader.Finish();
+}
+
+Result<void> ReadWorkers(const ConfigValue& value, NodeConfig& config) {
+  ConfigReader reader(value, "workers");
+  config.worker_kind = reader.Text("kind", config.worker_kind);
+  if (config.worker_kind != "zygote" && config.worker_kind != "thread") {
+    reader.Reject("kind", "is '" + config.worker_kind + "'; known: thread, zygote");
+  }
+  config.workers_prestart = static_cast<std::size_t>(reader.Integer("prestart", 0, 0, 10'000));
+  config.workers_max = static_cast<std::size_t>(reader.Integer("max", 1000, 1, 100'000));
+  config.worker_idle_max = reader.Time("idle_max", config.worker_idle_max);
+  config.worker_start_timeout = reader.Time("start_timeout", config.worker_start_timeout);
+  config.infeasible_grace = reader.Time("infeasible_grace", config.infeasible_grace);
+  config.inline_bytes_max = reader.Size("inline_bytes_max", config.inline_bytes_max);
+  return reader.Finish();
+}
+
+}  // namespace
+
+Result<ConfigValue> ParseYaml(std::string_view text, std::string_view name) {
+  try {  // yaml-cpp reports by exception; it ends here
+    return Convert(YAML::Load(std::string(text)));
+  } catch (const YAML::Exception& error) {
+    return Fail(ErrorCode::kInvalidArgument, "{}:{}: not valid YAML: {}", name, error.mark.line + 1,
+                error.msg);
+  }
+}
+
+Result<NodeConfig> ReadNodeConfig(const ConfigValue& root, std::string_view name) {
+  NodeConfig config;
+  const auto in_file = [&](Result<void> part) -> Result<void> {
+    if (!part) return Fail(std::move(part.error()).Context(name));
+    return {};
+  };
+  ConfigReader reader(root, "");
+  Result<void> fine = in_file(ReadNode(reader.Child("node"), config));
+  if (fine) fine = in_file(ReadGcs(reader.Child("gcs"), config));
+  if (fine) fine = in_file(ReadWorkers(reader.Child("workers"), config));
+  config.scheduler = reader.Child("scheduler");
+  config.object_store = reader.Child("object_store");
+  config.transport = reader.Child("transport");
+  if (fine) fine = in_file(reader.Finish());
+  if (!fine) return Fail(std::move(fine.error()));
+  return config;
+}
+
+Result<NodeConfig> LoadNodeConfig(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) {
+    return Fail(ErrorCode::kNotFound, "cannot read the configuration {}: {}", path,
+                std::generic_category().message(errno));
+  }
+  std::stringstream text;
+  text << file.rdbuf();
+  Result<ConfigValue> root = ParseYaml(text.str(), path);
+  if (!root) return Fail(std::move(root.error()));
+  return ReadNodeConfig(*root, path);
+}
+
+void FillMachineDefaults(NodeConfig& config) {
+  if (config.resources.Get(kCpu) == Amount()) {
+    config.resources.Set(kCpu,
+                         Amount::FromDouble(std::max(1U, std::thread::hardware_concurrency())));
+  }
+  if (config.resources.Get(kMemory) == Amount()) {
+    const double bytes = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) *
+                         static_cast<double>(::sysconf(_SC_PAGESIZE));
+    config.resources.Set(kMemory, Amount::FromDouble(bytes * 0.7));  // Ray's share
+  }
+}
+
+}  // namespace mobula::node

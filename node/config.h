@@ -1,0 +1,62 @@
+/// \file
+/// \brief What a node's YAML file says, as typed values. The only place that reads YAML.
+///
+/// Every key, its default and its meaning stands in node/config/head.yaml, which is the manual.
+/// Components get their own part as `ConfigValue` and check it themselves; an unknown key anywhere is
+/// an error that lists the known ones with the line it stands on.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "components/base/config_value.h"
+#include "components/base/event_log.h"
+#include "components/base/resources.h"
+
+namespace mobula::node {
+
+/// One node's settings, with defaults filled in.
+struct NodeConfig {
+  // node:
+  bool is_head = false;
+  std::string address = "127.0.0.1";  ///< Where this node listens; others reach it there.
+  std::string head_address;           ///< Workers: "host:port" of the head.
+  ResourceSet resources;              ///< CPU and memory filled in from the machine if absent.
+  std::map<std::string, std::string> labels;
+  std::string session_folder;  ///< Sockets, logs, programs; empty: one below /tmp/mobula-UID.
+  std::string token_file;      ///< Empty: ~/.mobula/token.
+  LogLevel log_level = LogLevel::kInfo;
+  // gcs:
+  std::uint16_t gcs_port = 6379;
+  ConfigValue gcs_storage;  ///< kind: memory
+  Duration heartbeat_period = std::chrono::seconds(1);
+  Duration heartbeat_timeout = std::chrono::seconds(5);
+  Duration reconnect_grace = std::chrono::milliseconds(500);
+  // scheduler:, object_store:, transport:
+  ConfigValue scheduler;
+  ConfigValue object_store;
+  ConfigValue transport;
+  // workers:
+  std::string worker_kind = "zygote";  ///< "zygote" or "thread".
+  std::size_t workers_prestart = 0;    ///< 0: one per CPU.
+  std::size_t workers_max = 1000;
+  Duration worker_idle_max = std::chrono::seconds(10);
+  Duration worker_start_timeout = std::chrono::seconds(30);
+  Duration infeasible_grace = std::chrono::seconds(5);
+  std::uint64_t inline_bytes_max = 100 * 1024;
+};
+
+/// \return the tree of a YAML text. kInvalidArgument with file, line and cause otherwise.
+[[nodiscard]] Result<ConfigValue> ParseYaml(std::string_view text, std::string_view name);
+
+/// \return the settings in `root`. kInvalidArgument names the first wrong key, its line and value,
+///         and what would be right. \param name the file, for messages.
+[[nodiscard]] Result<NodeConfig> ReadNodeConfig(const ConfigValue& root, std::string_view name);
+
+/// Reads and checks a file. kNotFound if it is not there.
+[[nodiscard]] Result<NodeConfig> LoadNodeConfig(const std::string& path);
+
+/// Fills in CPUs and memory of this machine where the file says nothing.
+void FillMachineDefaults(NodeConfig& config);
+
+}  // namespace mobula::node

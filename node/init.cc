@@ -1,0 +1,176 @@
+// mobula::Init and Shutdown: what a program's part in a cluster is made of.
+
+#include "mobula/init.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+
+#include "components/base/random.h"
+#include "components/base/real/file_system.h"
+#include "mobula/errors.h"
+#include "mobula/internal/runtime.h"
+#include "node/node.h"
+#include "node/process/cluster_connection.h"
+#include "node/process/core_process.h"
+#include "node/process/program.h"
+#include "node/process/zygote.h"
+#include "node/session.h"
+
+namespace mobula {
+namespace {
+
+using namespace node;  // NOLINT(google-build-using-namespace): this file is node's face to users
+
+/// Everything that `Init` started, in the order in which it was.
+struct Session {
+  std::vector<std::unique_ptr<Node>> nodes;  // of a local or embedded cluster, the head first
+  std::unique_ptr<CoreProcess> driver;
+  ~Session() {
+    internal::SetProcessRuntime(nullptr);
+    driver.reset();
+    while (!nodes.empty()) nodes.pop_back();  // the head last
+  }
+};
+
+// One process, one part in one cluster: guarded by a mutex, made by Init, ended by Shutdown.
+std::mutex session_mutex;
+std::unique_ptr<Session>& CurrentSession() {
+  static std::unique_ptr<Session> session;
+  return session;
+}
+
+template <typename T>
+T OrThrow(Result<T> result) {
+  if (!result) internal::Throw(result.error());
+  return std::move(*result);
+}
+
+LogLevel LevelOf(const std::string& name) {
+  if (name == "debug") return LogLevel::kDebug;
+  if (name == "info") return LogLevel::kInfo;
+  if (!name.empty() && name != "error") {
+    internal::Throw(Error(ErrorCode::kInvalidArgument,
+                          "log_level is '" + name + "'; known: error, info, debug"));
+  }
+  return LogLevel::kError;
+}
+
+/// Serves tasks in a process that a zygote forked. Ends the process.
+[[noreturn]] void ServeTasks(const ForkRequest& request) {
+  CoreProcessOptions options;
+  options.raylet_endpoint = request.raylet_endpoint();
+  options.node_address = request.node_address();
+  options.token = Token(request.token());
+  options.program.set_hash(request.program_hash());
+  options.program.set_build(request.program_build());
+  options.job = JobId::FromBinaryOrNil(request.job_id());
+  options.startup_id = WorkerId::FromBinaryOrNil(request.startup_id());
+  options.log_level = static_cast<LogLevel>(request.log_level());
+  Result<std::unique_ptr<CoreProcess>> process = CoreProcess::Start(std::move(options));
+  if (!process) {
+    fmt::print(stderr, "mobula worker: cannot join: {}\n", process.error().message());
+    ::_exit(1);
+  }
+  // Never destroyed: user code may call exit() on this thread, with the loop still running.
+  CoreProcess* const worker = process->release();
+  internal::SetProcessRuntime(&worker->runtime());
+  worker->RunTasks();
+  ::_exit(0);
+}
+
+NodeConfig ClusterConfig(const InitOptions& options, bool is_embedded) {
+  NodeConfig config;
+  config.is_head = true;
+  config.gcs_port = 0;
+  config.log_level = options.log_level.empty() ? LogLevel::kInfo : LevelOf(options.log_level);
+  if (options.num_cpus > 0) config.resources.Set(kCpu, Amount::FromDouble(options.num_cpus));
+  ConfigValue::Map store;
+  store.emplace("kind", ConfigValue(std::string(is_embedded ? "heap" : "shared_memory")));
+  if (options.object_store_bytes > 0) {
+    store.emplace("capacity", ConfigValue(std::to_string(options.object_store_bytes)));
+  }
+  config.object_store = ConfigValue(std::move(store));
+  if (is_embedded) config.worker_kind = "thread";
+  return config;
+}
+
+/// Starts the nodes of a cluster that lives and dies with this program.
+NodeEndpoints StartCluster(Session& session, const InitOptions& options, const Token& token) {
+  const bool is_embedded = options.mode == Mode::kEmbedded;
+  NodeConfig config = ClusterConfig(options, is_embedded);
+  session.nodes.push_back(std::make_unique<Node>(config, token, LogSink()));
+  NodeEndpoints head = OrThrow(session.nodes.back()->Start());
+  config.is_head = false;
+  config.head_address = head.head_address;
+  for (int i = 1; i < options.num_nodes; ++i) {
+    session.nodes.push_back(std::make_unique<Node>(config, token, LogSink()));
+    (void)OrThrow(session.nodes.back()->Start());
+  }
+  return head;
+}
+
+CoreProcessOptions JoinCluster(const std::string& address, const Token& token) {
+  ClusterConnection cluster(address, token, "driver");
+  const std::vector<gcs::NodeInfo> nodes = OrThrow(cluster.Nodes());
+  const gcs::NodeInfo local = OrThrow(FindLocalNode(nodes, address));
+  CoreProcessOptions driver;
+  driver.raylet_endpoint = local.local_endpoint();
+  driver.node_address = HostOf(local.endpoint());
+  driver.token = token;
+  return driver;
+}
+
+void StartSession(InitOptions options) {
+  const char* const variable = std::getenv("MOBULA_ADDRESS");
+  if (options.mode == Mode::kAuto && options.address.empty() && variable != nullptr) {
+    options.address = variable;
+  }
+  auto session = std::make_unique<Session>();
+  CoreProcessOptions driver;
+  if (options.mode == Mode::kAuto && !options.address.empty()) {
+    RealFileSystem files;
+    driver = JoinCluster(options.address, OrThrow(FindToken(files, options.token_file)));
+  } else {
+    Random random(Random::EntropySeed());
+    const Token token(random.NewId<ClusterId>().Hex() +
+                      Random(Random::EntropySeed()).NewId<ClusterId>().Hex());
+    const NodeEndpoints head = StartCluster(*session, options, token);
+    driver.raylet_endpoint = head.local_endpoint;
+    driver.node_address = head.node_address;
+    driver.token = token;
+  }
+  driver.is_driver = true;
+  driver.log_level = LevelOf(options.log_level);
+  driver.program = OrThrow(ThisProgram());
+  session->driver = OrThrow(CoreProcess::Start(std::move(driver)));
+  internal::SetProcessRuntime(&session->driver->runtime());
+  CurrentSession() = std::move(session);
+}
+
+}  // namespace
+
+void Init(InitOptions options) {
+  if (IsZygote()) ServeTasks(RunZygote());
+  const std::lock_guard lock(session_mutex);
+  if (CurrentSession()) {
+    internal::Throw(Error(ErrorCode::kInvalidArgument,
+                          "Init was called twice; call Shutdown before the second one"));
+  }
+  StartSession(std::move(options));
+  static const int registered = std::atexit([] { Shutdown(); });
+  (void)registered;
+}
+
+void Init(int, char**, InitOptions options) { Init(std::move(options)); }
+
+void Shutdown() {
+  const std::lock_guard lock(session_mutex);
+  CurrentSession().reset();
+}
+
+bool IsInitialized() { return internal::CurrentRuntime() != nullptr; }
+
+}  // namespace mobula

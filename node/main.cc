@@ -1,0 +1,111 @@
+// The binary `node`: one head or worker node in the foreground, from a YAML file.
+
+#include <fcntl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+
+#include "components/base/real/file_system.h"
+#include "node/node.h"
+#include "node/session.h"
+
+namespace {
+
+using namespace mobula;        // NOLINT(google-build-using-namespace): a main file of Mobula
+using namespace mobula::node;  // NOLINT(google-build-using-namespace): the same
+
+int Complain(const Error& error) {
+  fmt::print(stderr, "node: {}\n", error.message());
+  return error.code() == ErrorCode::kInvalidArgument ? 2 : 1;
+}
+
+/// Blocks the signals that end a node, in this thread and all it starts; they arrive as reads.
+int EndingSignals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&signals, signal);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return ::signalfd(-1, &signals, SFD_CLOEXEC);
+}
+
+struct Arguments {
+  std::string config;
+  int ready_fd = -1;
+  bool is_background = false;
+};
+
+int Run(const Arguments& arguments) {
+  Result<NodeConfig> config = LoadNodeConfig(arguments.config);
+  if (!config) return Complain(config.error());
+  RealFileSystem files;
+  Result<Token> token = config->is_head ? FindOrMintToken(files, config->token_file)
+                                        : FindToken(files, config->token_file);
+  if (!token) return Complain(token.error());
+  const int signals = EndingSignals();
+  Node node(*config, *token,
+            arguments.is_background ? LogSink() : FileDescriptorSink(STDERR_FILENO));
+  Result<NodeEndpoints> endpoints = node.Start();
+  if (!endpoints) return Complain(endpoints.error());
+  NodeRecord record{.folder = endpoints->folder,
+                    .pid = ::getpid(),
+                    .pid_start = ProcessStart(::getpid()),
+                    .is_head = config->is_head,
+                    .is_background = arguments.is_background,
+                    .head_address = endpoints->head_address,
+                    .local_endpoint = endpoints->local_endpoint,
+                    .node_address = endpoints->node_address,
+                    .node_id = endpoints->node_id.Hex()};
+  if (Result<void> written = WriteRecord(files, record); !written) return Complain(written.error());
+  int exit_pipe[2] = {-1, -1};
+  if (::pipe2(exit_pipe, O_CLOEXEC) != 0) return Complain({ErrorCode::kInternal, "no pipe left"});
+  int exit_code = 0;
+  node.OnMustExit([&](const Error& why) {
+    fmt::print(stderr, "node: must end: {}\n", why.message());
+    exit_code = 3;
+    (void)!::write(exit_pipe[1], "x", 1);
+  });
+  if (arguments.ready_fd >= 0) {  // tells `mobula start` that we are up, and where
+    (void)!::write(arguments.ready_fd, endpoints->folder.data(), endpoints->folder.size());
+    ::close(arguments.ready_fd);
+  } else {
+    fmt::print("{} node {} is up; head at {}; Ctrl-C ends it\n",
+               config->is_head ? "head" : "worker", endpoints->node_id.Short(),
+               endpoints->head_address);
+    std::fflush(stdout);
+  }
+  fd_set waiting;
+  FD_ZERO(&waiting);
+  FD_SET(signals, &waiting);
+  FD_SET(exit_pipe[0], &waiting);
+  while (::select(std::max(signals, exit_pipe[0]) + 1, &waiting, nullptr, nullptr, nullptr) < 0 &&
+         errno == EINTR) {
+  }
+  node.Stop(exit_code == 0 ? "it was asked to end" : "it had to end");
+  return exit_code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app(
+      "Runs one node of a Mobula cluster in the foreground.\n"
+      "Exit codes: 0 ended by a signal, 1 could not start, 2 bad configuration or usage, "
+      "3 had to end (fenced, or the head is gone).");
+  Arguments arguments;
+  app.add_option("--config", arguments.config, "YAML file; node/config/head.yaml is the manual")
+      ->required();
+  app.add_option("--ready-fd", arguments.ready_fd,
+                 "descriptor to tell when up (used by mobula start)");
+  app.add_flag("--background", arguments.is_background, "log to the session's folder");
+  app.set_version_flag("--version", BuildName());
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : 2;
+  }
+  return Run(arguments);
+}

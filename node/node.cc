@@ -1,0 +1,259 @@
+#include "node/node.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <future>
+
+#include "components/base/metrics.h"
+#include "components/base/real/event_loop.h"
+#include "components/base/real/file_system.h"
+#include "components/base/real/process_launcher.h"
+#include "components/gcs/client.h"
+#include "components/gcs/server.h"
+#include "components/transport/rpc/client_pool.h"
+#include "node/process/thread_launcher.h"
+#include "node/process/zygote_launcher.h"
+#include "node/session.h"
+#include "node/wiring.h"
+
+namespace mobula::node {
+namespace {
+
+std::string HostName() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown";
+}
+
+}  // namespace
+
+class Node::Impl {
+ public:
+  Impl(NodeConfig the_config, Token the_token, LogSink the_sink)
+      : config(std::move(the_config)),
+        token(std::move(the_token)),
+        sink(std::move(the_sink)),
+        random(Random::EntropySeed()),
+        id(random.NewId<NodeId>()),
+        log(loop.clock(), id.Short(), config.log_level,
+            [this](LogLevel level, std::string_view line) {
+              if (sink) sink(level, line);
+            }) {}
+
+  Result<void> OpenSession() {
+    endpoints.node_id = id;
+    endpoints.node_address = config.address;
+    if (config.session_folder.empty()) {
+      Result<std::string> folder = MakeSession(files, id.Short());
+      if (!folder) return Fail(std::move(folder.error()));
+      endpoints.folder = *folder;
+    } else {
+      endpoints.folder = config.session_folder;
+      Result<void> made = files.MakeFolder(endpoints.folder + "/logs");
+      if (!made) return Fail(std::move(made.error()).Context("making the session folder"));
+    }
+    if (!sink) {
+      const std::string path = endpoints.folder + "/logs/node.log";
+      log_fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+      if (log_fd < 0) return Fail(ErrorCode::kInternal, "cannot write {}", path);
+      sink = FileDescriptorSink(log_fd);
+    }
+    return {};
+  }
+
+  /// Builds everything. \pre the state lock is held.
+  Result<void> Build() {
+    handshake->self.role = config.is_head ? "gcs" : "raylet";
+    handshake->self.build = BuildName();
+    handshake->self.id = id.Hex();
+    handshake->token = token;
+    Result<Transports> made = MakeTransports(loop, config.transport, random, handshake);
+    if (!made) return Fail(std::move(made.error()).Context("transport"));
+    transports = std::move(*made);
+    Result<std::unique_ptr<ObjectStore>> made_store = MakeStore(config.object_store);
+    if (!made_store) return Fail(std::move(made_store.error()).Context("object_store"));
+    store = std::move(*made_store);
+    FillMachineDefaults(config);
+    NodeView local;
+    local.id = id;
+    local.total = local.available = config.resources;
+    local.labels = {config.labels.begin(), config.labels.end()};
+    Result<std::unique_ptr<Scheduler>> made_scheduler =
+        MakeScheduler(config.scheduler, std::move(local), random.Fork("scheduler"));
+    if (!made_scheduler) return Fail(std::move(made_scheduler.error()).Context("scheduler"));
+    scheduler = std::move(*made_scheduler);
+    if (config.is_head) {
+      if (Result<void> ready = BuildHead(); !ready) return ready;
+    } else {
+      endpoints.head_address = config.head_address;
+    }
+    BuildRaylet();
+    return {};
+  }
+
+  Result<void> BuildHead() {
+    Result<std::unique_ptr<gcs::Storage>> made = MakeStorage(loop, config.gcs_storage);
+    if (!made) return Fail(std::move(made.error()).Context("gcs.storage"));
+    storage = std::move(*made);
+    gcs::ServerConfig server;
+    server.heartbeat_period = config.heartbeat_period;
+    server.heartbeat_timeout = config.heartbeat_timeout;
+    server.reconnect_grace = config.reconnect_grace;
+    gcs_server.emplace(gcs::Server::Deps{loop, *storage, log, metrics, random.Fork("gcs")}, server);
+    Result<std::string> endpoint = gcs_server->Listen(
+        *transports.tcp, fmt::format("tcp://{}:{}", config.address, config.gcs_port));
+    if (!endpoint) return Fail(std::move(endpoint.error()).Context("the head's port (gcs.port)"));
+    endpoints.head_address = endpoint->substr(std::string_view("tcp://").size());
+    return {};
+  }
+
+  void BuildRaylet() {
+    peers.emplace(
+        loop, [this](std::string_view endpoint) { return transports.For(endpoint); },
+        random.Fork("peers"), rpc::ClientOptions());
+    rpc::ClientOptions to_gcs;
+    to_gcs.reconnect_window = kStartMax;  // widened once joined
+    gcs_client.emplace(loop, *transports.tcp, "tcp://" + endpoints.head_address,
+                       random.Fork("gcs_client"), to_gcs);
+    if (config.worker_kind == "thread") {
+      launcher = std::make_unique<ThreadLauncher>(
+          loop, ThreadLauncher::Settings{token, config.address, config.log_level});
+    } else {
+      processes.emplace(loop);
+      launcher = std::make_unique<ZygoteLauncher>(
+          ZygoteLauncher::Deps{loop, *processes, files, log},
+          ZygoteLauncher::Settings{token, config.address, endpoints.folder + "/logs",
+                                   config.log_level});
+    }
+    RayletConfig settings;
+    settings.node_id = id;
+    settings.is_head = config.is_head;
+    settings.resources = config.resources;
+    settings.labels = config.labels;
+    settings.listen_endpoint = fmt::format("tcp://{}:0", config.address);
+    settings.local_listen_endpoint = fmt::format("unix://{}/raylet.sock", endpoints.folder);
+    settings.node_address = config.address;
+    settings.host_name = HostName();
+    settings.log_folder = endpoints.folder + "/logs";
+    settings.program_folder =
+        config.worker_kind == "thread" ? std::string() : endpoints.folder + "/programs";
+    settings.pid = ::getpid();
+    settings.prestart_workers = config.workers_prestart;
+    settings.workers_max = config.workers_max;
+    settings.worker_idle_max = config.worker_idle_max;
+    settings.worker_start_timeout = config.worker_start_timeout;
+    settings.infeasible_grace = config.infeasible_grace;
+    settings.inline_bytes_max = config.inline_bytes_max;
+    raylet.emplace(
+        Raylet::Deps{loop, *transports.tcp, *transports.local, *peers, *gcs_client, *store,
+                     *scheduler, *launcher, files, log, metrics, random.Fork("raylet")},
+        settings);
+  }
+
+  void Begin(std::move_only_function<void(Result<std::string>)> done) {
+    if (!gcs_server) {
+      raylet->Start(std::move(done));
+      return;
+    }
+    gcs_server->Start([this, done = std::move(done)](Result<void> ready) mutable {
+      if (!ready) return done(Fail(std::move(ready.error()).Context("starting the GCS")));
+      raylet->Start(std::move(done));
+    });
+  }
+
+  void Stop(std::string reason) {
+    if (std::exchange(is_stopped, true)) return;
+    if (is_running) {
+      std::promise<void> left;
+      loop.Enter([&] {
+        if (raylet && has_joined) {
+          raylet->Leave(std::move(reason), [&left] { left.set_value(); });
+        } else {
+          left.set_value();
+        }
+      });
+      left.get_future().wait();
+    }
+    loop.Enter([this] {
+      if (raylet) raylet->Stop();
+      if (gcs_client) gcs_client->Stop();
+      if (gcs_server) gcs_server->Stop();
+      if (peers) peers->Stop();
+    });
+    loop.Stop();
+    loop.Join();
+    raylet.reset();
+    launcher.reset();
+    processes.reset();
+    EndSession(files, endpoints.folder);
+    if (log_fd >= 0) ::close(log_fd);
+  }
+
+  NodeConfig config;
+  Token token;
+  LogSink sink;
+  int log_fd = -1;
+  RealFileSystem files;
+  RealEventLoop loop;
+  Random random;
+  NodeId id;
+  EventLog log;
+  Metrics metrics;
+  std::shared_ptr<HandshakeConfig> handshake = std::make_shared<HandshakeConfig>();
+  Transports transports;
+  std::unique_ptr<ObjectStore> store;
+  std::unique_ptr<Scheduler> scheduler;
+  std::unique_ptr<gcs::Storage> storage;
+  std::optional<gcs::Server> gcs_server;
+  std::optional<rpc::ClientPool> peers;
+  std::optional<gcs::GcsClient> gcs_client;
+  std::optional<RealProcessLauncher> processes;
+  std::unique_ptr<WorkerLauncher> launcher;
+  std::optional<Raylet> raylet;
+  NodeEndpoints endpoints;
+  bool is_running = false;
+  bool has_joined = false;
+  bool is_stopped = false;
+};
+
+Node::Node(NodeConfig config, Token token, LogSink log_sink)
+    : impl_(std::make_unique<Impl>(std::move(config), std::move(token), std::move(log_sink))) {}
+Node::~Node() { Stop("the node is destroyed"); }
+
+Result<NodeEndpoints> Node::Start() {
+  if (Result<void> open = impl_->OpenSession(); !open) return Fail(std::move(open.error()));
+  std::promise<Result<std::string>> started;
+  std::future<Result<std::string>> outcome = started.get_future();
+  impl_->loop.Enter([&] {
+    if (Result<void> built = impl_->Build(); !built) {
+      started.set_value(Fail(std::move(built.error())));
+      return;
+    }
+    impl_->Begin([&](Result<std::string> endpoint) { started.set_value(std::move(endpoint)); });
+  });
+  impl_->loop.RunInThread();
+  impl_->is_running = true;
+  Result<std::string> endpoint = outcome.get();  // ends: every step below has its own deadline
+  if (!endpoint) return Fail(std::move(endpoint.error()));
+  impl_->has_joined = true;
+  impl_->endpoints.endpoint = *endpoint;
+  impl_->endpoints.local_endpoint = fmt::format("unix://{}/raylet.sock", impl_->endpoints.folder);
+  return impl_->endpoints;
+}
+
+void Node::OnMustExit(std::function<void(const Error&)> callback) {
+  impl_->loop.Enter([&] {
+    if (impl_->raylet) impl_->raylet->OnMustExit(std::move(callback));
+  });
+}
+
+void Node::Stop(std::string reason) { impl_->Stop(std::move(reason)); }
+
+Raylet::Census Node::Count() {
+  Raylet::Census census;
+  impl_->loop.Enter([&] { census = impl_->raylet->Count(); });
+  return census;
+}
+
+}  // namespace mobula::node

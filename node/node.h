@@ -1,0 +1,53 @@
+/// \file
+/// \brief One node as a whole: its raylet and, on the head, the GCS, on one loop thread.
+///
+/// `node --config FILE`, a local cluster inside a driver, and the embedded mode are all this class
+/// with another `NodeConfig`.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "components/base/event_log.h"
+#include "components/transport/handshake.h"
+#include "node/config.h"
+#include "node/raylet/raylet.h"
+
+namespace mobula::node {
+
+/// Where a started node can be reached.
+struct NodeEndpoints {
+  std::string head_address;    ///< "host:port" of the cluster's GCS.
+  std::string endpoint;        ///< tcp endpoint of its raylet.
+  std::string local_endpoint;  ///< unix endpoint of its raylet.
+  std::string node_address;
+  std::string folder;  ///< Its session.
+  NodeId node_id;
+};
+
+/// Threads: made, started and stopped by one thread; its work is on its own loop thread.
+/// Lifetime: destruction stops it.
+class Node {
+ public:
+  /// \param token of the cluster. \param log_sink null: logs/node.log of its session.
+  Node(NodeConfig config, Token token, LogSink log_sink);
+  ~Node();
+
+  /// Blocks until the node has joined, at most `kStartMax`; a worker whose head does not answer gives
+  /// up after that with kUnavailable and the address. kAlreadyExists: the port is in use.
+  [[nodiscard]] Result<NodeEndpoints> Start();
+  /// Runs on the loop if the node must end: fenced, or the head is gone for good.
+  void OnMustExit(std::function<void(const Error&)> callback);
+  /// Leaves the cluster, ends workers, removes sockets. Twice is harmless.
+  void Stop(std::string reason);
+  [[nodiscard]] Raylet::Census Count();
+
+  static constexpr Duration kStartMax = std::chrono::seconds(10);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mobula::node

@@ -1,0 +1,118 @@
+#include "node/process/cluster_connection.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <future>
+#include <set>
+
+#include "components/base/real/event_loop.h"
+#include "components/gcs/client.h"
+#include "node/wiring.h"
+
+namespace mobula::node {
+namespace {
+
+std::set<std::string> OwnAddresses() {
+  std::set<std::string> addresses;
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) != 0) return addresses;
+  for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != AF_INET) continue;
+    char text[INET_ADDRSTRLEN];
+    const auto* address = reinterpret_cast<const sockaddr_in*>(one->ifa_addr);
+    if (::inet_ntop(AF_INET, &address->sin_addr, text, sizeof text) != nullptr) {
+      addresses.insert(text);
+    }
+  }
+  ::freeifaddrs(list);
+  return addresses;
+}
+
+}  // namespace
+
+class ClusterConnection::Impl {
+ public:
+  Impl(const std::string& address, Token token, std::string role)
+      : random(Random::EntropySeed()), head(address) {
+    auto handshake = std::make_shared<HandshakeConfig>();
+    handshake->self.role = std::move(role);
+    handshake->self.build = BuildName();
+    handshake->token = std::move(token);
+    Result<Transports> made = MakeTransports(loop, ConfigValue(), random, std::move(handshake));
+    transports = std::move(made.value());  // the defaults are always valid
+    rpc::ClientOptions options;
+    options.reconnect_window = kAnswerMax;
+    client.emplace(loop, *transports.tcp, "tcp://" + head, random.Fork("gcs"), options);
+    loop.RunInThread();
+  }
+  ~Impl() {
+    loop.Enter([this] { client->Stop(); });
+    loop.Stop();
+    loop.Join();
+  }
+
+  template <typename T, typename Call>
+  Result<T> Ask(Call call) {
+    auto promise = std::make_shared<std::promise<Result<T>>>();  // owners: this call, the callback
+    std::future<Result<T>> answer = promise->get_future();
+    loop.Enter(
+        [&] { call([promise](Result<T> result) { promise->set_value(std::move(result)); }); });
+    if (answer.wait_for(kAnswerMax + std::chrono::seconds(1)) != std::future_status::ready) {
+      return Fail(ErrorCode::kDeadlineExceeded, "the head at {} did not answer within {}", head,
+                  FormatTime(kAnswerMax));
+    }
+    Result<T> result = answer.get();
+    if (!result) {
+      return Fail(std::move(result.error()).Context(fmt::format("asking the head at {}", head)));
+    }
+    return result;
+  }
+
+  RealEventLoop loop;
+  Random random;
+  std::string head;
+  Transports transports;
+  std::optional<gcs::GcsClient> client;
+};
+
+ClusterConnection::ClusterConnection(const std::string& address, Token token, std::string role)
+    : impl_(std::make_unique<Impl>(address, std::move(token), std::move(role))) {}
+ClusterConnection::~ClusterConnection() = default;
+
+Result<std::vector<gcs::NodeInfo>> ClusterConnection::Nodes() {
+  return impl_->Ask<std::vector<gcs::NodeInfo>>(
+      [this](auto done) { impl_->client->ListNodes(std::move(done)); });
+}
+
+Result<std::vector<gcs::JobInfo>> ClusterConnection::Jobs() {
+  return impl_->Ask<std::vector<gcs::JobInfo>>(
+      [this](auto done) { impl_->client->ListJobs(std::move(done)); });
+}
+
+std::string HostOf(std::string_view endpoint) {
+  if (const auto scheme = endpoint.find("://"); scheme != std::string_view::npos) {
+    endpoint.remove_prefix(scheme + 3);
+  }
+  return std::string(endpoint.substr(0, endpoint.rfind(':')));
+}
+
+Result<gcs::NodeInfo> FindLocalNode(const std::vector<gcs::NodeInfo>& nodes,
+                                    const std::string& head_address) {
+  const std::set<std::string> own = OwnAddresses();
+  for (const gcs::NodeInfo& node : nodes) {
+    const std::string path = node.local_endpoint().substr(std::string_view("unix://").size());
+    if (node.state() == gcs::ALIVE && own.contains(HostOf(node.endpoint())) &&
+        ::access(path.c_str(), R_OK | W_OK) == 0) {
+      return node;
+    }
+  }
+  return Fail(ErrorCode::kNotFound,
+              "no node of the cluster at {} runs on this host (it has {} nodes); start one here "
+              "with: mobula start --address={}",
+              head_address, nodes.size(), head_address);
+}
+
+}  // namespace mobula::node

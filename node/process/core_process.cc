@@ -1,0 +1,182 @@
+#include "node/process/core_process.h"
+
+#include <unistd.h>
+
+#include <future>
+
+#include "components/base/real/event_loop.h"
+#include "components/base/task_group.h"
+#include "components/core_worker/blocking_runtime.h"
+#include "components/core_worker/core_worker.h"
+#include "components/core_worker/methods.h"
+#include "components/core_worker/thread_executor.h"
+#include "components/object_store/client/attach.h"
+#include "components/transport/rpc/client_pool.h"
+#include "components/transport/rpc/server.h"
+#include "node/wiring.h"
+
+namespace mobula::node {
+
+using core_worker::Address;
+using core_worker::CoreWorker;
+
+class CoreProcess::Impl {
+ public:
+  explicit Impl(CoreProcessOptions the_options)
+      : options(std::move(the_options)),
+        random(Random::EntropySeed()),
+        id(random.NewId<WorkerId>()),
+        log(loop.clock(), options.is_driver ? "driver" : "worker", options.log_level,
+            FileDescriptorSink(STDERR_FILENO)) {}
+
+  /// Builds the parts. \pre the state lock is held.
+  Result<void> Build() {
+    auto handshake = std::make_shared<HandshakeConfig>();
+    handshake->self.role = options.is_driver ? "driver" : "worker";
+    handshake->self.build = BuildName();
+    handshake->self.id = id.Hex();
+    handshake->token = options.token;
+    Result<Transports> made = MakeTransports(loop, ConfigValue(), random, std::move(handshake));
+    if (!made) return Fail(std::move(made.error()));
+    transports = std::move(*made);
+    peers.emplace(
+        loop, [this](std::string_view endpoint) { return transports.For(endpoint); },
+        random.Fork("peers"), rpc::ClientOptions(), &services);
+    raylet.emplace(loop, *transports.local, options.raylet_endpoint, random.Fork("raylet"),
+                   rpc::ClientOptions(), &services);
+    core.emplace(CoreWorker::Deps{loop, *peers, *raylet, log, random.Fork("core")},
+                 core_worker::CoreWorkerConfig());
+    core->AddHandlers(services);
+    server.emplace(loop, services);
+    server->OnPeer([](rpc::Peer&) {},
+                   [this](rpc::Peer& peer, const Error& why) { core->OnPeerClosed(peer, why); });
+    runtime.emplace(*core, loop);
+    if (!options.is_driver) executor.emplace(*core, loop, *runtime);
+    core->OnMustExit([this](const Error& why) { MustExit(why); });
+    return {};
+  }
+
+  Result<void> Listen() {
+    const std::string folder =
+        options.raylet_endpoint.substr(0, options.raylet_endpoint.rfind('/'));
+    Result<std::string> local =
+        server->Listen(*transports.local, fmt::format("{}/{}.sock", folder, id.Short()));
+    if (!local) return Fail(std::move(local.error()));
+    Result<std::string> remote =
+        server->Listen(*transports.tcp, fmt::format("tcp://{}:0", options.node_address));
+    if (!remote) return Fail(std::move(remote.error()));
+    address.set_worker_id(std::string(id.Binary()));
+    address.set_endpoint(*remote);
+    address.set_local_endpoint(*local);
+    address.set_pid(::getpid());
+    return {};
+  }
+
+  Task<void> Join() {
+    core_worker::RegisterWorkerRequest request;
+    *request.mutable_address() = address;
+    request.set_is_driver(options.is_driver);
+    request.set_job_id(std::string(options.job.Binary()));
+    request.set_startup_id(std::string(options.startup_id.Binary()));
+    *request.mutable_program() = options.program;
+    Result<core_worker::RegisterWorkerReply> reply =
+        co_await raylet->Ask(core_worker::kRegisterWorker, request);
+    if (!reply) {
+      co_return Fail(
+          std::move(reply.error())
+              .Context(fmt::format("registering with the raylet at {}", options.raylet_endpoint)));
+    }
+    Result<std::unique_ptr<StoreClient>> store =
+        co_await AwaitCallback<std::unique_ptr<StoreClient>>(
+            [this](auto done) { AttachStore(loop, *raylet, std::move(done)); });
+    if (!store) co_return Fail(std::move(store.error()).Context("attaching to the object store"));
+    address.set_node_id(reply->node_id());
+    core->Start(address, JobId::FromBinaryOrNil(reply->job_id()), options.program,
+                reply->raylet_endpoint(), std::move(*store), executor ? &*executor : nullptr);
+    co_return {};
+  }
+
+  void MustExit(const Error& why) {
+    must_exit = why;
+    if (executor) executor->Stop();
+    if (on_must_exit) on_must_exit(why);
+  }
+
+  void Stop() {
+    loop.Enter([this] {
+      tasks.Stop();
+      if (runtime) runtime->Stop();
+      if (server) server->Stop();
+      if (core) core->Stop();
+      if (peers) peers->Stop();
+      if (raylet) raylet->Stop();
+    });
+    loop.Stop();
+    loop.Join();
+  }
+
+  CoreProcessOptions options;
+  RealEventLoop loop;
+  Random random;
+  WorkerId id;
+  EventLog log;
+  Transports transports;
+  rpc::ServiceTable services;
+  std::optional<rpc::ClientPool> peers;
+  std::optional<rpc::Client> raylet;
+  std::optional<CoreWorker> core;
+  std::optional<rpc::Server> server;
+  std::optional<core_worker::BlockingRuntime> runtime;
+  std::optional<core_worker::ThreadExecutor> executor;
+  Address address;
+  std::function<void(const Error&)> on_must_exit;
+  std::optional<Error> must_exit;
+  TaskGroup tasks;
+};
+
+CoreProcess::CoreProcess(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+CoreProcess::~CoreProcess() { impl_->Stop(); }
+
+Result<std::unique_ptr<CoreProcess>> CoreProcess::Start(CoreProcessOptions options) {
+  auto impl = std::make_unique<Impl>(std::move(options));
+  Impl& process = *impl;
+  std::promise<Result<void>> joined;
+  std::future<Result<void>> outcome = joined.get_future();
+  process.loop.Enter([&] {
+    Result<void> ready = process.Build();
+    if (ready) ready = process.Listen();
+    if (!ready) {
+      joined.set_value(std::move(ready));
+      return;
+    }
+    process.tasks.Spawn<void>(process.Join(),
+                              [&](Result<void> result) { joined.set_value(std::move(result)); });
+  });
+  process.loop.RunInThread();
+  const bool is_in_time = outcome.wait_for(kJoinMax) == std::future_status::ready;
+  process.loop.Enter([&] {
+    if (!is_in_time) process.tasks.Stop();  // `joined` must not be reached after this call
+  });
+  Result<void> result =
+      outcome.wait_for(Duration(0)) == std::future_status::ready
+          ? outcome.get()
+          : Fail(ErrorCode::kDeadlineExceeded, "the raylet at {} did not answer within {}",
+                 process.options.raylet_endpoint, FormatTime(kJoinMax));
+  auto whole = std::unique_ptr<CoreProcess>(new CoreProcess(std::move(impl)));
+  if (!result) return Fail(std::move(result.error()));
+  return whole;
+}
+
+internal::Runtime& CoreProcess::runtime() { return *impl_->runtime; }
+void CoreProcess::RunTasks() { impl_->executor->RunUntilStopped(); }
+void CoreProcess::StopTasks() {
+  impl_->loop.Enter([this] { impl_->executor->Stop(); });
+}
+void CoreProcess::OnMustExit(std::function<void(const Error&)> callback) {
+  impl_->loop.Enter([&] {
+    impl_->on_must_exit = std::move(callback);
+    if (impl_->must_exit) impl_->on_must_exit(*impl_->must_exit);
+  });
+}
+
+}  // namespace mobula::node

@@ -1,0 +1,61 @@
+#include "node/process/program.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "components/transport/handshake.h"
+#include "node/raylet/program_store.h"
+
+namespace mobula::node {
+namespace {
+
+Result<std::string> HashFile(const char* path) {
+  const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return Fail(ErrorCode::kInternal, "cannot read {}: {}", path, std::strerror(errno));
+  struct stat status{};
+  ::fstat(fd, &status);
+  const auto size = static_cast<std::size_t>(status.st_size);
+  void* const bytes = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+  ::close(fd);
+  if (bytes == MAP_FAILED) {
+    return Fail(ErrorCode::kInternal, "cannot map {}: {}", path, std::strerror(errno));
+  }
+  std::string hash = HashProgram({static_cast<const char*>(bytes), size});
+  ::munmap(bytes, size);
+  return hash;
+}
+
+}  // namespace
+
+Result<core_worker::Program> ThisProgram() {
+  Result<std::string> hash = HashFile("/proc/self/exe");
+  if (!hash) return Fail(std::move(hash.error()).Context("hashing this program"));
+  std::array<char, 4096> path{};
+  const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
+  core_worker::Program program;
+  program.set_path(std::string(path.data(), size > 0 ? static_cast<std::size_t>(size) : 0));
+  program.set_hash(*hash);
+  std::ifstream file("/proc/self/cmdline");
+  std::stringstream text;
+  text << file.rdbuf();
+  const std::string line = text.str();
+  for (std::size_t begin = 0; begin < line.size();) {
+    const std::size_t end = std::min(line.find('\0', begin), line.size());
+    program.add_arguments(line.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  if (::getcwd(path.data(), path.size()) != nullptr) program.set_folder(path.data());
+  const std::string& full = program.path();
+  program.set_build(
+      fmt::format("{} {} ({})", full.substr(full.rfind('/') + 1), hash->substr(0, 8), BuildName()));
+  return program;
+}
+
+}  // namespace mobula::node

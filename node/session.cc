@@ -1,0 +1,188 @@
+#include "node/session.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <sstream>
+
+#include "components/base/config_value.h"
+#include "components/base/random.h"
+#include "node/config.h"
+
+namespace mobula::node {
+namespace {
+
+constexpr std::size_t kEndedSessionsKeptMax = 20;
+constexpr std::uint64_t kSmallFileMax = 64 << 10;
+
+std::string Environment(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? std::string() : std::string(value);
+}
+
+std::string RecordPath(const std::string& folder) { return folder + "/record.yaml"; }
+
+Result<NodeRecord> ReadRecord(FileSystem& files, const std::string& folder) {
+  Result<std::string> text = files.Read(RecordPath(folder), kSmallFileMax);
+  if (!text) return Fail(std::move(text.error()));
+  Result<ConfigValue> root = ParseYaml(*text, RecordPath(folder));
+  if (!root) return Fail(std::move(root.error()));
+  ConfigReader reader(*root, "record");
+  NodeRecord record;
+  record.folder = folder;
+  record.pid = reader.Integer("pid", 0, 0, INT64_MAX);
+  record.pid_start = reader.Integer("pid_start", 0, 0, INT64_MAX);
+  record.is_head = reader.Boolean("is_head", false);
+  record.is_background = reader.Boolean("is_background", false);
+  record.head_address = reader.Text("head_address", "");
+  record.local_endpoint = reader.Text("local_endpoint", "");
+  record.node_address = reader.Text("node_address", "");
+  record.node_id = reader.Text("node_id", "");
+  if (Result<void> fine = reader.Finish(); !fine) return Fail(std::move(fine.error()));
+  return record;
+}
+
+Token Trimmed(std::string text) {
+  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0) {
+    text.pop_back();
+  }
+  return Token(std::move(text));
+}
+
+}  // namespace
+
+std::string SessionsFolder() {
+  std::string folder = Environment("MOBULA_SESSIONS");
+  return folder.empty() ? fmt::format("/tmp/mobula-{}", ::getuid()) : folder;
+}
+
+std::int64_t ProcessStart(std::int64_t pid) {
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/%lld/stat", static_cast<long long>(pid));
+  FILE* const file = std::fopen(path, "re");
+  if (file == nullptr) return 0;
+  char line[1024];
+  const std::size_t size = std::fread(line, 1, sizeof line - 1, file);
+  std::fclose(file);
+  const std::string text(line, size);
+  const std::size_t name_end = text.rfind(')');  // the name may hold anything
+  if (name_end == std::string::npos) return 0;
+  std::istringstream fields(text.substr(name_end + 2));
+  std::string state;
+  fields >> state;
+  if (state == "Z") return 0;
+  std::string field;
+  for (int i = 4; i <= 22; ++i) fields >> field;  // field 22 is the start time
+  return std::strtoll(field.c_str(), nullptr, 10);
+}
+
+Result<std::string> MakeSession(FileSystem& files, std::string_view id) {
+  const std::string root = SessionsFolder();
+  if (Result<void> made = files.MakeFolder(root); !made) return Fail(std::move(made.error()));
+  struct stat status{};
+  if (::lstat(root.c_str(), &status) != 0 || status.st_uid != ::getuid() ||
+      !S_ISDIR(status.st_mode)) {
+    return Fail(ErrorCode::kPermissionDenied,
+                "{} belongs to somebody else; set MOBULA_SESSIONS to a folder of your own", root);
+  }
+  std::vector<std::string> ended;
+  for (const std::string& name : files.List(root).value_or(std::vector<std::string>())) {
+    const std::string folder = root + "/" + name;
+    if (!files.Exists(RecordPath(folder))) ended.push_back(folder);
+  }
+  if (ended.size() > kEndedSessionsKeptMax) {
+    const auto modified = [](const std::string& folder) {
+      struct stat info{};
+      return ::stat(folder.c_str(), &info) == 0 ? info.st_mtime : 0;
+    };
+    std::ranges::sort(ended, {}, modified);
+    ended.resize(ended.size() - kEndedSessionsKeptMax);
+    for (const std::string& folder : ended) (void)files.Remove(folder);  // old logs, best effort
+  }
+  std::string folder = fmt::format("{}/n-{}", root, id);
+  if (Result<void> made = files.MakeFolder(folder + "/logs"); !made) {
+    return Fail(std::move(made.error()));
+  }
+  return folder;
+}
+
+Result<void> WriteRecord(FileSystem& files, const NodeRecord& record) {
+  const std::string text = fmt::format(
+      "pid: {}\npid_start: {}\nis_head: {}\nis_background: {}\nhead_address: \"{}\"\n"
+      "local_endpoint: \"{}\"\nnode_address: \"{}\"\nnode_id: \"{}\"\n",
+      record.pid, record.pid_start, record.is_head, record.is_background, record.head_address,
+      record.local_endpoint, record.node_address, record.node_id);
+  return files.WriteAtomically(RecordPath(record.folder), text, FileMode::kPrivate);
+}
+
+std::vector<NodeRecord> LiveRecords(FileSystem& files) {
+  std::vector<NodeRecord> live;
+  const std::string root = SessionsFolder();
+  for (const std::string& name : files.List(root).value_or(std::vector<std::string>())) {
+    const std::string folder = root + "/" + name;
+    Result<NodeRecord> record = ReadRecord(files, folder);
+    if (!record) continue;
+    if (ProcessStart(record->pid) == record->pid_start && record->pid_start != 0) {
+      live.push_back(std::move(*record));
+    } else {
+      EndSession(files, folder);
+    }
+  }
+  return live;
+}
+
+void EndSession(FileSystem& files, const std::string& folder) {
+  for (const std::string& name : files.List(folder).value_or(std::vector<std::string>())) {
+    if (name != "logs") (void)files.Remove(folder + "/" + name);  // swept again at the next start
+  }
+}
+
+std::string TokenPath(const std::string& file) {
+  if (!file.empty()) return file;
+  if (std::string path = Environment("MOBULA_TOKEN_FILE"); !path.empty()) return path;
+  return Environment("HOME") + "/.mobula/token";
+}
+
+Result<Token> FindToken(FileSystem& files, const std::string& file) {
+  if (file.empty()) {
+    if (std::string token = Environment("MOBULA_TOKEN"); !token.empty()) {
+      return Trimmed(std::move(token));
+    }
+  }
+  const std::string path = TokenPath(file);
+  struct stat status{};
+  if (::stat(path.c_str(), &status) == 0 && (status.st_mode & 0077) != 0) {
+    return Fail(ErrorCode::kPermissionDenied,
+                "the token file {} can be read by others (mode {:o}); run: chmod 600 {}", path,
+                status.st_mode & 0777, path);
+  }
+  Result<std::string> text = files.Read(path, kSmallFileMax);
+  if (!text) {
+    return Fail(ErrorCode::kNotFound,
+                "no token: {} is not there. Copy it from the head (it is minted by the first "
+                "`mobula start --head`), or pass --token-file FILE or set MOBULA_TOKEN",
+                path);
+  }
+  Token token = Trimmed(std::move(*text));
+  if (token.IsEmpty())
+    return Fail(ErrorCode::kPermissionDenied, "the token file {} is empty", path);
+  return token;
+}
+
+Result<Token> FindOrMintToken(FileSystem& files, const std::string& file) {
+  const std::string path = TokenPath(file);
+  const bool is_given = file.empty() && !Environment("MOBULA_TOKEN").empty();
+  if (is_given || files.Exists(path)) return FindToken(files, file);
+  std::string secret;
+  for (int i = 0; i < 4; ++i) {  // each word from fresh entropy, not from one 64-bit seed
+    secret += fmt::format("{:016x}", Random::EntropySeed());
+  }
+  Result<void> made = files.MakeFolder(path.substr(0, path.rfind('/')));
+  if (made) made = files.WriteAtomically(path, secret + "\n", FileMode::kPrivate);
+  if (!made) return Fail(std::move(made.error()).Context("minting the token"));
+  return Token(std::move(secret));
+}
+
+}  // namespace mobula::node

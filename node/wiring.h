@@ -1,0 +1,37 @@
+/// \file
+/// \brief Where implementations meet: the only file of the runtime that names them.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "components/base/config_value.h"
+#include "components/base/real/event_loop.h"
+#include "components/gcs/storage.h"
+#include "components/object_store/object_store.h"
+#include "components/scheduler/scheduler.h"
+#include "components/transport/handshake.h"
+#include "components/transport/transport.h"
+
+namespace mobula::node {
+
+/// The transports of one process, each behind the handshake, chosen by an endpoint's scheme.
+struct Transports {
+  std::unique_ptr<Transport> tcp_below, unix_below;  ///< Without handshake; TLS goes between.
+  std::unique_ptr<Transport> tcp, local;
+  /// \return null for an unknown scheme.
+  [[nodiscard]] Transport* For(std::string_view endpoint) const;
+};
+
+/// \param config `transport:` of the node; null kind: tcp.
+[[nodiscard]] Result<Transports> MakeTransports(RealEventLoop& loop, const ConfigValue& config,
+                                                const Random& random,
+                                                std::shared_ptr<HandshakeConfig> handshake);
+[[nodiscard]] Result<std::unique_ptr<ObjectStore>> MakeStore(const ConfigValue& config);
+[[nodiscard]] Result<std::unique_ptr<Scheduler>> MakeScheduler(const ConfigValue& config,
+                                                               NodeView local,
+                                                               const Random& random);
+[[nodiscard]] Result<std::unique_ptr<gcs::Storage>> MakeStorage(EventLoop& loop,
+                                                                const ConfigValue& config);
+
+}  // namespace mobula::node
