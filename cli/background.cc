@@ -1,0 +1,110 @@
+#include "cli/background.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <cstring>
+#include <vector>
+
+#include "cli/commands.h"
+#include "components/base/real/file_system.h"
+
+namespace mobula::cli {
+namespace {
+
+constexpr int kReadyDescriptor = 3;
+constexpr std::uint64_t kOutputMax = 64 << 10;
+
+/// In the child: a session of its own, no terminal, output to a file, and the program.
+[[noreturn]] void BecomeNode(const std::string& program, const std::string& config,
+                             const std::string& output, int ready) {
+  ::setsid();
+  const int null = ::open("/dev/null", O_RDONLY);
+  const int log = ::open(output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  ::dup2(null, STDIN_FILENO);
+  ::dup2(log, STDOUT_FILENO);
+  ::dup2(log, STDERR_FILENO);
+  ::dup2(ready, kReadyDescriptor);
+  ::syscall(SYS_close_range, kReadyDescriptor + 1, ~0U, 0);
+  const std::string fd = std::to_string(kReadyDescriptor);
+  ::execl(program.c_str(), program.c_str(), "--config", config.c_str(), "--background",
+          "--ready-fd", fd.c_str(), nullptr);
+  ::dprintf(STDERR_FILENO, "cannot run %s: %s\n", program.c_str(), std::strerror(errno));
+  ::_exit(127);
+}
+
+/// Reads until the node closes its end: the session folder if it came up, nothing if it ended.
+std::string ReadAll(int fd) {
+  std::string text;
+  std::array<char, 512> chunk{};
+  ssize_t size = 0;
+  while ((size = ::read(fd, chunk.data(), chunk.size())) > 0 || (size < 0 && errno == EINTR)) {
+    if (size > 0) text.append(chunk.data(), static_cast<std::size_t>(size));
+  }
+  return text;
+}
+
+}  // namespace
+
+Result<node::NodeRecord> StartInBackground(const std::string& yaml) {
+  RealFileSystem files;
+  const std::string root = node::SessionsFolder();
+  if (Result<void> made = files.MakeFolder(root); !made) return Fail(std::move(made.error()));
+  const std::string stem = fmt::format("{}/start-{}", root, ::getpid());
+  const std::string config = stem + ".yaml";
+  const std::string output = stem + ".out";
+  if (Result<void> written = files.WriteAtomically(config, yaml, FileMode::kPrivate); !written) {
+    return Fail(std::move(written.error()));
+  }
+  int ready[2] = {-1, -1};
+  if (::pipe2(ready, O_CLOEXEC) != 0) return Fail(ErrorCode::kInternal, "no pipe left");
+  const pid_t child = ::fork();
+  if (child < 0) return Fail(ErrorCode::kInternal, "cannot fork: {}", std::strerror(errno));
+  if (child == 0) BecomeNode(BinaryFolder() + "/node", config, output, ready[1]);
+  ::close(ready[1]);
+  const std::string folder = ReadAll(ready[0]);
+  ::close(ready[0]);
+  std::string said = files.Read(output, kOutputMax).value_or(std::string());
+  (void)files.Remove(config);  // small leftovers; swept with the folder otherwise
+  (void)files.Remove(output);
+  if (folder.empty()) {
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    while (!said.empty() && said.back() == '\n') said.pop_back();
+    if (said.starts_with("node: ")) said.erase(0, 6);
+    const bool is_usage = WIFEXITED(status) && WEXITSTATUS(status) == 2;
+    return Fail(is_usage ? ErrorCode::kInvalidArgument : ErrorCode::kUnavailable, "{}",
+                said.empty() ? "the node ended without a word" : said);
+  }
+  for (node::NodeRecord& record : node::LiveRecords(files)) {
+    if (record.folder == folder) return std::move(record);
+  }
+  return Fail(ErrorCode::kInternal, "the node started but has no record in {}", folder);
+}
+
+bool EndNode(const node::NodeRecord& record, Duration patience) {
+  const int process = static_cast<int>(::syscall(SYS_pidfd_open, record.pid, 0));
+  if (process < 0 || node::ProcessStart(record.pid) != record.pid_start) return true;  // gone
+  const auto wait = [process](Duration time) {
+    pollfd ended{process, POLLIN, 0};
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
+    return ::poll(&ended, 1, static_cast<int>(ms)) > 0;
+  };
+  ::syscall(SYS_pidfd_send_signal, process, SIGTERM, nullptr, 0);
+  const bool is_gentle = wait(patience);
+  if (!is_gentle) {
+    ::syscall(SYS_pidfd_send_signal, process, SIGKILL, nullptr, 0);
+    (void)wait(std::chrono::seconds(5));
+    RealFileSystem files;
+    node::EndSession(files, record.folder);
+  }
+  ::close(process);
+  return is_gentle;
+}
+
+}  // namespace mobula::cli

@@ -1,0 +1,20 @@
+/// \file
+/// \brief Starting a node in the background and ending it, by its own records only.
+#pragma once
+
+#include <string>
+
+#include "components/base/event_loop.h"
+#include "components/base/result.h"
+#include "node/session.h"
+
+namespace mobula::cli {
+
+/// Starts `node` detached from this terminal with a configuration text, and waits until it is up.
+/// \return its record. Otherwise the error is what the node said.
+[[nodiscard]] Result<node::NodeRecord> StartInBackground(const std::string& yaml);
+
+/// Asks a node to end and waits; forces it after `patience`. \return false if it had to be forced.
+[[nodiscard]] bool EndNode(const node::NodeRecord& record, Duration patience);
+
+}  // namespace mobula::cli

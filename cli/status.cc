@@ -1,0 +1,165 @@
+// mobula status: what the cluster is, has, and waits for.
+
+#include <boost/json.hpp>
+#include <memory>
+
+#include "cli/commands.h"
+#include "components/base/config_value.h"
+#include "components/base/real/file_system.h"
+#include "components/gcs/convert.h"
+#include "node/process/cluster_connection.h"
+#include "node/session.h"
+
+namespace mobula::cli {
+namespace {
+
+std::string FormatAmount(std::string_view name, Amount amount) {
+  return name == kMemory ? FormatSize(static_cast<std::uint64_t>(std::max(0.0, amount.ToDouble())))
+                         : amount.ToString();
+}
+
+boost::json::object ToJson(const ResourceSet& set) {
+  boost::json::object json;
+  for (const auto& [name, amount] : set.entries()) json[name] = amount.ToDouble();
+  return json;
+}
+
+boost::json::object ToJson(const gcs::NodeInfo& node) {
+  boost::json::array demands;
+  for (const gcs::Demand& demand : node.demands()) {
+    demands.push_back({{"resources", ToJson(gcs::FromProto(demand.resources()))},
+                       {"count", demand.count()},
+                       {"reason", demand.reason()}});
+  }
+  return {{"node_id", ToHex(node.node_id())},
+          {"state", gcs::NodeState_Name(node.state())},
+          {"is_head", node.is_head()},
+          {"endpoint", node.endpoint()},
+          {"host_name", node.host_name()},
+          {"pid", node.pid()},
+          {"resources_total", ToJson(gcs::FromProto(node.total()))},
+          {"resources_available", ToJson(gcs::FromProto(node.available()))},
+          {"object_store_used_bytes", node.object_store_used_bytes()},
+          {"object_store_capacity_bytes", node.object_store_capacity_bytes()},
+          {"workers", node.worker_count()},
+          {"death_reason", node.death_reason()},
+          {"demands", std::move(demands)}};
+}
+
+void PrintJson(const std::string& address, const std::vector<gcs::NodeInfo>& nodes,
+               const std::vector<gcs::JobInfo>& jobs) {
+  boost::json::array node_list;
+  for (const gcs::NodeInfo& node : nodes) node_list.push_back(ToJson(node));
+  boost::json::array job_list;
+  for (const gcs::JobInfo& job : jobs) {
+    job_list.push_back({{"job_id", ToHex(job.job_id())},
+                        {"state", job.state()},
+                        {"entrypoint", job.entrypoint()},
+                        {"driver_pid", job.pid()}});
+  }
+  const boost::json::object whole{
+      {"address", address}, {"nodes", std::move(node_list)}, {"jobs", std::move(job_list)}};
+  fmt::print("{}\n", boost::json::serialize(whole));
+}
+
+void PrintNodes(const std::vector<gcs::NodeInfo>& nodes) {
+  fmt::print("\nNodes\n");
+  for (const gcs::NodeInfo& node : nodes) {
+    if (!gcs::IsAlive(node)) continue;
+    fmt::print("  {}  {:<6}  {:<24}  {}  {} workers\n", ToHex(node.node_id()).substr(0, 8),
+               node.is_head() ? "head" : "worker", node.endpoint(), node.host_name(),
+               node.worker_count());
+  }
+  bool is_first = true;
+  for (const gcs::NodeInfo& node : nodes) {
+    if (gcs::IsAlive(node)) continue;
+    if (std::exchange(is_first, false)) fmt::print("\nNodes that ended\n");
+    fmt::print("  {}  {}  {}\n", ToHex(node.node_id()).substr(0, 8), node.endpoint(),
+               node.death_reason());
+  }
+}
+
+void PrintResources(const std::vector<gcs::NodeInfo>& nodes) {
+  ResourceSet total;
+  ResourceSet available;
+  std::uint64_t store_used = 0;
+  std::uint64_t store_capacity = 0;
+  for (const gcs::NodeInfo& node : nodes) {
+    if (!gcs::IsAlive(node)) continue;
+    total.Add(gcs::FromProto(node.total()));
+    available.Add(gcs::FromProto(node.available()));
+    store_used += node.object_store_used_bytes();
+    store_capacity += node.object_store_capacity_bytes();
+  }
+  fmt::print("\nResources (used / total)\n");
+  for (const auto& [name, amount] : total.entries()) {
+    const Amount used = amount - available.Get(name);
+    fmt::print("  {} / {} {}\n", FormatAmount(name, used), FormatAmount(name, amount), name);
+  }
+  fmt::print("  {} / {} object store\n", FormatSize(store_used), FormatSize(store_capacity));
+}
+
+void PrintDemands(const std::vector<gcs::NodeInfo>& nodes) {
+  fmt::print("\nWaiting\n");
+  bool is_any = false;
+  for (const gcs::NodeInfo& node : nodes) {
+    if (!gcs::IsAlive(node)) continue;
+    for (const gcs::Demand& demand : node.demands()) {
+      is_any = true;
+      fmt::print("  {} × {} on {}: {}\n", demand.count(),
+                 gcs::FromProto(demand.resources()).ToString(), ToHex(node.node_id()).substr(0, 8),
+                 demand.reason());
+    }
+  }
+  if (!is_any) fmt::print("  nothing\n");
+}
+
+void PrintJobs(const std::vector<gcs::JobInfo>& jobs) {
+  fmt::print("\nJobs\n");
+  bool is_any = false;
+  for (const gcs::JobInfo& job : jobs) {
+    if (!gcs::IsRunning(job)) continue;
+    is_any = true;
+    fmt::print("  {}  {}  driver pid {}\n", ToHex(job.job_id()), job.entrypoint(), job.pid());
+  }
+  if (!is_any) fmt::print("  none running\n");
+}
+
+int Status(const std::string& given, const std::string& format, const std::string& token_file) {
+  Result<std::string> address = FindAddress(given);
+  if (!address) return Complain(address.error());
+  RealFileSystem files;
+  Result<Token> token = node::FindToken(files, token_file);
+  if (!token) return Complain(token.error());
+  node::ClusterConnection cluster(*address, *token, "tool");
+  Result<std::vector<gcs::NodeInfo>> nodes = cluster.Nodes();
+  if (!nodes) return Complain(nodes.error());
+  Result<std::vector<gcs::JobInfo>> jobs = cluster.Jobs();
+  if (!jobs) return Complain(jobs.error());
+  if (format == "json") {
+    PrintJson(*address, *nodes, *jobs);
+    return 0;
+  }
+  fmt::print("Cluster at {}\n", *address);
+  PrintNodes(*nodes);
+  PrintResources(*nodes);
+  PrintDemands(*nodes);
+  PrintJobs(*jobs);
+  return 0;
+}
+
+}  // namespace
+
+void AddStatus(CLI::App& app, Action& action) {
+  auto address = std::make_shared<std::string>();  // owners: the parser's callback
+  auto format = std::make_shared<std::string>("text");
+  auto token_file = std::make_shared<std::string>();
+  CLI::App* status = app.add_subcommand("status", "show nodes, resources, and what waits and why");
+  status->add_option("--address", *address, "HOST:PORT of the head; default: of a node here");
+  status->add_option("--format", *format, "text or json")->check(CLI::IsMember({"text", "json"}));
+  status->add_option("--token-file", *token_file, "default ~/.mobula/token");
+  status->callback(
+      [=, &action] { action = [=] { return Status(*address, *format, *token_file); }; });
+}
+
+}  // namespace mobula::cli
