@@ -1,0 +1,72 @@
+/// \file
+/// \brief Command lines and progress of the examples: `--name value`, nothing more.
+#pragma once
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace examples {
+
+/// The options of one run. An unknown or malformed one ends the program with the usage, exit 2.
+class Options {
+ public:
+  /// \param known name → default. \param usage one line per option.
+  Options(int argc, char** argv, std::map<std::string, std::string> known, const char* usage)
+      : values_(std::move(known)) {
+    for (int i = 1; i < argc; ++i) {
+      const std::string word = argv[i];
+      if (word == "--help") {
+        std::printf("%s", usage);
+        std::exit(0);
+      }
+      const bool is_option = word.starts_with("--") && values_.contains(word.substr(2));
+      if (!is_option || i + 1 == argc) {
+        std::fprintf(stderr, "%s: %s\n%s", is_option ? "value missing" : "unknown option",
+                     word.c_str(), usage);
+        std::exit(2);
+      }
+      values_[word.substr(2)] = argv[++i];
+    }
+  }
+  [[nodiscard]] const std::string& Text(const std::string& name) const { return values_.at(name); }
+  [[nodiscard]] long Number(const std::string& name, long min, long max) const {
+    const std::string& text = values_.at(name);
+    char* end = nullptr;
+    const long value = std::strtol(text.c_str(), &end, 10);
+    if (text.empty() || *end != 0 || value < min || value > max) {
+      std::fprintf(stderr, "--%s is '%s'; it takes a number from %ld to %ld\n", name.c_str(),
+                   text.c_str(), min, max);
+      std::exit(2);
+    }
+    return value;
+  }
+
+ private:
+  std::map<std::string, std::string> values_;
+};
+
+/// Seconds since it was made.
+class Stopwatch {
+ public:
+  [[nodiscard]] double Seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+/// Prints "name: done/total what" to standard error: in place on a terminal, else every tenth.
+inline void Progress(const char* name, std::size_t done, std::size_t total, const char* what) {
+  static const bool is_terminal = std::getenv("TERM") != nullptr && std::getenv("CI") == nullptr;
+  const std::size_t step = total < 10 ? 1 : total / 10;
+  if (!is_terminal && done % step != 0 && done != total) return;
+  const char* const end = is_terminal && done != total ? "\r" : "\n";
+  std::fprintf(stderr, "%s: %zu/%zu %s%s", name, done, total, what, end);
+}
+
+}  // namespace examples
