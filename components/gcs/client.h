@@ -19,13 +19,20 @@
 
 namespace mobula::gcs {
 
-/// What a subscriber hears. Each may be empty. All run on the loop.
+/// What a subscriber hears. Each may be empty. All run on the loop; they may stop the client but
+/// not destroy it.
 struct Subscription {
-  std::function<void(const NodeInfo&)> on_node;  ///< New or changed, newest version only.
+  /// New or changed, newest version only. DEAD comes once, also if it happened while we were away.
+  std::function<void(const NodeInfo&)> on_node;
+  /// Deaths from the subscription on, each once, also those reported while we were away.
   std::function<void(const WorkerDeath&)> on_worker_death;
   std::function<void(const JobInfo&)> on_job;
 };
 
+enum class PutMode : std::uint8_t { kReplace, kKeepExisting };
+enum class KeyMatch : std::uint8_t { kWhole, kPrefix };
+
+/// Calls fail with kUnavailable when the GCS is gone, kDeadlineExceeded, or the server's errors.
 /// Threads: the state lock. Lifetime: transport outlives it; callbacks stop with it.
 class GcsClient {
  public:
@@ -37,10 +44,13 @@ class GcsClient {
   ~GcsClient();
 
   /// Registers this node now and again at every reconnection. `done` runs for the first time only;
-  /// `on_fenced` runs if the GCS has declared us dead: the raylet must stop and not act.
+  /// `on_fenced` runs once if the GCS has declared us dead: the raylet must stop and not act.
+  /// \pre called once; `node.epoch()` is 0.
   void RegisterNode(NodeInfo node, Done<RegisterNodeReply> done, std::function<void()> on_fenced);
-  /// Sends a heartbeat; `changed` null when nothing changed.
+  /// Sends a heartbeat; `changed` null when nothing changed. While away it only remembers what
+  /// changed, and the next registration tells it. Call it every `heartbeat_period_ms`.
   void Heartbeat(const NodeInfo* changed);
+  /// Says that this node ends on purpose. Nothing is registered again after this.
   void LeaveNode(std::string reason, Done<LeaveReply> done);
   void ListNodes(Done<std::vector<NodeInfo>> done);
   void ReportWorkerDeath(const WorkerDeath& death);
@@ -50,12 +60,14 @@ class GcsClient {
                  Done<FinishJobReply> done);
   void ListJobs(Done<std::vector<JobInfo>> done);
 
-  void Put(std::string space, std::string key, std::string value, Done<PutReply> done);
+  void Put(std::string space, std::string key, std::string value, Done<PutReply> done,
+           PutMode mode = PutMode::kReplace);
   void Get(std::string space, std::string key, Done<std::optional<std::string>> done);
-  void Delete(std::string space, std::string key, Done<DeleteReply> done);
+  void Delete(std::string space, std::string key, Done<DeleteReply> done,
+              KeyMatch match = KeyMatch::kWhole);
   void Keys(std::string space, std::string prefix, Done<std::vector<std::string>> done);
 
-  /// Snapshot first, then deltas; after a reconnection only what changed. One per client.
+  /// Snapshot first, then deltas; after a reconnection only what changed. \pre called once.
   void Subscribe(std::vector<Channel> channels, Subscription subscription,
                  Done<SubscribeReply> done);
 

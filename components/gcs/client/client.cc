@@ -1,0 +1,327 @@
+#include "components/gcs/client.h"
+
+#include <utility>
+
+#include "components/base/lifetime.h"
+#include "components/gcs/client/follower.h"
+#include "components/gcs/convert.h"
+#include "components/gcs/methods.h"
+
+namespace mobula::gcs {
+namespace {
+
+constexpr Duration kRetryDelay = std::chrono::milliseconds(100);
+
+/// The session (registration, subscription) tries again after these; everything else is final.
+bool IsPassing(const Error& error) {
+  return error.code() == ErrorCode::kUnavailable || error.code() == ErrorCode::kDeadlineExceeded ||
+         error.code() == ErrorCode::kCancelled;
+}
+
+}  // namespace
+
+//   RegisterNode ─► registering ──reply──► registered ──connection lost──► registering …
+//                       │                      │
+//                       └──kNodeDied──► fenced ◄──Heartbeat: not known
+class GcsClient::Impl {
+ public:
+  Impl(EventLoop& loop, Transport& transport, std::string endpoint, Random random,
+       rpc::ClientOptions options)
+      : random_(random.Fork("request ids")),
+        register_retry_(loop),
+        subscribe_retry_(loop),
+        rpc(loop, transport, std::move(endpoint), random.Fork("reconnect"), options, &services_) {
+    services_.Handle(kDeliver, [this](const Delta& delta, const rpc::CallContext& context,
+                                      rpc::Respond<DeliverReply> respond) {
+      respond(DeliverReply());
+      OnDelta(delta, *context.peer);
+    });
+    rpc.OnConnected([this](rpc::Peer& peer) {
+      registering_ = false;
+      SendRegister(peer);
+      SendSubscribe(peer);
+    });
+    rpc.OnGone([this](const Error& reason) {
+      if (auto done = std::exchange(register_done_, nullptr)) done(Fail(Error(reason)));
+      if (auto done = std::exchange(subscribe_done_, nullptr)) done(Fail(Error(reason)));
+      if (auto callback = std::exchange(on_gone, nullptr)) callback(reason);
+    });
+  }
+
+  void RegisterNode(NodeInfo node, Done<RegisterNodeReply> done, std::function<void()> on_fenced) {
+    node_ = std::move(node);
+    register_done_ = std::move(done);
+    on_fenced_ = std::move(on_fenced);
+    if (rpc.peer() != nullptr) SendRegister(*rpc.peer());
+    rpc.Connect();
+  }
+
+  void Heartbeat(const NodeInfo* changed) {
+    if (!node_) return;
+    if (changed != nullptr) {
+      const std::uint64_t epoch = node_->epoch();
+      const std::string id = node_->node_id();
+      *node_ = *changed;
+      node_->set_node_id(id);
+      node_->set_epoch(epoch);
+      ++revision_;
+    }
+    if (node_->epoch() == 0 || registering_ || rpc.peer() == nullptr) return;
+    HeartbeatRequest request;
+    request.set_node_id(node_->node_id());
+    request.set_epoch(node_->epoch());
+    if (revision_ != revision_told_) *request.mutable_changed() = *node_;
+    // On this connection only: one that is repeated on the next would tell old facts after new.
+    rpc.peer()->Call(kHeartbeat, request,
+                     alive_.Bind([this, told = revision_](const Result<HeartbeatReply>& reply) {
+                       if (!reply || !node_) return;
+                       revision_told_ = std::max(revision_told_, told);
+                       if (!reply->known()) Fence();
+                     }));
+  }
+
+  void LeaveNode(std::string reason, Done<LeaveReply> done) {
+    LeaveRequest request;
+    if (node_) request.set_node_id(node_->node_id());
+    request.set_reason(std::move(reason));
+    node_.reset();
+    on_fenced_ = nullptr;
+    rpc.Call(kLeaveNode, request, std::move(done));
+  }
+
+  void Subscribe(std::vector<Channel> channels, Subscription subscription,
+                 Done<SubscribeReply> done) {
+    for (const Channel channel : channels) subscribe_.add_channels(channel);
+    subscription_ = std::move(subscription);
+    subscribe_done_ = std::move(done);
+    if (rpc.peer() != nullptr) SendSubscribe(*rpc.peer());
+    rpc.Connect();
+  }
+
+  void Stop() {
+    alive_.End();
+    register_retry_.Cancel();
+    subscribe_retry_.Cancel();
+    rpc.Stop();
+    stopped_ = true;
+  }
+
+  std::string NewRequestId() { return std::string(random_.NewId<WorkerId>().Binary()); }
+
+ private:
+  void SendRegister(rpc::Peer& peer) {
+    if (!node_ || registering_) return;
+    register_retry_.Cancel();
+    registering_ = true;
+    RegisterNodeRequest request;
+    *request.mutable_node() = *node_;
+    peer.Call(kRegisterNode, request,
+              alive_.Bind([this, told = revision_](Result<RegisterNodeReply> reply) {
+                OnRegistered(told, std::move(reply));
+              }));
+  }
+
+  void OnRegistered(std::uint64_t told, Result<RegisterNodeReply> reply) {
+    registering_ = false;
+    if (!node_) return;
+    if (reply) {
+      node_->set_epoch(reply->epoch());
+      revision_told_ = std::max(revision_told_, told);
+    } else if (IsPassing(reply.error())) {
+      // A lost connection comes back through OnConnected; on a live one the answer was lost.
+      register_retry_.Set(kRetryDelay, [this] {
+        if (rpc.peer() != nullptr) SendRegister(*rpc.peer());
+      });
+      return;
+    } else if (node_->epoch() != 0) {
+      return Fence();
+    } else {
+      node_.reset();
+    }
+    if (auto done = std::exchange(register_done_, nullptr)) done(std::move(reply));
+  }
+
+  void Fence() {
+    node_.reset();
+    if (auto callback = std::exchange(on_fenced_, nullptr)) callback();
+  }
+
+  void SendSubscribe(rpc::Peer& peer) {
+    if (subscribe_.channels().empty()) return;
+    subscribe_retry_.Cancel();
+    sequence_.reset();  // deltas of an earlier subscription count no more
+    peer.Call(kSubscribe, subscribe_,
+              alive_.Bind([this, serial = ++subscribe_serial_](Result<SubscribeReply> reply) {
+                if (serial == subscribe_serial_) OnSnapshot(std::move(reply));
+              }));
+  }
+
+  void OnSnapshot(Result<SubscribeReply> reply) {
+    if (!reply) {
+      if (IsPassing(reply.error())) {
+        subscribe_retry_.Set(kRetryDelay, [this] {
+          if (rpc.peer() != nullptr) SendSubscribe(*rpc.peer());
+        });
+        return;
+      }
+      if (auto done = std::exchange(subscribe_done_, nullptr)) done(std::move(reply));
+      return;
+    }
+    sequence_ = reply->sequence();
+    nodes_.Snapshot(reply->nodes(), Unless(subscription_.on_node));
+    deaths_.Snapshot(reply->worker_deaths(), Unless(subscription_.on_worker_death));
+    jobs_.Snapshot(reply->jobs(), Unless(subscription_.on_job));
+    if (auto done = std::exchange(subscribe_done_, nullptr)) done(std::move(reply));
+  }
+
+  void OnDelta(const Delta& delta, rpc::Peer& peer) {
+    if (!sequence_) return;  // the snapshot under way has it
+    if (delta.sequence() != *sequence_ + 1) return SendSubscribe(peer);
+    sequence_ = delta.sequence();
+    for (const auto& node : delta.nodes()) nodes_.Apply(node, Unless(subscription_.on_node));
+    for (const auto& death : delta.worker_deaths()) {
+      deaths_.Apply(death, Unless(subscription_.on_worker_death));
+    }
+    for (const auto& job : delta.jobs()) jobs_.Apply(job, Unless(subscription_.on_job));
+  }
+
+  /// `callback`, silent once one of its like has stopped us.
+  template <typename Record>
+  std::function<void(const Record&)> Unless(const std::function<void(const Record&)>& callback) {
+    if (!callback) return nullptr;
+    return [this, &callback](const Record& record) {
+      if (!stopped_) callback(record);
+    };
+  }
+
+  Random random_;
+  rpc::ServiceTable services_;
+  std::optional<NodeInfo> node_;  // what we say of ourselves; nullopt: not, not any more
+  std::uint64_t revision_ = 0;    // of node_
+  std::uint64_t revision_told_ = 0;
+  bool registering_ = false;
+  Done<RegisterNodeReply> register_done_;
+  std::function<void()> on_fenced_;
+  SubscribeRequest subscribe_;
+  Subscription subscription_;
+  Done<SubscribeReply> subscribe_done_;
+  std::uint64_t subscribe_serial_ = 0;
+  std::optional<std::uint64_t> sequence_;  // of the last delta; nullopt: no snapshot yet
+  Timer register_retry_;
+  Timer subscribe_retry_;
+  Follower<NodeInfo> nodes_;
+  DeathFollower deaths_;
+  Follower<JobInfo> jobs_;
+  bool stopped_ = false;
+  Lifetime alive_;
+
+ public:
+  std::function<void(const Error&)> on_gone;
+  rpc::Client rpc;  // last: nothing it calls may be gone
+};
+
+namespace {
+
+/// Hands on one field of a reply.
+template <typename Reply, typename T, typename Pick>
+auto Picked(GcsClient::Done<T> done, Pick pick) {
+  return [done = std::move(done), pick](Result<Reply> reply) mutable {
+    if (!reply) return done(Fail(std::move(reply.error())));
+    done(pick(*reply));
+  };
+}
+
+}  // namespace
+
+GcsClient::GcsClient(EventLoop& loop, Transport& transport, std::string endpoint, Random random,
+                     rpc::ClientOptions options)
+    : impl_(std::make_unique<Impl>(loop, transport, std::move(endpoint), random, options)) {}
+GcsClient::~GcsClient() = default;
+
+void GcsClient::RegisterNode(NodeInfo node, Done<RegisterNodeReply> done,
+                             std::function<void()> on_fenced) {
+  impl_->RegisterNode(std::move(node), std::move(done), std::move(on_fenced));
+}
+void GcsClient::Heartbeat(const NodeInfo* changed) { impl_->Heartbeat(changed); }
+void GcsClient::LeaveNode(std::string reason, Done<LeaveReply> done) {
+  impl_->LeaveNode(std::move(reason), std::move(done));
+}
+void GcsClient::ListNodes(Done<std::vector<NodeInfo>> done) {
+  impl_->rpc.Call(kListNodes, {}, Picked<ListNodesReply>(std::move(done), [](ListNodesReply& r) {
+                    return std::vector<NodeInfo>(r.nodes().begin(), r.nodes().end());
+                  }));
+}
+void GcsClient::ReportWorkerDeath(const WorkerDeath& death) {
+  ReportWorkerDeathRequest request;
+  *request.mutable_death() = death;
+  impl_->rpc.Call(kReportWorkerDeath, request, [](const Result<ReportWorkerDeathReply>&) {});
+}
+
+void GcsClient::StartJob(JobInfo job, Done<JobId> done) {
+  StartJobRequest request;
+  *request.mutable_job() = std::move(job);
+  request.set_request_id(impl_->NewRequestId());
+  impl_->rpc.Call(kStartJob, request,
+                  [done = std::move(done)](Result<StartJobReply> reply) mutable {
+                    if (!reply) return done(Fail(std::move(reply.error())));
+                    done(JobId::FromBinary(reply->job_id()));
+                  });
+}
+void GcsClient::FinishJob(const JobId& job, std::string state, std::string message,
+                          Done<FinishJobReply> done) {
+  FinishJobRequest request;
+  request.set_job_id(std::string(job.Binary()));
+  request.set_state(std::move(state));
+  request.set_message(std::move(message));
+  impl_->rpc.Call(kFinishJob, request, std::move(done));
+}
+void GcsClient::ListJobs(Done<std::vector<JobInfo>> done) {
+  impl_->rpc.Call(kListJobs, {}, Picked<ListJobsReply>(std::move(done), [](ListJobsReply& r) {
+                    return std::vector<JobInfo>(r.jobs().begin(), r.jobs().end());
+                  }));
+}
+
+void GcsClient::Put(std::string space, std::string key, std::string value, Done<PutReply> done,
+                    PutMode mode) {
+  PutRequest request;
+  request.set_space(std::move(space));
+  request.set_key(std::move(key));
+  request.set_value(std::move(value));
+  request.set_keep_existing(mode == PutMode::kKeepExisting);
+  impl_->rpc.Call(kPut, request, std::move(done));
+}
+void GcsClient::Get(std::string space, std::string key, Done<std::optional<std::string>> done) {
+  GetRequest request;
+  request.set_space(std::move(space));
+  request.set_key(std::move(key));
+  impl_->rpc.Call(kGet, request, Picked<GetReply>(std::move(done), [](GetReply& r) {
+                    return r.found() ? std::optional(std::move(*r.mutable_value())) : std::nullopt;
+                  }));
+}
+void GcsClient::Delete(std::string space, std::string key, Done<DeleteReply> done, KeyMatch match) {
+  DeleteRequest request;
+  request.set_space(std::move(space));
+  request.set_key(std::move(key));
+  request.set_is_prefix(match == KeyMatch::kPrefix);
+  impl_->rpc.Call(kDelete, request, std::move(done));
+}
+void GcsClient::Keys(std::string space, std::string prefix, Done<std::vector<std::string>> done) {
+  KeysRequest request;
+  request.set_space(std::move(space));
+  request.set_prefix(std::move(prefix));
+  impl_->rpc.Call(kKeys, request, Picked<KeysReply>(std::move(done), [](KeysReply& r) {
+                    return std::vector<std::string>(r.keys().begin(), r.keys().end());
+                  }));
+}
+
+void GcsClient::Subscribe(std::vector<Channel> channels, Subscription subscription,
+                          Done<SubscribeReply> done) {
+  impl_->Subscribe(std::move(channels), std::move(subscription), std::move(done));
+}
+void GcsClient::OnGone(std::function<void(const Error&)> callback) {
+  impl_->on_gone = std::move(callback);
+}
+bool GcsClient::IsConnected() const { return impl_->rpc.IsConnected(); }
+void GcsClient::Stop() { impl_->Stop(); }
+
+}  // namespace mobula::gcs

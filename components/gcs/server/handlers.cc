@@ -1,0 +1,182 @@
+#include <utility>
+
+#include "components/gcs/methods.h"
+#include "components/gcs/server/impl.h"
+
+namespace mobula::gcs {
+
+void Server::Impl::HandleNodes() {
+  services_.Handle(kRegisterNode, [this](const RegisterNodeRequest& request,
+                                         const rpc::CallContext& context, auto respond) {
+    Step step;
+    const NodeId id = IdOf(request.node());
+    const bool is_new = nodes_.Find(id) == nullptr;
+    auto epoch = nodes_.Register(request.node(), SessionOf(*context.peer), deps_.loop.Now(),
+                                 WallNow(), step);
+    if (!epoch) {
+      deps_.log.Info("node", "refused", "node={} error={}", id.Short(), epoch.error().ToString());
+      return Answer<RegisterNodeReply>({}, std::move(respond), Fail(std::move(epoch.error())));
+    }
+    deps_.log.Info("node", is_new ? "registered" : "reconnected", "node={} endpoint={}", id.Short(),
+                   request.node().endpoint());
+    alive_nodes_ = static_cast<std::int64_t>(nodes_.alive_count());
+    ArmHealth(deps_.loop.Now() + config_.heartbeat_timeout);
+    RegisterNodeReply reply;
+    reply.set_cluster_id(std::string(cluster_id.Binary()));
+    reply.set_epoch(*epoch);
+    reply.set_heartbeat_period_ms(
+        std::chrono::duration_cast<std::chrono::milliseconds>(config_.heartbeat_period).count());
+    Answer<RegisterNodeReply>(std::move(step), std::move(respond), std::move(reply));
+  });
+  services_.Handle(kHeartbeat, [this](const HeartbeatRequest& request,
+                                      const rpc::CallContext& context, auto respond) {
+    ++heartbeats_;
+    Step step;
+    HeartbeatReply reply;
+    reply.set_known(nodes_.Heartbeat(request, SessionOf(*context.peer), deps_.loop.Now(), step));
+    Answer<HeartbeatReply>(std::move(step), std::move(respond), std::move(reply));
+  });
+  services_.Handle(
+      kLeaveNode, [this](const LeaveRequest& request, const rpc::CallContext&, auto respond) {
+        Bury(NodeId::FromBinaryOrNil(request.node_id()), fmt::format("left: {}", request.reason()),
+             [respond = std::move(respond)]() mutable { respond(LeaveReply()); });
+      });
+  services_.Handle(kListNodes,
+                   [this](const ListNodesRequest&, const rpc::CallContext&, auto respond) {
+                     ListNodesReply reply;
+                     nodes_.ForEach([&reply](const NodeInfo& node) { *reply.add_nodes() = node; });
+                     Answer<ListNodesReply>({}, std::move(respond), std::move(reply));
+                   });
+  services_.Handle(kReportWorkerDeath, [this](const ReportWorkerDeathRequest& request,
+                                              const rpc::CallContext&, auto respond) {
+    Result<ReportWorkerDeathReply> reply;
+    Step step;
+    if (request.death().worker_id().empty()) {
+      reply = Fail(ErrorCode::kInvalidArgument, "a worker death was reported without a worker id");
+    } else if (deaths_.Report(request.death(), step)) {
+      deps_.log.Info("worker", "dead", "pid={} cause=\"{}\"", request.death().pid(),
+                     request.death().cause());
+    }
+    Answer<ReportWorkerDeathReply>(std::move(step), std::move(respond), std::move(reply));
+  });
+}
+
+void Server::Impl::HandleJobs() {
+  services_.Handle(kStartJob, [this](const StartJobRequest& request, const rpc::CallContext&,
+                                     auto respond) {
+    const NodeInfo* node = nodes_.Find(NodeId::FromBinaryOrNil(request.job().node_id()));
+    if (node != nullptr && !IsAlive(*node)) {
+      return Answer<StartJobReply>({}, std::move(respond),
+                                   Fail(ErrorCode::kNodeDied, "the driver's node {} is dead: {}",
+                                        IdOf(*node).Short(), node->death_reason()));
+    }
+    Step step;
+    auto id = jobs_.Start(request, WallNow(), step);
+    if (!id) return Answer<StartJobReply>({}, std::move(respond), Fail(std::move(id.error())));
+    if (!step.changes.empty()) {
+      deps_.log.Info("job", "started", "job={} entrypoint=\"{}\"", id->Hex(),
+                     request.job().entrypoint());
+    }
+    StartJobReply reply;
+    reply.set_job_id(std::string(id->Binary()));
+    Answer<StartJobReply>(std::move(step), std::move(respond), std::move(reply));
+  });
+  services_.Handle(
+      kFinishJob, [this](const FinishJobRequest& request, const rpc::CallContext&, auto respond) {
+        Step step;
+        const JobId id = JobId::FromBinaryOrNil(request.job_id());
+        auto done = jobs_.Finish(id, request.state(), request.message(), WallNow(), step);
+        if (!done)
+          return Answer<FinishJobReply>({}, std::move(respond), Fail(std::move(done.error())));
+        if (!step.changes.empty()) {
+          deps_.log.Info("job", "finished", "job={} state={}", id.Hex(), request.state());
+        }
+        Answer<FinishJobReply>(std::move(step), std::move(respond), FinishJobReply());
+      });
+  services_.Handle(kListJobs,
+                   [this](const ListJobsRequest&, const rpc::CallContext&, auto respond) {
+                     ListJobsReply reply;
+                     jobs_.ForEach([&reply](const JobInfo& job) { *reply.add_jobs() = job; });
+                     Answer<ListJobsReply>({}, std::move(respond), std::move(reply));
+                   });
+}
+
+void Server::Impl::HandleKeyValue() {
+  services_.Handle(kPut, [this](const PutRequest& request, const rpc::CallContext&,
+                                rpc::Respond<PutReply> respond) {
+    Step step;
+    const auto put = key_value_.Put(request, step);
+    if (!put) return Answer<PutReply>({}, std::move(respond), Fail(Error(put.error())));
+    if (!*put) return CompareKept(request, std::move(respond));
+    PutReply reply;
+    reply.set_added(true);
+    Answer<PutReply>(std::move(step), std::move(respond), std::move(reply));
+  });
+  services_.Handle(kGet, [this](const GetRequest& request, const rpc::CallContext&, auto respond) {
+    deps_.storage.Read(kKeyValueTable, KeyValue::StorageKey(request.space(), request.key()),
+                       alive_.Bind([this, respond = std::move(respond)](
+                                       Result<std::optional<std::string>> value) mutable {
+                         if (!value) return Failed(value.error());
+                         GetReply reply;
+                         reply.set_found(value->has_value());
+                         if (*value) reply.set_value(std::move(**value));
+                         respond(reply);
+                       }));
+  });
+  services_.Handle(kDelete,
+                   [this](const DeleteRequest& request, const rpc::CallContext&, auto respond) {
+                     Step step;
+                     DeleteReply reply;
+                     reply.set_count(key_value_.Delete(request, step));
+                     Answer<DeleteReply>(std::move(step), std::move(respond), std::move(reply));
+                   });
+  services_.Handle(kKeys,
+                   [this](const KeysRequest& request, const rpc::CallContext&, auto respond) {
+                     KeysReply reply;
+                     for (auto& key : key_value_.Keys(request.space(), request.prefix())) {
+                       reply.add_keys(std::move(key));
+                     }
+                     Answer<KeysReply>({}, std::move(respond), std::move(reply));
+                   });
+}
+
+/// A key that is to be kept counts as put if it holds the very value: then a repeated call and its
+/// first are told the same.
+void Server::Impl::CompareKept(const PutRequest& request, rpc::Respond<PutReply> respond) {
+  deps_.storage.Read(kKeyValueTable, KeyValue::StorageKey(request.space(), request.key()),
+                     alive_.Bind([this, value = request.value(), respond = std::move(respond)](
+                                     const Result<std::optional<std::string>>& kept) mutable {
+                       if (!kept) return Failed(kept.error());
+                       PutReply reply;
+                       reply.set_added(*kept == value);
+                       respond(reply);
+                     }));
+}
+
+void Server::Impl::HandlePubSub() {
+  services_.Handle(kSubscribe, [this](const SubscribeRequest& request,
+                                      const rpc::CallContext& context,
+                                      rpc::Respond<SubscribeReply> respond) {
+    std::set<Channel> channels;
+    for (const int channel : request.channels()) channels.insert(static_cast<Channel>(channel));
+    SubscribeReply reply;
+    if (channels.contains(NODES)) {
+      nodes_.ForEach([&reply](const NodeInfo& node) { *reply.add_nodes() = node; });
+    }
+    if (channels.contains(JOBS)) {
+      jobs_.ForEach([&reply](const JobInfo& job) { *reply.add_jobs() = job; });
+    }
+    if (channels.contains(WORKERS)) {
+      deaths_.ForEach([&reply](const WorkerDeath& death) { *reply.add_worker_deaths() = death; });
+    }
+    // The snapshot has what is decided; deltas begin when all of that is durable and published.
+    Commit({}, [this, session = SessionOf(*context.peer), channels = std::move(channels),
+                reply = std::move(reply), respond = std::move(respond)]() mutable {
+      if (!sessions_.contains(session)) return;
+      pubsub_.Add(session, std::move(channels));
+      respond(std::move(reply));
+    });
+  });
+}
+
+}  // namespace mobula::gcs

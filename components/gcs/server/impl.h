@@ -1,0 +1,98 @@
+/// \file
+/// \brief The state behind `Server`: the tables, who is connected, and how a step becomes known.
+///
+/// A handler (handlers.cc) asks a table, gets a `Step`, and hands it to `Commit`: stored first,
+/// then published, then answered, in the order of the calls.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+
+#include "components/base/lifetime.h"
+#include "components/base/task_group.h"
+#include "components/gcs/server.h"
+#include "components/gcs/server/death_table.h"
+#include "components/gcs/server/job_table.h"
+#include "components/gcs/server/key_value.h"
+#include "components/gcs/server/node_table.h"
+#include "components/gcs/server/pubsub.h"
+#include "components/gcs/server/step.h"
+
+namespace mobula::gcs {
+
+class Server::Impl {
+ public:
+  Impl(Deps deps, ServerConfig config);
+
+  void Start(std::move_only_function<void(Result<void>)> done);
+  Result<std::string> Listen(Transport& transport, std::string_view endpoint);
+  void Stop();
+  void CheckInvariants() const;
+
+  std::function<void(const Error&)> on_failed;
+  ClusterId cluster_id;
+
+ private:
+  using Then = std::move_only_function<void()>;
+  using Meta = std::map<std::string, std::string>;
+
+  Task<void> Load();
+  Result<ClusterId> ClusterOf(const Meta& meta);
+  [[nodiscard]] auto Scan(const char* table);
+  [[nodiscard]] auto Write(Step step);
+
+  /// Stores and publishes `step`, then runs `then`: in order of the calls, also for empty steps.
+  void Commit(Step step, Then then);
+  template <typename Reply>
+  void Answer(Step step, rpc::Respond<Reply> respond, Result<Reply> reply) {
+    Commit(std::move(step),
+           [respond = std::move(respond), reply = std::move(reply)]() mutable { respond(reply); });
+  }
+  void Failed(const Error& error);
+  void Publish(const Delta& delta);
+  void Deliver(SessionId session);
+
+  static SessionId SessionOf(const rpc::Peer& peer) {
+    return peer.context ? *static_cast<const SessionId*>(peer.context.get()) : 0;
+  }
+  void OpenSession(rpc::Peer& peer);
+  void CloseSession(SessionId session, const Error& reason);
+  /// Ends a connection soon: not now, because we may be inside one of its callbacks.
+  void Cut(SessionId session, Error reason);
+
+  void ArmHealth(TimePoint at);
+  void Judge(bool was_paused);
+  /// Declares a node dead, and ends the jobs whose driver was there.
+  void Bury(const NodeId& id, const std::string& reason, Then then);
+  [[nodiscard]] Duration WallNow() const { return deps_.loop.clock().WallNow(); }
+
+  void HandleNodes();
+  void HandleJobs();
+  void HandleKeyValue();
+  void HandlePubSub();
+  void CompareKept(const PutRequest& request, rpc::Respond<PutReply> respond);
+
+  Deps deps_;
+  ServerConfig config_;
+  NodeTable nodes_;
+  JobTable jobs_;
+  DeathTable deaths_;
+  KeyValue key_value_;
+  PubSub pubsub_;
+  rpc::ServiceTable services_;
+  rpc::Server rpc_;
+  std::map<SessionId, rpc::Peer*> sessions_;
+  SessionId last_session_ = 0;
+  std::size_t writes_in_flight_ = 0;
+  bool started_ = false;
+  Timer health_;
+  TimePoint health_at_;
+  std::int64_t& alive_nodes_;
+  std::int64_t& heartbeats_;
+  std::int64_t& deltas_sent_;
+  TaskGroup tasks_;
+  Lifetime alive_;
+};
+
+}  // namespace mobula::gcs

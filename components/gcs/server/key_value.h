@@ -1,0 +1,40 @@
+/// \file
+/// \brief The key-value spaces: names here, values in the storage. A plain state machine.
+///
+/// Values (programs, packages) may be large and are read seldom, so the server keeps only the set
+/// of keys in memory: enough to decide `keep_existing` and to answer `Keys` at once.
+#pragma once
+
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "components/gcs/server/step.h"
+
+namespace mobula::gcs {
+
+/// Threads: one.
+class KeyValue {
+ public:
+  explicit KeyValue(std::size_t value_bytes_max) : value_bytes_max_(value_bytes_max) {}
+
+  void Load(const Storage::Entries& entries);
+
+  /// \return false if the key is there and `keep_existing` was asked; the caller compares values.
+  ///         kInvalidArgument for a space or key that cannot be, kResourceExhausted for a value
+  ///         above `value_bytes_max`.
+  [[nodiscard]] Result<bool> Put(const PutRequest& request, Step& step);
+  /// \return how many keys went.
+  [[nodiscard]] std::uint64_t Delete(const DeleteRequest& request, Step& step);
+  [[nodiscard]] std::vector<std::string> Keys(std::string_view space,
+                                              std::string_view prefix) const;
+  /// \return the key under which a value stands in the storage.
+  [[nodiscard]] static std::string StorageKey(std::string_view space, std::string_view key);
+
+ private:
+  std::size_t value_bytes_max_;
+  std::set<std::string, std::less<>> keys_;  // as in the storage
+};
+
+}  // namespace mobula::gcs

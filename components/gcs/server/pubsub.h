@@ -1,0 +1,56 @@
+/// \file
+/// \brief What each subscriber has still to hear. A plain state machine.
+///
+/// One delta is in flight to a subscriber at a time; meanwhile later changes merge: of each node
+/// and job only the newest record waits. A slow subscriber therefore gets fewer and newer facts,
+/// not a longer queue. One that has too much waiting all the same is dropped and must subscribe again.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "components/gcs/server/step.h"
+
+namespace mobula::gcs {
+
+/// Threads: one. Sends nothing: the server takes deltas out and reports their arrival.
+class PubSub {
+ public:
+  static constexpr std::size_t kDeltaEntriesMax = 1000;  ///< Keeps a delta below the frame limit.
+
+  /// \param queued_max entries that may wait for one subscriber.
+  explicit PubSub(std::size_t queued_max) : queued_max_(queued_max) {}
+
+  /// Adds a subscriber, or starts it anew.
+  void Add(SessionId session, std::set<Channel> channels);
+  void Remove(SessionId session) { subscribers_.erase(session); }
+  /// Queues `delta` to all who want it. \return those above the bound, removed.
+  [[nodiscard]] std::vector<SessionId> Publish(const Delta& delta);
+  /// \return what to send now; nullopt if nothing waits or the last one is not acknowledged.
+  [[nodiscard]] std::optional<Delta> Take(SessionId session);
+  void Acknowledge(SessionId session);
+  /// \return every subscriber, by age.
+  [[nodiscard]] std::vector<SessionId> Subscribers() const;
+  /// \return entries that wait for one.
+  [[nodiscard]] std::size_t Queued(SessionId session) const;
+  void CheckInvariants() const;
+
+ private:
+  struct Subscriber {
+    std::set<Channel> channels;
+    std::map<std::string, NodeInfo> nodes;
+    std::vector<WorkerDeath> deaths;
+    std::map<std::string, JobInfo> jobs;
+    std::uint64_t sequence = 0;
+    bool in_flight = false;
+    [[nodiscard]] std::size_t Queued() const { return nodes.size() + deaths.size() + jobs.size(); }
+  };
+
+  std::size_t queued_max_;
+  std::map<SessionId, Subscriber> subscribers_;
+};
+
+}  // namespace mobula::gcs

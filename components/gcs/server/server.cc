@@ -1,0 +1,275 @@
+#include "components/gcs/server.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "components/base/check.h"
+#include "components/base/config_value.h"
+#include "components/gcs/methods.h"
+#include "components/gcs/server/impl.h"
+
+namespace mobula::gcs {
+namespace {
+
+constexpr char kClusterKey[] = "cluster_id";
+constexpr char kGenerationKey[] = "generation";  // how often a GCS has started on this storage
+
+std::uint64_t NumberIn(const std::map<std::string, std::string>& meta, const char* key) {
+  std::uint64_t number = 0;
+  if (const auto it = meta.find(key); it != meta.end()) {
+    std::from_chars(it->second.data(), it->second.data() + it->second.size(), number);
+  }
+  return number;
+}
+
+}  // namespace
+
+Server::Impl::Impl(Deps deps, ServerConfig config)
+    : deps_(deps),
+      config_(std::move(config)),
+      nodes_(config_),
+      jobs_(config_),
+      deaths_(config_.worker_deaths_kept_max),
+      key_value_(config_.value_bytes_max),
+      pubsub_(config_.deltas_queued_max),
+      rpc_(deps_.loop, services_),
+      health_(deps_.loop),
+      alive_nodes_(deps_.metrics.Counter("gcs_nodes_alive")),
+      heartbeats_(deps_.metrics.Counter("gcs_heartbeats")),
+      deltas_sent_(deps_.metrics.Counter("gcs_deltas_sent")) {
+  HandleNodes();
+  HandleJobs();
+  HandleKeyValue();
+  HandlePubSub();
+  rpc_.OnPeer(alive_.Bind([this](rpc::Peer& peer) { OpenSession(peer); }),
+              alive_.Bind([this](rpc::Peer& peer, const Error& reason) {
+                CloseSession(SessionOf(peer), reason);
+              }));
+}
+
+void Server::Impl::Start(std::move_only_function<void(Result<void>)> done) {
+  tasks_.Spawn<void>(Load(), std::move(done));
+}
+
+Result<std::string> Server::Impl::Listen(Transport& transport, std::string_view endpoint) {
+  if (!started_) return Fail(ErrorCode::kUnavailable, "the GCS has not started");
+  return rpc_.Listen(transport, endpoint);
+}
+
+void Server::Impl::Stop() {
+  alive_.End();
+  tasks_.Stop();
+  health_.Cancel();
+  rpc_.Stop();
+  sessions_.clear();
+  started_ = false;
+}
+
+void Server::Impl::CheckInvariants() const {
+  nodes_.CheckInvariants();
+  jobs_.CheckInvariants();
+  pubsub_.CheckInvariants();
+  jobs_.ForEach([this](const JobInfo& job) {
+    const NodeInfo* node = nodes_.Find(NodeId::FromBinaryOrNil(job.node_id()));
+    Check(node == nullptr || IsAlive(*node) || !IsRunning(job), "no job runs on a dead node");
+  });
+}
+
+// Starting.
+
+auto Server::Impl::Scan(const char* table) {
+  return AwaitCallback<Storage::Entries>(
+      [this, table](auto done) { deps_.storage.Scan(table, "", std::move(done)); });
+}
+
+auto Server::Impl::Write(Step step) {
+  return AwaitCallback<void>([this, step = std::move(step)](auto done) mutable {
+    deps_.storage.Write(std::move(step.changes), std::move(done));
+  });
+}
+
+Task<void> Server::Impl::Load() {
+  auto meta_entries = co_await Scan(kMetaTable);
+  if (!meta_entries) co_return Fail(std::move(meta_entries.error()));
+  auto nodes = co_await Scan(kNodeTable);
+  if (!nodes) co_return Fail(std::move(nodes.error()));
+  auto jobs = co_await Scan(kJobTable);
+  if (!jobs) co_return Fail(std::move(jobs.error()));
+  auto deaths = co_await Scan(kDeathTable);
+  if (!deaths) co_return Fail(std::move(deaths.error()));
+  auto values = co_await Scan(kKeyValueTable);
+  if (!values) co_return Fail(std::move(values.error()));
+
+  const Meta meta(meta_entries->begin(), meta_entries->end());
+  Result<ClusterId> cluster = ClusterOf(meta);
+  if (!cluster) co_return Fail(std::move(cluster.error()));
+  // Versions of heartbeats are not stored; a new generation puts all new ones above them.
+  const std::uint64_t generation = NumberIn(meta, kGenerationKey) + 1;
+  auto loaded = nodes_.Load(*nodes, generation << 32, deps_.loop.Now());
+  if (loaded) loaded = jobs_.Load(*jobs, static_cast<std::uint32_t>(NumberIn(meta, kLastJobKey)));
+  if (loaded) loaded = deaths_.Load(*deaths);
+  if (!loaded) co_return Fail(std::move(loaded.error()));
+  key_value_.Load(*values);
+
+  Step step;
+  step.Store(kMetaTable, kClusterKey, std::string(cluster->Binary()));
+  step.Store(kMetaTable, kGenerationKey, fmt::format("{}", generation));
+  auto written = co_await Write(std::move(step));
+  if (!written) co_return Fail(std::move(written.error()));
+  cluster_id = *cluster;
+  started_ = true;
+  alive_nodes_ = static_cast<std::int64_t>(nodes_.alive_count());
+  ArmHealth(nodes_.NextDeadline());
+  deps_.log.Info("gcs", "started", "cluster={} generation={} nodes={} storage={}",
+                 cluster_id.Short(), generation, alive_nodes_, deps_.storage.Name());
+  co_return Result<void>();
+}
+
+Result<ClusterId> Server::Impl::ClusterOf(const Meta& meta) {
+  const auto it = meta.find(kClusterKey);
+  if (it == meta.end()) {
+    return config_.cluster_id.IsNil() ? deps_.random.NewId<ClusterId>() : config_.cluster_id;
+  }
+  auto stored = ClusterId::FromBinary(it->second);
+  if (!stored) return Fail(ErrorCode::kCorrupt, "the stored cluster id is not one");
+  if (!config_.cluster_id.IsNil() && config_.cluster_id != *stored) {
+    return Fail(ErrorCode::kInvalidArgument, "the storage belongs to cluster {}, not to {}",
+                stored->Short(), config_.cluster_id.Short());
+  }
+  return stored;
+}
+
+// Making steps durable, then known.
+
+void Server::Impl::Commit(Step step, Then then) {
+  if (step.changes.empty() && writes_in_flight_ == 0) {
+    Publish(step.delta);
+    return then();
+  }
+  ++writes_in_flight_;
+  deps_.storage.Write(std::move(step.changes),
+                      alive_.Bind([this, delta = std::move(step.delta),
+                                   then = std::move(then)](const Result<void>& written) mutable {
+                        --writes_in_flight_;
+                        if (!written) return Failed(written.error());
+                        Publish(delta);
+                        then();
+                      }));
+}
+
+void Server::Impl::Failed(const Error& error) {
+  deps_.log.Error("gcs", "failed", "storage={} error=\"{}\"", deps_.storage.Name(),
+                  error.ToString());
+  Stop();
+  if (auto callback = std::exchange(on_failed, nullptr)) callback(error);
+}
+
+void Server::Impl::Publish(const Delta& delta) {
+  if (delta.nodes().empty() && delta.worker_deaths().empty() && delta.jobs().empty()) return;
+  for (const SessionId session : pubsub_.Publish(delta)) {
+    Cut(session, Error(ErrorCode::kResourceExhausted,
+                       fmt::format("more than {} changes wait for this subscriber",
+                                   config_.deltas_queued_max)));
+  }
+  for (const SessionId session : pubsub_.Subscribers()) Deliver(session);
+}
+
+void Server::Impl::Deliver(SessionId session) {
+  const auto at = sessions_.find(session);
+  if (at == sessions_.end()) return;
+  const auto delta = pubsub_.Take(session);
+  if (!delta) return;
+  ++deltas_sent_;
+  at->second->Call(kDeliver, *delta,
+                   alive_.Bind([this, session](const Result<DeliverReply>& reply) {
+                     if (!reply) return Cut(session, reply.error());
+                     pubsub_.Acknowledge(session);
+                     Deliver(session);
+                   }));
+}
+
+// Connections and health.
+
+void Server::Impl::OpenSession(rpc::Peer& peer) {
+  peer.context = std::make_shared<SessionId>(++last_session_);
+  sessions_.emplace(last_session_, &peer);
+}
+
+void Server::Impl::CloseSession(SessionId session, const Error& reason) {
+  sessions_.erase(session);
+  pubsub_.Remove(session);
+  const auto node = nodes_.SessionLost(session, deps_.loop.Now());
+  if (!node) return;
+  deps_.log.Info("node", "suspect", "node={} reason=\"{}\"", node->Short(), reason.message());
+  ArmHealth(deps_.loop.Now() + config_.reconnect_grace);
+}
+
+void Server::Impl::Cut(SessionId session, Error reason) {
+  deps_.loop.Post(alive_.Bind([this, session, reason = std::move(reason)] {
+    const auto it = sessions_.find(session);
+    if (it == sessions_.end()) return;
+    deps_.log.Info("subscriber", "cut", "session={} reason=\"{}\"", session, reason.message());
+    rpc_.ClosePeer(*it->second);
+    CloseSession(session, reason);
+  }));
+}
+
+void Server::Impl::ArmHealth(TimePoint at) {
+  if (at == TimePoint::max() || (health_.IsSet() && health_at_ <= at)) return;
+  health_at_ = at;
+  health_.Set(std::max(at - deps_.loop.Now(), Duration(0)), [this] {
+    // A timer this late means that we were paused: everybody looks silent then, and nobody is.
+    const bool was_paused = deps_.loop.Now() - health_at_ > config_.heartbeat_period;
+    // Heartbeats that are here but not read yet go first.
+    deps_.loop.Post(alive_.Bind([this, was_paused] { Judge(was_paused); }));
+  });
+}
+
+void Server::Impl::Judge(bool was_paused) {
+  const TimePoint now = deps_.loop.Now();
+  if (was_paused) {
+    deps_.log.Info("gcs", "was_paused", "nodes={}", nodes_.alive_count());
+    nodes_.Forgive(now);
+  }
+  for (const auto& [node, why] : nodes_.Overdue(now)) Bury(node, why, [] {});
+  ArmHealth(nodes_.NextDeadline());
+}
+
+void Server::Impl::Bury(const NodeId& id, const std::string& reason, Then then) {
+  Step step;
+  if (nodes_.DeclareDead(id, reason, step)) {
+    const std::string why = fmt::format("its node {} died: {}", id.Short(), reason);
+    for (const JobInfo& job : jobs_.FailJobsOf(id, why, WallNow(), step)) {
+      deps_.log.Info("job", "finished", "job={} state=FAILED", IdOf(job).Hex());
+      WorkerDeath death;
+      death.set_worker_id(job.driver_id());
+      death.set_node_id(job.node_id());
+      death.set_pid(job.pid());
+      death.set_cause("its node died");
+      death.set_is_driver(true);
+      death.set_job_id(job.job_id());
+      if (!job.driver_id().empty()) deaths_.Report(death, step);
+    }
+    deps_.log.Info("node", "dead", "node={} reason=\"{}\"", id.Short(), reason);
+    alive_nodes_ = static_cast<std::int64_t>(nodes_.alive_count());
+  }
+  Commit(std::move(step), std::move(then));
+}
+
+Server::Server(Deps deps, ServerConfig config)
+    : impl_(std::make_unique<Impl>(deps, std::move(config))) {}
+Server::~Server() { Stop(); }
+void Server::Start(std::move_only_function<void(Result<void>)> done) {
+  impl_->Start(std::move(done));
+}
+Result<std::string> Server::Listen(Transport& transport, std::string_view endpoint) {
+  return impl_->Listen(transport, endpoint);
+}
+void Server::OnFailed(std::function<void(const Error&)> callback) {
+  impl_->on_failed = std::move(callback);
+}
+const ClusterId& Server::cluster_id() const { return impl_->cluster_id; }
+void Server::Stop() { impl_->Stop(); }
+void Server::CheckInvariants() const { impl_->CheckInvariants(); }
+
+}  // namespace mobula::gcs
