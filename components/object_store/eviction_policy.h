@@ -10,14 +10,22 @@
 
 namespace mobula {
 
+/// What a policy may know of an object.
+struct EvictionCandidate {
+  ObjectId id;
+  std::uint64_t size_bytes = 0;
+  std::uint64_t created_order = 0;  ///< Grows with every object created in this store.
+};
+
 /// Orders the objects that may be evicted. The store adds an object when it becomes evictable
-/// (sealed, secondary, unpinned) and removes it when it no longer is.
+/// (sealed, secondary, unpinned) and removes it when it no longer is: a pin removes, the last
+/// release adds again.
 /// Threads: the state lock. Cost: logarithmic at most.
 class EvictionPolicy {
  public:
   virtual ~EvictionPolicy() = default;
   /// The object may be evicted from now on; it counts as used now. \pre not added.
-  virtual void Add(const ObjectId& id, std::uint64_t size_bytes) = 0;
+  virtual void Add(const EvictionCandidate& candidate) = 0;
   /// The object may no longer be evicted, or is gone. Unknown is fine.
   virtual void Remove(const ObjectId& id) = 0;
   /// \return the next victim, which stays until removed; nullopt if there is none.

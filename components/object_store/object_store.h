@@ -14,8 +14,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
-#include <vector>
 
 #include "components/base/ids.h"
 #include "components/base/payload.h"
@@ -32,8 +32,8 @@ enum class CopyKind : std::uint8_t { kPrimary, kSecondary };
 
 /// Where an object's bytes are.
 struct StoredObject {
-  std::span<std::byte> bytes;     ///< In this process. Read-only once sealed.
-  std::uint64_t arena_offset = 0; ///< Within the shared arena; 0 and unused for `heap`.
+  std::span<std::byte> bytes;      ///< In this process. Read-only once sealed.
+  std::uint64_t arena_offset = 0;  ///< Within the shared arena; 0 and unused for `heap`.
 };
 
 /// How full the store is.
@@ -78,8 +78,12 @@ class ObjectStore {
   [[nodiscard]] virtual bool ContainsSealed(const ObjectId& id) const = 0;
   [[nodiscard]] virtual std::optional<std::uint64_t> SizeOf(const ObjectId& id) const = 0;
   [[nodiscard]] virtual StoreUsage Usage() const = 0;
-  /// Tells of every sealed secondary copy that was evicted, so its owner can forget it.
+  /// Tells of every sealed secondary copy that was evicted, so its owner can forget it. Runs inside
+  /// `Create`, so it must not call the store.
   virtual void OnEvicted(std::function<void(const ObjectId&)> callback) = 0;
+  /// Tells that something a waiter may wait for happened: an object was sealed, or room appeared.
+  /// Runs inside the call that caused it, so it must not call the store.
+  virtual void OnChange(std::function<void()> callback) = 0;
   /// \return the memfd behind the arena for processes to map, or -1 if bytes travel by message.
   [[nodiscard]] virtual int SharedDescriptor() const = 0;
   /// \return "heap", "shared_memory".

@@ -1,0 +1,46 @@
+#include "components/object_store/shared_memory/populator.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+
+namespace mobula {
+namespace {
+
+constexpr std::uint64_t kStepBytes = 4ULL << 20;  // how long a stop waits, at most: a millisecond
+
+}  // namespace
+
+Populator::Populator(std::shared_ptr<Mapping> arena)
+    : arena_(std::move(arena)), thread_([this](const std::stop_token& stop) { Run(stop); }) {}
+
+Populator::~Populator() {
+  thread_.request_stop();
+  wanted_.fetch_add(1);  // any change wakes it
+  wanted_.notify_one();
+}
+
+void Populator::FrontierAt(std::uint64_t offset) {
+  if (offset + kAheadBytes / 2 <= wanted_.load(std::memory_order_relaxed)) return;
+  wanted_.store(offset + kAheadBytes);
+  wanted_.notify_one();
+}
+
+void Populator::Run(const std::stop_token& stop) {
+  std::uint64_t seen = 0;
+  std::uint64_t done = 0;
+  while (true) {
+    wanted_.wait(seen);
+    if (stop.stop_requested()) return;
+    seen = wanted_.load();
+    const std::uint64_t end = std::min<std::uint64_t>(seen, arena_->bytes().size());
+    while (done < end && !stop.stop_requested()) {
+      const std::uint64_t step = std::min(kStepBytes, end - done);
+      // Straight to the kernel: the arena's page bits belong to the loop's thread.
+      (void)::madvise(arena_->bytes().data() + done, step, MADV_POPULATE_WRITE);
+      done += step;
+    }
+  }
+}
+
+}  // namespace mobula

@@ -1,0 +1,124 @@
+#include "components/object_store/shared_memory/shared_memory_store.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <string>
+
+#include "components/base/config_value.h"
+#include "components/object_store/object_table.h"
+#include "components/object_store/shared_memory/arena_allocator.h"
+#include "components/object_store/mapping.h"
+#include "components/object_store/shared_memory/populator.h"
+
+namespace mobula {
+namespace {
+
+class ArenaMemory final : public ObjectMemory {
+ public:
+  ArenaMemory(int fd, std::shared_ptr<Mapping> mapping, std::uint64_t capacity, Populate populate)
+      : fd_(fd), mapping_(std::move(mapping)), allocator_(capacity) {
+    if (populate == Populate::kAhead) populator_ = std::make_unique<Populator>(mapping_);
+  }
+  ~ArenaMemory() override { ::close(fd_); }
+
+  std::optional<StoredObject> Allocate(std::uint64_t size_bytes) override {
+    const auto offset = allocator_.Allocate(BlockBytes(size_bytes));
+    if (!offset) return std::nullopt;
+    if (populator_) populator_->FrontierAt(allocator_.frontier());
+    return StoredObject{.bytes = mapping_->bytes().subspan(*offset, size_bytes),
+                        .arena_offset = *offset};
+  }
+  void Free(const StoredObject& object) override {
+    allocator_.Free(object.arena_offset, BlockBytes(object.bytes.size()));
+  }
+  int SharedDescriptor() const override { return fd_; }
+  std::string_view Name() const override { return "shared_memory"; }
+
+ private:
+  const int fd_;
+  std::shared_ptr<Mapping> mapping_;  // owners: this and the populator
+  ArenaAllocator allocator_;
+  std::unique_ptr<Populator> populator_;
+};
+
+/// \return the start of a small file of the kernel's; empty when it is not there.
+std::string ReadKernelFile(const char* path) {
+  const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return {};
+  std::array<char, 4096> buffer{};
+  const ssize_t size = ::read(fd, buffer.data(), buffer.size());
+  ::close(fd);
+  return {buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
+}
+
+/// \return the number after `key` in `text`; nothing when there is none (such as "max").
+std::optional<std::uint64_t> NumberAfter(const std::string& text, std::string_view key) {
+  auto at = text.find(key);
+  if (at == std::string::npos) return std::nullopt;
+  at = text.find_first_not_of(' ', at + key.size());
+  if (at == std::string::npos) return std::nullopt;
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(&text[at], text.data() + text.size(), number);
+  if (error != std::errc()) return std::nullopt;
+  return number;
+}
+
+/// A memfd is not bounded by /dev/shm: too large a one calls the OOM killer on the innocent. So we
+/// ask first. \return what machine and control group can still give.
+std::uint64_t AvailableBytes() {
+  std::uint64_t available = ~0ULL;
+  if (const auto kib = NumberAfter(ReadKernelFile("/proc/meminfo"), "MemAvailable:")) {
+    available = *kib << 10;
+  }
+  for (const char* limit :
+       {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+    if (const auto bytes = NumberAfter(ReadKernelFile(limit), "")) {
+      available = std::min(available, *bytes);
+    }
+  }
+  return available;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ObjectStore>> MakeSharedMemoryStore(const SharedMemoryOptions& options,
+                                                           std::unique_ptr<EvictionPolicy> policy) {
+  const std::uint64_t capacity = options.capacity_bytes / kBlockAlignment * kBlockAlignment;
+  if (capacity == 0) {
+    return Fail(ErrorCode::kInvalidArgument, "a store of {} bytes holds nothing; try 512MiB",
+                options.capacity_bytes);
+  }
+  if (const std::uint64_t available = AvailableBytes(); capacity > available) {
+    return Fail(ErrorCode::kResourceExhausted,
+                "an object store of {} does not fit: {} of memory are available here",
+                FormatSize(capacity), FormatSize(available));
+  }
+  const int fd = ::memfd_create("mobula_object_store", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (fd < 0) {
+    return Fail(ErrorCode::kInternal, "cannot make shared memory: {}", std::strerror(errno));
+  }
+  if (::ftruncate(fd, static_cast<off_t>(capacity)) != 0 ||
+      ::fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+    const int error = errno;
+    ::close(fd);
+    return Fail(ErrorCode::kInternal, "cannot reserve {} of shared memory: {}",
+                FormatSize(capacity), std::strerror(error));
+  }
+  auto mapping = Mapping::Make(fd, capacity, MapAccess::kReadWrite);
+  if (!mapping) {
+    ::close(fd);
+    return Fail(std::move(mapping.error()));
+  }
+  return std::make_unique<ObjectTable>(
+      capacity, std::make_unique<ArenaMemory>(fd, std::move(*mapping), capacity, options.populate),
+      std::move(policy));
+}
+
+}  // namespace mobula
