@@ -37,7 +37,7 @@ class Storage {
   /// then on, and the process must stop.
   virtual void Write(std::vector<Change> changes,
                      std::move_only_function<void(Result<void>)> done) = 0;
-  /// \return nullopt in the result if the key is absent.
+  /// Calls back with the value, nullopt if the key is absent.
   virtual void Read(std::string_view table, std::string_view key,
                     std::move_only_function<void(Result<std::optional<std::string>>)> done) = 0;
   /// All entries whose key begins with `prefix`, by key; sees every write called before.

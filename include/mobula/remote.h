@@ -66,8 +66,7 @@ auto SubmitCall(const TaskOptions& options, Given&&... given) -> typename Result
         MakeArguments(static_cast<Parameters*>(nullptr), std::forward<Given>(given)...), options));
   } else {
     using Parameters = typename SignatureOf<F>::Parameters;
-    ExplainMismatch(static_cast<Parameters*>(nullptr),
-                    static_cast<std::tuple<Given...>*>(nullptr));
+    ExplainMismatch(static_cast<Parameters*>(nullptr), static_cast<std::tuple<Given...>*>(nullptr));
     return {};
   }
 }

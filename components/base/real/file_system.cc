@@ -100,8 +100,8 @@ Result<void> RealFileSystem::WriteAtomically(std::string_view path, std::string_
                                              FileMode mode) {
   static std::atomic<std::uint64_t> count = 0;  // only makes names differ within this process
   const fs::path name(path);
-  const fs::path fresh = FolderOf(name) / fmt::format(".{}.{}.{}.new", name.filename().string(),
-                                                      ::getpid(), ++count);
+  const fs::path fresh =
+      FolderOf(name) / fmt::format(".{}.{}.{}.new", name.filename().string(), ::getpid(), ++count);
   int error = WriteAndSync(fresh, bytes, Bits(mode));
   if (error == 0 && ::rename(fresh.c_str(), name.c_str()) != 0) error = errno;
   if (error != 0) {

@@ -45,8 +45,8 @@ RealProcessLauncher::~RealProcessLauncher() {
 Result<std::int64_t> RealProcessLauncher::Launch(const ProcessSpec& spec, OnExit on_exit) {
   const auto spawned = Spawn(spec);
   if (!spawned) return Fail(spawned.error());
-  children_.emplace(spawned->pid, std::make_unique<Child>(
-                                      Pidfd(loop_->context(), spawned->pidfd), std::move(on_exit)));
+  children_.emplace(spawned->pid, std::make_unique<Child>(Pidfd(loop_->context(), spawned->pidfd),
+                                                          std::move(on_exit)));
   Watch(spawned->pid);
   return spawned->pid;
 }

@@ -82,7 +82,7 @@ struct ChildPlan {
 [[gnu::no_sanitize("address", "thread")]] void BecomeProgram(ChildPlan& plan) {
   // Handlers of the user's program must not run here: default first, then unblock.
   for (int signal = 1; signal < NSIG; ++signal) {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = SIG_DFL;
     ::sigaction(signal, &action, nullptr);
   }

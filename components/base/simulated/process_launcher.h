@@ -30,8 +30,8 @@ class SimulatedProcess {
 class SimulatedProcessLauncher final : public ProcessLauncher {
  public:
   /// \return the process that `spec` starts; null if there is no such program.
-  using Factory = std::function<std::unique_ptr<SimulatedProcess>(const ProcessSpec& spec,
-                                                                  std::int64_t pid)>;
+  using Factory =
+      std::function<std::unique_ptr<SimulatedProcess>(const ProcessSpec& spec, std::int64_t pid)>;
 
   SimulatedProcessLauncher(EventLoop& loop, Factory factory, std::int64_t first_pid = 1000);
 

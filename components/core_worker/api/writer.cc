@@ -74,8 +74,8 @@ void Writer::EndFields(std::size_t place, std::size_t count) {
   End();
   if (count > UINT16_MAX) {
     return Fail(Error(ErrorCode::kInvalidArgument,
-                      fmt::format("a Serialize hook gave {} fields, at most {} are possible",
-                                  count, UINT16_MAX)));
+                      fmt::format("a Serialize hook gave {} fields, at most {} are possible", count,
+                                  UINT16_MAX)));
   }
   PutBigEndian(document_.data() + place + 1, static_cast<std::uint16_t>(count));
 }

@@ -21,7 +21,7 @@
 
 namespace mobula::internal {
 
-inline constexpr std::size_t kDepthMax = 64;         ///< Arrays and maps inside each other.
+inline constexpr std::size_t kDepthMax = 64;           ///< Arrays and maps inside each other.
 inline constexpr std::size_t kInlineBufferMax = 4096;  ///< From here on a buffer goes beside.
 inline constexpr std::size_t kPieceAlignment = 64;
 inline constexpr std::uint8_t kExtReference = 1;
@@ -151,7 +151,7 @@ class Writer {
 
   std::string document_;
   std::size_t depth_ = 0;
-  SerializedValue value_;                          // pieces hold patch places until `Finish`
+  SerializedValue value_;                             // pieces hold patch places until `Finish`
   std::map<std::string_view, std::uint32_t> owners_;  // views into value_.references
   std::unique_ptr<Error> error_;
 };

@@ -23,16 +23,15 @@ std::string ErrorOf(ConfigValue value, const std::function<void(ConfigReader&)>&
 }
 
 TEST(ConfigReaderTest, ReadsEveryType) {
-  const ConfigValue map = MapOf(
-      {{"name", Scalar("tcp")},
-       {"port", Scalar("6379")},
-       {"ratio", Scalar("0.5")},
-       {"on", Scalar("true")},
-       {"capacity", Scalar("512MiB")},
-       {"timeout", Scalar("250ms")},
-       {"custom", MapOf({{"tape", Scalar("1.5")}})},
-       {"labels", MapOf({{"zone", Scalar("a")}})},
-       {"child", MapOf({{"kind", Scalar("lru")}})}});
+  const ConfigValue map = MapOf({{"name", Scalar("tcp")},
+                                 {"port", Scalar("6379")},
+                                 {"ratio", Scalar("0.5")},
+                                 {"on", Scalar("true")},
+                                 {"capacity", Scalar("512MiB")},
+                                 {"timeout", Scalar("250ms")},
+                                 {"custom", MapOf({{"tape", Scalar("1.5")}})},
+                                 {"labels", MapOf({{"zone", Scalar("a")}})},
+                                 {"child", MapOf({{"kind", Scalar("lru")}})}});
   ConfigReader reader(map, "node");
   EXPECT_EQ(reader.Text("name", ""), "tcp");
   EXPECT_EQ(reader.Integer("port", 0, 0, 65535), 6379);
@@ -94,8 +93,7 @@ TEST(ConfigReaderTest, AScalarWhereAMapBelongsIsAnError) {
   const ConfigValue text = Scalar("yes", 5);
   ConfigReader reader(text, "store");
   EXPECT_EQ(reader.Text("kind", "heap"), "heap");
-  EXPECT_EQ(reader.Finish().error().message(),
-            "store (line 5) is a text; a map of keys is wanted");
+  EXPECT_EQ(reader.Finish().error().message(), "store (line 5) is a text; a map of keys is wanted");
 }
 
 TEST(ConfigReaderTest, TheFirstErrorWinsAndTheCallerMayAddOne) {

@@ -97,7 +97,7 @@ TEST(RealFileSystemTest, ModesHoldWhateverTheUmask) {
   RealFileSystem files;
   const std::string path = testing::TempDir() + "/mobula_mode_" + std::to_string(::getpid());
   const mode_t before = ::umask(0);
-  struct stat info {};
+  struct stat info{};
   ASSERT_TRUE(files.WriteAtomically(path, "secret", FileMode::kPrivate));
   ASSERT_EQ(::stat(path.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777U, 0600U);

@@ -103,8 +103,8 @@ TEST_F(RealProcessLauncherTest, GivesEnvironmentFolderAndLog) {
   spec.folder = folder_;
   spec.log_path = folder_ + "/log";
   EXPECT_EQ(RunToEnd(spec).code, 0);
-  EXPECT_EQ(ReadLog(), "old\n1-/usr/bin:/bin\n" +
-                           std::filesystem::canonical(folder_).string() + "\n");
+  EXPECT_EQ(ReadLog(),
+            "old\n1-/usr/bin:/bin\n" + std::filesystem::canonical(folder_).string() + "\n");
 }
 
 TEST_F(RealProcessLauncherTest, OnlyTheGivenDescriptorIsInheritedAsNumberThree) {
@@ -130,8 +130,8 @@ TEST_F(RealProcessLauncherTest, OnlyTheGivenDescriptorIsInheritedAsNumberThree) 
 }
 
 TEST_F(RealProcessLauncherTest, StartsWithDefaultSignalsAndItsOwnGroup) {
-  struct sigaction ignore {};
-  struct sigaction before {};
+  struct sigaction ignore{};
+  struct sigaction before{};
   ignore.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &ignore, &before);
   ProcessSpec spec = Shell("grep -E 'SigBlk|SigIgn' /proc/self/status");

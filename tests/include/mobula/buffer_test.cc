@@ -54,7 +54,8 @@ TEST(BufferTest, SlicesShareTheMemory) {
 }
 
 TEST(BufferTest, LargeOnesTravelBesideTheDocumentAndAreNotCopied) {
-  const Image image{"i", Array<float>(std::vector<float>(5000, 0.5F)),
+  const Image image{"i",
+                    Array<float>(std::vector<float>(5000, 0.5F)),
                     {Buffer(std::string(5000, 'a')), Buffer("small"), Buffer()}};
   const auto value = internal::EncodeValue(image);
   ASSERT_EQ(value->pieces.size(), 2U);
@@ -104,8 +105,8 @@ TEST(ReferenceSerializationTest, AnOwnerIsWrittenOnce) {
   const auto value = internal::EncodeValue(refs);
   EXPECT_LT(value->size, 10'000U * 25);
   EXPECT_EQ(value->references.size(), 10'000U);
-  const auto back = internal::DecodeValue<std::vector<ObjectRef<int>>>(
-      FakeRuntime::Flatten(*value), &runtime);
+  const auto back =
+      internal::DecodeValue<std::vector<ObjectRef<int>>>(FakeRuntime::Flatten(*value), &runtime);
   ASSERT_TRUE(back);
   EXPECT_EQ(*back, refs);
   EXPECT_EQ((*back)[9998].reference()->owner, (*back)[0].reference()->owner);

@@ -13,8 +13,8 @@
 namespace mobula::internal {
 namespace {
 
-using ::testing::HasSubstr;
 using mobula::testing::FakeRuntime;
+using ::testing::HasSubstr;
 
 struct Point {
   int x = 0;
@@ -104,8 +104,8 @@ struct WithBuffers {
 };
 
 TEST(MalformedTest, BuffersFollowTheDocumentInOrder) {
-  const auto value = EncodeValue(
-      WithBuffers{Buffer(std::string(5000, 'a')), Buffer(std::string(6000, 'b'))});
+  const auto value =
+      EncodeValue(WithBuffers{Buffer(std::string(5000, 'a')), Buffer(std::string(6000, 'b'))});
   std::string bytes(FakeRuntime::Flatten(*value).text());
   const auto read = [](const std::string& text) {
     return DecodeValue<WithBuffers>(Payload::FromString(text), nullptr);
@@ -138,10 +138,13 @@ TEST(MalformedTest, RandomBytesNeverDoHarm) {
 TEST(MalformedTest, ChangedBytesNeverDoHarm) {
   FakeRuntime runtime;
   Random random(8);
-  const std::vector<Mix> values = {
-      1, "text", std::vector<std::map<std::string, double>>{{{"a", 1.5}}, {}},
-      Buffer(std::string(5000, 'x')), std::optional<Point>(Point{1, "p"}),
-      std::set<std::int64_t>{1, -5, 1LL << 40}, ObjectRef<int>(runtime.Handle(runtime.NewId()))};
+  const std::vector<Mix> values = {1,
+                                   "text",
+                                   std::vector<std::map<std::string, double>>{{{"a", 1.5}}, {}},
+                                   Buffer(std::string(5000, 'x')),
+                                   std::optional<Point>(Point{1, "p"}),
+                                   std::set<std::int64_t>{1, -5, 1LL << 40},
+                                   ObjectRef<int>(runtime.Handle(runtime.NewId()))};
   const std::string good(FakeRuntime::Flatten(*EncodeValue(values)).text());
   for (int i = 0; i < 20'000; ++i) {
     std::string bytes = good;

@@ -42,9 +42,9 @@ void Add(const std::string& name, T value) {
 }
 
 void AddCases() {
-  const std::int64_t edges[] = {0, 1, 127, 128, 255, 256, 65535, 65536, 4294967295, 4294967296,
-                                INT64_MAX, -1, -32, -33, -128, -129, -32768, -32769,
-                                -2147483648, -2147483649, INT64_MIN};
+  const std::int64_t edges[] = {
+      0,  1,   127, 128,  255,  256,    65535,  65536,       4294967295,  4294967296, INT64_MAX,
+      -1, -32, -33, -128, -129, -32768, -32769, -2147483648, -2147483649, INT64_MIN};
   for (const std::int64_t edge : edges) Add("int:" + std::to_string(edge), edge);
   Add("int:18446744073709551615", UINT64_MAX);
   Add("floats", std::vector<double>{0, -1.5, 3.141592653589793, 1e308, 5e-324});

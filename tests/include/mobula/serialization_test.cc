@@ -30,8 +30,8 @@ void Serialize(Archive& archive, Foreign& foreign) {
 
 namespace {
 
-using ::testing::HasSubstr;
 using mobula::testing::FakeRuntime;
+using ::testing::HasSubstr;
 
 enum class Color : std::uint8_t { kRed = 1, kBlue = 200 };
 struct Empty {
