@@ -8,7 +8,7 @@
 ///  Submit ──► queued ──Step──► Grant    the resources are taken here; `Return` gives them back
 ///                │     ├─────► SpillTo  ask that node; gone from here
 ///                │     ├─────► Reject   tell the asker to ask elsewhere; gone from here
-///                │     └─────► Infeasible, once; still queued, in case nodes join
+///                │     └─────► Infeasible  still queued, in case nodes join
 ///                └──Cancel──► gone
 /// ```
 #pragma once
@@ -56,7 +56,8 @@ struct Reject {
   std::uint64_t ticket;
   std::string reason;
 };
-/// No node is big enough. Reported once per ask; it stays queued: `Cancel` it to give up.
+/// No node is big enough. Reported when that becomes so, once; it stays queued, and may be granted
+/// if nodes join or grow: `Cancel` it to give up.
 struct Infeasible {
   std::uint64_t ticket;
   std::string reason;
@@ -113,6 +114,8 @@ class Scheduler {
   /// \return why this ask waits: the missing resource, and what each of the first few nodes lacks;
   /// "" if it is not queued.
   [[nodiscard]] virtual std::string Why(std::uint64_t ticket) const = 0;
+  /// \return true if it is queued and was, at the last `Step`, too big for every node.
+  [[nodiscard]] virtual bool IsInfeasible(std::uint64_t ticket) const = 0;
   [[nodiscard]] virtual std::vector<QueuedShape> Queue() const = 0;
   /// \return this node as others should see it; `version` grows with each change.
   [[nodiscard]] virtual const NodeView& Local() const = 0;

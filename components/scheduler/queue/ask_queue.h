@@ -62,6 +62,7 @@ enum class AskClassState : std::uint8_t { kReady, kWaiting, kInfeasible };
 struct AskClass {
   std::map<AskOrder, QueuedAsk> asks;  ///< Never empty.
   AskClassState state = AskClassState::kReady;
+  bool is_infeasible = false;     ///< As last decided; holds while it is woken for a new look.
   std::string reason;             ///< What the policy said when the class was parked.
   std::uint64_t feasible_at = 0;  ///< Shape version of the view at which some node was big enough.
 };

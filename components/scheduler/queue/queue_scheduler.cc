@@ -111,7 +111,12 @@ void QueueScheduler::Settle(AskClasses::value_type& shape, std::vector<Action>& 
   const std::uint64_t ticket = members.asks.begin()->second.ticket;
   const Decision decision = Decide(shape);
   const auto* infeasible = std::get_if<decision::Infeasible>(&decision);
-  if (infeasible == nullptr) members.feasible_at = view_.shape_version();
+  if (infeasible == nullptr) {
+    members.feasible_at = view_.shape_version();
+    if (std::exchange(members.is_infeasible, false)) {  // the next time is news again
+      for (auto& [order, ask] : members.asks) ask.is_reported = false;
+    }
+  }
 
   if (const auto* place = std::get_if<decision::Place>(&decision)) {
     ResourceSet resources = key.request.resources;
@@ -135,6 +140,7 @@ void QueueScheduler::Settle(AskClasses::value_type& shape, std::vector<Action>& 
     queue_.Remove(ticket);
   } else {
     members.reason = infeasible->reason;
+    members.is_infeasible = true;
     queue_.Park(shape, AskClassState::kInfeasible);
     ReportInfeasible(members, actions);
   }
@@ -242,13 +248,18 @@ std::string QueueScheduler::Why(std::uint64_t ticket) const {
                      Reason(*found.key, *found.members));
 }
 
+bool QueueScheduler::IsInfeasible(std::uint64_t ticket) const {
+  const auto found = queue_.Find(ticket);
+  return found.members != nullptr && found.members->is_infeasible;
+}
+
 std::vector<QueuedShape> QueueScheduler::Queue() const {
   std::vector<QueuedShape> shapes;
   for (const auto& [key, members] : queue_.classes()) {
     shapes.push_back({.request = key.request,
                       .count = members.asks.size(),
                       .first_ticket = members.asks.begin()->second.ticket,
-                      .infeasible = members.state == AskClassState::kInfeasible,
+                      .infeasible = members.is_infeasible,
                       .reason = Reason(key, members)});
   }
   return shapes;

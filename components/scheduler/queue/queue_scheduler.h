@@ -42,6 +42,7 @@ class QueueScheduler final : public Scheduler {
   void UpdateNode(NodeView node) override;
   void RemoveNode(const NodeId& id) override;
   std::string Why(std::uint64_t ticket) const override;
+  bool IsInfeasible(std::uint64_t ticket) const override;
   std::vector<QueuedShape> Queue() const override;
   const NodeView& Local() const override { return *view_.local(); }
   const ClusterView& View() const override { return view_; }

@@ -112,6 +112,23 @@ TEST_F(SchedulerTest, InfeasibleIsReportedOncePerAskAndGrantedIfANodeGrows) {
   EXPECT_EQ(Step(*scheduler), "grant 2");
 }
 
+TEST_F(SchedulerTest, WhatBecomesImpossibleAgainIsReportedAgain) {
+  const auto scheduler = Distributed(1);
+  Submit(*scheduler, Ask(1, Wants({{"CPU", 8}})));
+  EXPECT_EQ(Step(*scheduler), "infeasible 1");
+  scheduler->UpdateNode(FreeNode(Node(2), {{"CPU", 2}}));
+  EXPECT_TRUE(scheduler->IsInfeasible(1));
+  EXPECT_EQ(Step(*scheduler), "") << "still impossible is no news";
+  scheduler->UpdateNode(BusyNode(Node(3), {{"CPU", 8}}, {{"CPU", 1}}));
+  EXPECT_EQ(Step(*scheduler), "");
+  EXPECT_FALSE(scheduler->IsInfeasible(1));
+  EXPECT_THAT(scheduler->Why(1), HasSubstr("waits for CPU: 8"));
+  scheduler->RemoveNode(Node(3));
+  EXPECT_EQ(Step(*scheduler), "infeasible 1");
+  EXPECT_TRUE(scheduler->IsInfeasible(1));
+  EXPECT_FALSE(scheduler->IsInfeasible(2));
+}
+
 TEST_F(SchedulerTest, AnAskThatMustNotQueueIsRejectedWithTheReason) {
   const auto scheduler = Local(1);
   LeaseAsk ask = Ask(1, Wants(kOneCpu));
