@@ -23,8 +23,9 @@ SHARED_FOLDERS = {"components/transport/rpc", "components/transport/pipe",
 # Who names implementations; everyone else takes them through an interface.
 ASSEMBLERS = re.compile(
     r"^(node/wiring\w*\.(h|cc)|components/.*registration\.(h|cc)|(tests|bench|labs)/.*)$")
-# Who may name the real and the simulated seams of base: what makes a process.
-PROCESS_MAKERS = re.compile(r"^(node|cli|components/core_worker/assembly)/")
+# Who may name the real and the simulated seams of base: what makes a process, and real sockets.
+PROCESS_MAKERS = re.compile(
+    r"^(node|cli|components/core_worker/assembly|components/transport/(stream|tcp|unix))/")
 # Packages and their homes.
 PACKAGES = [
     (r"boost/asio", r"^(components/base/real/|components/transport/\w+/|node/)", "Asio"),

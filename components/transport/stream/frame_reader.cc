@@ -1,0 +1,95 @@
+#include "components/transport/stream/frame_reader.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "components/base/check.h"
+
+namespace mobula {
+
+Result<std::size_t> FrameReader::Feed(std::span<const std::byte> bytes,
+                                      const ConnectionLimits& limits) {
+  std::size_t taken = 0;
+  while (taken < bytes.size()) {
+    const auto rest = bytes.subspan(taken);
+    if (stage_ == Stage::kHeader) {
+      const auto size = std::min<std::size_t>(rest.size(), kFrameHeaderBytes - filled_);
+      std::memcpy(header_.data() + filled_, rest.data(), size);
+      taken += size;
+      filled_ += size;
+      if (filled_ < kFrameHeaderBytes) break;
+      auto header = DecodeFrameHeader(header_, limits);
+      if (!header) return Fail(std::move(header.error()));
+      frame_.header = *header;
+      EnterBody();
+    } else if (stage_ == Stage::kAttachment && dropping_) {
+      const auto size =
+          std::min<std::uint64_t>(rest.size(), frame_.header.attachment_bytes - filled_);
+      taken += size;
+      filled_ += size;
+      Settle();
+    } else if (const auto direct = Direct(); !direct.empty()) {
+      const auto size = std::min(rest.size(), direct.size());
+      std::memcpy(direct.data(), rest.data(), size);
+      taken += size;
+      Advance(size);
+    } else {
+      break;  // kPlace or kReady
+    }
+  }
+  return taken;
+}
+
+void FrameReader::EnterBody() {
+  stage_ = Stage::kBody;
+  filled_ = 0;
+  const std::size_t size = frame_.header.body_bytes;  // libstdc++ 12 passes the capacity instead
+  frame_.body.resize_and_overwrite(size, [size](char*, std::size_t) { return size; });
+  Settle();
+}
+
+std::span<std::byte> FrameReader::Direct() {
+  if (stage_ == Stage::kBody) {
+    return std::as_writable_bytes(std::span(frame_.body)).subspan(filled_);
+  }
+  if (stage_ == Stage::kAttachment && !dropping_) return destination_.bytes.subspan(filled_);
+  return {};
+}
+
+void FrameReader::Advance(std::size_t size) {
+  filled_ += size;
+  Settle();
+}
+
+/// Moves on when the current stage has all its bytes.
+void FrameReader::Settle() {
+  if (stage_ == Stage::kBody && filled_ == frame_.header.body_bytes) {
+    stage_ = frame_.header.attachment_bytes > 0 ? Stage::kPlace : Stage::kReady;
+  } else if (stage_ == Stage::kAttachment && filled_ == frame_.header.attachment_bytes) {
+    stage_ = Stage::kReady;
+  }
+}
+
+void FrameReader::Place(Result<WritablePayload> destination) {
+  Check(stage_ == Stage::kPlace, "an attachment is placed when asked for");
+  stage_ = Stage::kAttachment;
+  filled_ = 0;
+  dropping_ = !destination;
+  if (dropping_) return;
+  Check(destination->bytes.size() == frame_.header.attachment_bytes,
+        "an attachment is placed in its exact size");
+  destination_ = std::move(*destination);
+}
+
+Frame FrameReader::Take() {
+  Check(stage_ == Stage::kReady, "a frame is taken when it is whole");
+  stage_ = Stage::kHeader;
+  filled_ = 0;
+  if (frame_.header.attachment_bytes > 0 && !dropping_) {
+    frame_.attachment = std::exchange(destination_, {}).Freeze();
+  }
+  return std::exchange(frame_, {});
+}
+
+}  // namespace mobula

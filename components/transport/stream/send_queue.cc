@@ -1,0 +1,82 @@
+#include "components/transport/stream/send_queue.h"
+
+#include <algorithm>
+
+namespace mobula {
+
+bool SendQueue::Push(Frame frame) {
+  frame.header.body_bytes = static_cast<std::uint32_t>(frame.body.size());
+  frame.header.attachment_bytes = frame.attachment.size();
+  if (frame.descriptor >= 0) {
+    Descriptor copy = Descriptor::Duplicate(frame.descriptor);
+    if (!copy.IsOpen()) return false;
+    frame.header.flags |= kFrameHasDescriptor;
+    chunks_.emplace_back().descriptor = std::move(copy);
+  }
+  const auto header = EncodeFrameHeader(frame.header);
+  const std::uint64_t text_bytes = header.size() + frame.body.size();
+  bytes_ += text_bytes + frame.attachment.size();
+  body_bytes_ += text_bytes;
+  std::string& tail = Tail();
+  tail.append(reinterpret_cast<const char*>(header.data()), header.size());
+  if (frame.body.size() <= kCopyMax) {
+    tail += frame.body;
+  } else {
+    chunks_.emplace_back().text = std::move(frame.body);
+  }
+  if (!frame.attachment.empty()) chunks_.emplace_back().payload = std::move(frame.attachment);
+  return true;
+}
+
+/// \return the chunk that small frames are appended to.
+std::string& SendQueue::Tail() {
+  if (chunks_.empty() || !chunks_.back().payload.empty() ||
+      chunks_.back().text.size() >= kChunkBytes) {
+    chunks_.emplace_back().text = std::exchange(spare_, {});
+  }
+  return chunks_.back().text;
+}
+
+std::size_t SendQueue::Fill(std::span<iovec> parts) const {
+  std::size_t used = 0;
+  std::size_t skip = sent_;
+  for (const Chunk& chunk : chunks_) {
+    if (used == parts.size() || (used > 0 && chunk.descriptor.IsOpen())) break;
+    const auto rest = chunk.bytes().subspan(skip);
+    parts[used++] = {const_cast<std::byte*>(rest.data()), rest.size()};
+    skip = 0;
+  }
+  return used;
+}
+
+int SendQueue::DescriptorToPass() const {
+  return chunks_.empty() || sent_ > 0 ? -1 : chunks_.front().descriptor.get();
+}
+
+void SendQueue::Consume(std::uint64_t size) {
+  bytes_ -= size;
+  while (size > 0) {
+    Chunk& chunk = chunks_.front();
+    const std::uint64_t rest = chunk.bytes().size() - sent_;
+    const std::uint64_t gone = std::min(rest, size);
+    if (chunk.payload.empty()) body_bytes_ -= gone;
+    size -= gone;
+    sent_ += gone;
+    if (gone < rest) return;
+    if (chunk.text.capacity() <= 2 * kChunkBytes) {
+      chunk.text.clear();
+      spare_ = std::move(chunk.text);
+    }
+    chunks_.pop_front();
+    sent_ = 0;
+  }
+}
+
+void SendQueue::Clear() {
+  chunks_.clear();
+  sent_ = 0;
+  bytes_ = 0;
+  body_bytes_ = 0;
+}
+
+}  // namespace mobula

@@ -1,0 +1,330 @@
+#include "components/transport/stream/stream_connection.h"
+
+#include <sys/socket.h>
+
+#include <array>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <cerrno>
+#include <cstring>
+#include <deque>
+#include <optional>
+
+#include "components/base/real/event_loop.h"
+#include "components/transport/stream/frame_reader.h"
+#include "components/transport/stream/send_queue.h"
+
+namespace mobula {
+namespace {
+
+constexpr std::size_t kPartsMax = 128;       // of one sendmsg
+constexpr std::size_t kDescriptorsMax = 16;  // received and not yet claimed by a frame
+constexpr int kReadsPerTurn = 16;            // then others get their turn
+constexpr int kDrainsMax = 64;               // reads of what is thrown away at a close
+
+using Wait = boost::asio::posix::stream_descriptor::wait_type;
+
+/// The connection itself. Owners: its `Connection`, and the waits and posts under way.
+class Core final : public std::enable_shared_from_this<Core> {
+ public:
+  Core(std::shared_ptr<StreamContext> context, Descriptor socket, std::string describe,
+       bool passes_descriptors)
+      : context_(std::move(context)),
+        socket_(context_->loop.context()),
+        describe_(std::move(describe)),
+        passes_descriptors_(passes_descriptors) {
+    boost::system::error_code error;
+    socket_.assign(socket.get(), error);
+    if (error) {
+      write_error_ =
+          Error(ErrorCode::kResourceExhausted, fmt::format("{}: {}", describe_, error.message()));
+    } else {
+      (void)socket.Release();
+    }
+  }
+
+  void SetHandler(ConnectionHandler* handler) {
+    handler_ = handler;
+    if (handler_ == nullptr || !open_) return;
+    if (held_.empty() && !write_error_) {
+      WaitReadable();
+    } else {
+      context_->loop.Post([self = shared_from_this()] { self->Step(); });
+    }
+  }
+
+  void Send(Frame frame) {
+    if (!open_ || write_error_) return;
+    if (frame.descriptor >= 0 && !passes_descriptors_) {
+      FailWrites(Error(ErrorCode::kInternal,
+                       fmt::format("{}: this kind passes no descriptors", describe_)));
+      return;
+    }
+    if (!queue_.Push(std::move(frame))) {
+      FailWrites(Error(ErrorCode::kResourceExhausted,
+                       fmt::format("{}: too many open files to pass one on", describe_)));
+      return;
+    }
+    if (queue_.body_bytes() > limits_.queued_bytes_max) {
+      FailWrites(Error(ErrorCode::kResourceExhausted,
+                       fmt::format("{}: {} bytes wait to be sent, allowed are {}", describe_,
+                                   queue_.body_bytes(), limits_.queued_bytes_max)));
+      return;
+    }
+    if (flush_posted_ || write_waiting_) return;
+    flush_posted_ = true;
+    context_->loop.Post([self = shared_from_this()] {
+      self->flush_posted_ = false;
+      self->Flush();
+    });
+  }
+
+  void Flush() {
+    if (!open_ || write_waiting_ || write_error_ || queue_.empty()) return;
+    if (const int error = Write(); error == EAGAIN) {
+      write_waiting_ = true;
+      socket_.async_wait(
+          Wait::wait_write,
+          context_->loop.Locked([self = shared_from_this()](const boost::system::error_code&) {
+            self->write_waiting_ = false;
+            self->Flush();
+          }));
+    } else if (error != 0) {
+      FailWrites(
+          Error(ErrorCode::kUnavailable, fmt::format("{}: {}", describe_, SystemText(error))));
+    }
+  }
+
+  void Close() {
+    if (!open_) return;
+    if (!write_error_) (void)Write();
+    Shut();
+  }
+
+  void SetLimits(const ConnectionLimits& limits) { limits_ = limits; }
+  [[nodiscard]] std::uint64_t QueuedBytes() const { return queue_.bytes(); }
+  [[nodiscard]] const std::string& Describe() const { return describe_; }
+
+ private:
+  /// Sends what it can. \return 0 when nothing is left, else errno.
+  int Write() {
+    while (!queue_.empty()) {
+      std::array<iovec, kPartsMax> parts;
+      msghdr message{};
+      message.msg_iov = parts.data();
+      message.msg_iovlen = queue_.Fill(parts);
+      alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+      if (const int fd = queue_.DescriptorToPass(); fd >= 0) {
+        message.msg_control = control.data();
+        message.msg_controllen = control.size();
+        cmsghdr* header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int));
+        std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+      }
+      const ssize_t sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL);
+      if (sent >= 0) {
+        queue_.Consume(static_cast<std::uint64_t>(sent));
+      } else if (errno != EINTR) {
+        return errno == EWOULDBLOCK ? EAGAIN : errno;
+      }
+    }
+    return 0;
+  }
+
+  /// Nothing more can be sent; the end comes with the next step.
+  void FailWrites(Error reason) {
+    write_error_ = std::move(reason);
+    queue_.Clear();
+    context_->loop.Post([self = shared_from_this()] { self->Step(); });
+  }
+
+  void WaitReadable() {
+    if (read_waiting_ || !open_) return;
+    read_waiting_ = true;
+    socket_.async_wait(
+        Wait::wait_read,
+        context_->loop.Locked([self = shared_from_this()](const boost::system::error_code&) {
+          self->read_waiting_ = false;
+          self->Step();
+        }));
+  }
+
+  /// Hands over what was held back, then what the socket has. What a peer said before it left still
+  /// counts, it is often the reason; so a failed write ends the connection only after that.
+  void Step() {
+    const auto self = shared_from_this();  // the handler may destroy the connection
+    if (!held_.empty() && handler_ != nullptr) {
+      const std::vector<std::byte> bytes = std::exchange(held_, {});
+      Process(bytes);
+    }
+    if (!write_error_ || write_error_->code() == ErrorCode::kUnavailable) Read();
+    if (!open_ || handler_ == nullptr) return;
+    if (write_error_) {
+      Finish(*write_error_);
+    } else {
+      WaitReadable();
+    }
+  }
+
+  void Read() {
+    for (int i = 0; i < kReadsPerTurn && open_ && handler_ != nullptr; ++i) {
+      const std::span<std::byte> direct = reader_.Direct();
+      std::span<std::byte> scratch(context_->scratch);
+      const ssize_t got = Receive(direct, scratch);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
+      if (got <= 0) {
+        const char* how = got == 0 ? "connection closed by peer" : "connection reset";
+        const bool usual = got == 0 || errno == ECONNRESET || errno == EPIPE;
+        Finish(Error(ErrorCode::kUnavailable,
+                     fmt::format("{}: {}", describe_, usual ? how : SystemText(errno))));
+        return;
+      }
+      const auto size = static_cast<std::size_t>(got);
+      const std::size_t in_place = std::min(size, direct.size());
+      if (in_place > 0) reader_.Advance(in_place);
+      Process(scratch.first(size - in_place));
+      if (size < direct.size() + scratch.size()) return;  // the socket was empty
+    }
+  }
+
+  ssize_t Receive(std::span<std::byte> direct, std::span<std::byte> scratch) {
+    std::array<iovec, 2> parts;
+    std::size_t used = 0;
+    if (!direct.empty()) parts[used++] = {direct.data(), direct.size()};
+    parts[used++] = {scratch.data(), scratch.size()};
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = used;
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(kDescriptorsMax * sizeof(int))> control;
+    if (passes_descriptors_) {
+      message.msg_control = control.data();
+      message.msg_controllen = control.size();
+    }
+    const ssize_t got = ::recvmsg(socket_.native_handle(), &message, MSG_CMSG_CLOEXEC);
+    if (got <= 0) return got;
+    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+         header = CMSG_NXTHDR(&message, header)) {
+      if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+      for (std::size_t at = 0; at + CMSG_LEN(sizeof(int)) <= header->cmsg_len; at += sizeof(int)) {
+        int fd = -1;
+        std::memcpy(&fd, CMSG_DATA(header) + at, sizeof fd);
+        descriptors_.emplace_back(fd);
+      }
+    }
+    return got;
+  }
+
+  /// Turns bytes into frames and hands them over. Every call of the handler may end this.
+  void Process(std::span<const std::byte> bytes) {
+    while (open_ && handler_ != nullptr) {
+      if (reader_.stage() == FrameReader::Stage::kPlace) {
+        const Frame& frame = reader_.frame();
+        reader_.Place(handler_->PlaceAttachment(frame.header, frame.body));
+      } else if (reader_.stage() == FrameReader::Stage::kReady) {
+        Deliver(reader_.Take());
+      } else if (bytes.empty()) {
+        if (descriptors_.size() > kDescriptorsMax) Refuse("descriptors that no frame announces");
+        return;
+      } else {
+        const auto taken = reader_.Feed(bytes, limits_);
+        if (!taken) {
+          Finish(Error(taken.error()).Context(describe_));
+          return;
+        }
+        bytes = bytes.subspan(*taken);
+      }
+    }
+    if (open_) held_.assign(bytes.begin(), bytes.end());
+  }
+
+  void Deliver(Frame frame) {
+    if ((frame.header.flags & kFrameHasDescriptor) != 0) {
+      if (descriptors_.empty()) {
+        Refuse("a frame that announces a descriptor and brings none");
+        return;
+      }
+      frame.descriptor = descriptors_.front().Release();
+      descriptors_.pop_front();
+    }
+    handler_->OnFrame(std::move(frame));
+  }
+
+  void Refuse(std::string_view what) {
+    Finish(Error(ErrorCode::kCorrupt, fmt::format("{} sent {}", describe_, what)));
+  }
+
+  /// Ends the connection from within. \pre on the loop, outside any call to it, with a handler.
+  void Finish(const Error& reason) {
+    const Error told = reason;
+    ConnectionHandler* handler = handler_;
+    Shut();
+    handler->OnClose(told);
+  }
+
+  void Shut() {
+    open_ = false;
+    handler_ = nullptr;
+    queue_.Clear();
+    held_.clear();
+    descriptors_.clear();
+    // Closing a socket with unread bytes resets it, and the peer would lose our last words.
+    ::shutdown(socket_.native_handle(), SHUT_WR);
+    std::array<std::byte, std::size_t{16} << 10> waste;  // the scratch may be in use further up
+    for (int i = 0; i < kDrainsMax; ++i) {
+      if (::recv(socket_.native_handle(), waste.data(), waste.size(), MSG_DONTWAIT) <= 0) break;
+    }
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+  }
+
+  std::shared_ptr<StreamContext> context_;
+  boost::asio::posix::stream_descriptor socket_;
+  const std::string describe_;
+  const bool passes_descriptors_;
+  ConnectionLimits limits_ = kUnauthenticatedLimits;
+  bool open_ = true;
+
+  // Writing.
+  SendQueue queue_;
+  bool flush_posted_ = false;
+  bool write_waiting_ = false;
+  std::optional<Error> write_error_;  // why nothing more can be sent
+
+  // Reading.
+  ConnectionHandler* handler_ = nullptr;
+  FrameReader reader_;
+  std::vector<std::byte> held_;  // received while there was no handler
+  std::deque<Descriptor> descriptors_;
+  bool read_waiting_ = false;
+};
+
+class StreamConnection final : public Connection {
+ public:
+  explicit StreamConnection(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+  ~StreamConnection() override { core_->Close(); }
+
+  void SetHandler(ConnectionHandler* handler) override { core_->SetHandler(handler); }
+  void SetLimits(const ConnectionLimits& limits) override { core_->SetLimits(limits); }
+  void Send(Frame frame) override { core_->Send(std::move(frame)); }
+  void Flush() override { core_->Flush(); }
+  void Close() override { core_->Close(); }
+  std::uint64_t QueuedBytes() const override { return core_->QueuedBytes(); }
+  std::string Describe() const override { return core_->Describe(); }
+  const PeerIdentity* Peer() const override { return nullptr; }
+
+ private:
+  std::shared_ptr<Core> core_;  // owners: this, and the waits and posts under way
+};
+
+}  // namespace
+
+std::unique_ptr<Connection> MakeStreamConnection(std::shared_ptr<StreamContext> context,
+                                                 Descriptor socket, std::string describe,
+                                                 bool passes_descriptors) {
+  return std::make_unique<StreamConnection>(std::make_shared<Core>(
+      std::move(context), std::move(socket), std::move(describe), passes_descriptors));
+}
+
+}  // namespace mobula

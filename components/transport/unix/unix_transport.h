@@ -1,0 +1,17 @@
+/// \file
+/// \brief `unix:///path`: stream sockets on one machine, which also pass file descriptors.
+#pragma once
+
+#include <memory>
+
+#include "components/transport/transport.h"
+
+namespace mobula {
+
+class RealEventLoop;
+
+/// \return a transport over unix sockets. A socket file has mode 0600 and goes with its listener;
+///         one that a dead process left is replaced. Paths have at most 107 bytes.
+[[nodiscard]] std::unique_ptr<Transport> MakeUnixTransport(RealEventLoop& loop);
+
+}  // namespace mobula
