@@ -1,0 +1,265 @@
+#include "components/transport/simulated/simulated_network.h"
+
+#include <array>
+#include <cmath>
+#include <deque>
+
+#include "components/base/check.h"
+#include "components/base/lifetime.h"
+#include "components/transport/pipe/pipe.h"
+
+namespace mobula {
+namespace {
+
+std::string GroupOf(const std::string& process) { return process.substr(0, process.find('.')); }
+
+}  // namespace
+
+class SimulatedNetwork::Impl : public std::enable_shared_from_this<Impl> {
+ public:
+  Impl(EventLoop& loop, Random random, SimulatedNetworkConfig config)
+      : loop_(loop), random_(random), config_(config) {}
+
+  class SimulatedWire;
+  class SimulatedTransport;
+
+  struct Listening {
+    std::string process;
+    EventLoop* loop;
+    Transport::OnAccept* on_accept;
+  };
+  /// One connection, as the network sees it.
+  struct Line {
+    std::string client, server;
+    std::weak_ptr<SimulatedWire> wire;
+    std::function<void(PipeEnd, const Error&)> sever;
+  };
+
+  Duration Latency() {
+    const double mean = static_cast<double>(config_.latency_mean.count());
+    const double extra = -std::log(1.0 - random_.Unit()) * mean;
+    return config_.latency_min + Duration(static_cast<Duration::rep>(std::min(extra, 50 * mean)));
+  }
+  [[nodiscard]] bool IsParted(const std::string& from, const std::string& to) const {
+    return parted_.contains({GroupOf(from), GroupOf(to)});
+  }
+  void Connect(const std::string& process, EventLoop& loop, std::string endpoint, Duration timeout,
+               Transport::OnConnect done);
+  void Accept(const std::string& process, EventLoop& loop, const std::string& endpoint,
+              Transport::OnConnect done);
+  void Sever(Line& line, PipeEnd end, Duration delay, std::string why);
+  void Forget() {
+    std::erase_if(lines_, [](const auto& entry) { return entry.second.wire.expired(); });
+  }
+
+  EventLoop& loop_;
+  Random random_;
+  SimulatedNetworkConfig config_;
+  std::map<std::string, Listening> listening_;  // by endpoint
+  std::map<std::uint64_t, Line> lines_;
+  std::uint64_t last_line_ = 0;
+  std::set<std::string> dead_;
+  std::set<std::pair<std::string, std::string>> parted_;
+  std::vector<std::weak_ptr<SimulatedWire>> held_;  // wires that hold something back, in order
+  std::uint64_t carried_ = 0;
+};
+
+/// Carries the frames of one connection.
+class SimulatedNetwork::Impl::SimulatedWire final
+    : public Wire,
+      public std::enable_shared_from_this<SimulatedWire> {
+ public:
+  struct Side {
+    std::string process;
+    EventLoop* loop;
+    TimePoint last_arrival{};                   // at this side
+    std::deque<EventLoop::Callback> held_back;  // for this side
+  };
+  SimulatedWire(std::shared_ptr<Impl> network, Side client, Side server)
+      : network_(std::move(network)), sides_{std::move(client), std::move(server)} {}
+
+  void Carry(PipeEnd from, EventLoop::Callback arrive) override {
+    const auto sender = static_cast<std::size_t>(from);
+    const std::size_t receiver = 1 - sender;
+    if (network_->dead_.contains(sides_[sender].process)) return;
+    ++network_->carried_;
+    Side& side = sides_[receiver];
+    const TimePoint now = network_->loop_.Now();
+    side.last_arrival = std::max(now + network_->Latency(), side.last_arrival + Duration(1));
+    network_->loop_.Schedule(side.last_arrival - now, [self = shared_from_this(), receiver,
+                                                       arrive = std::move(arrive)]() mutable {
+      self->Arrive(receiver, std::move(arrive));
+    });
+  }
+
+  void Release() {
+    for (Side& side : sides_) {
+      for (auto& arrive : std::exchange(side.held_back, {})) Deliver(side, std::move(arrive));
+    }
+  }
+
+ private:
+  void Arrive(std::size_t receiver, EventLoop::Callback arrive) {
+    Side& side = sides_[receiver];
+    if (!side.held_back.empty() || network_->IsParted(sides_[1 - receiver].process, side.process)) {
+      side.held_back.push_back(std::move(arrive));
+      network_->held_.push_back(weak_from_this());
+      return;
+    }
+    Deliver(side, std::move(arrive));
+  }
+  void Deliver(Side& side, EventLoop::Callback arrive) {
+    if (!network_->dead_.contains(side.process)) side.loop->Post(std::move(arrive));
+  }
+
+  std::shared_ptr<Impl> network_;  // owners: the network and its wires
+  std::array<Side, 2> sides_;
+};
+
+/// The transport of one process.
+class SimulatedNetwork::Impl::SimulatedTransport final : public Transport {
+ public:
+  SimulatedTransport(std::shared_ptr<Impl> network, std::string process, EventLoop& loop)
+      : network_(std::move(network)), process_(std::move(process)), loop_(loop) {}
+
+  Result<std::unique_ptr<Listener>> Listen(std::string_view endpoint, OnAccept on_accept) override {
+    const std::string name(endpoint);
+    if (!name.starts_with("sim://" + process_ + "/")) {
+      return Fail(ErrorCode::kInvalidArgument, "{} cannot listen at {}; it listens at sim://{}/…",
+                  process_, name, process_);
+    }
+    auto listener = std::make_unique<SimulatedListener>(network_, name, std::move(on_accept));
+    const Listening entry{process_, &loop_, &listener->on_accept};
+    if (!network_->listening_.emplace(name, entry).second) {
+      listener->endpoint.clear();
+      return Fail(ErrorCode::kAlreadyExists, "{} is in use", name);
+    }
+    return listener;
+  }
+  void Connect(std::string_view endpoint, Duration timeout, OnConnect done) override {
+    network_->Connect(process_, loop_, std::string(endpoint), timeout,
+                      alive_.Bind(std::move(done)));
+  }
+  std::string_view Name() const override { return "simulated"; }
+
+ private:
+  struct SimulatedListener final : Listener {
+    SimulatedListener(std::shared_ptr<Impl> the_network, std::string the_endpoint, OnAccept accept)
+        : network(std::move(the_network)),
+          endpoint(std::move(the_endpoint)),
+          on_accept(std::move(accept)) {}
+    ~SimulatedListener() override { network->listening_.erase(endpoint); }
+    std::string Endpoint() const override { return endpoint; }
+    std::shared_ptr<Impl> network;
+    std::string endpoint;
+    OnAccept on_accept;
+  };
+
+  std::shared_ptr<Impl> network_;
+  std::string process_;
+  EventLoop& loop_;
+  Lifetime alive_;
+};
+
+void SimulatedNetwork::Impl::Connect(const std::string& process, EventLoop& loop,
+                                     std::string endpoint, Duration timeout,
+                                     Transport::OnConnect done) {
+  const std::size_t begin = endpoint.find("://");
+  const std::string target =
+      begin == std::string::npos
+          ? endpoint
+          : endpoint.substr(begin + 3, endpoint.find('/', begin + 3) - begin - 3);
+  if (IsParted(process, target) || IsParted(target, process)) {
+    loop.Schedule(timeout, [endpoint, done = std::move(done)]() mutable {
+      done(Fail(ErrorCode::kDeadlineExceeded, "{} did not answer", endpoint));
+    });
+    return;
+  }
+  loop_.Schedule(Latency(), [self = shared_from_this(), process, &loop, endpoint,
+                             done = std::move(done)]() mutable {
+    if (!self->dead_.contains(process)) self->Accept(process, loop, endpoint, std::move(done));
+  });
+}
+
+void SimulatedNetwork::Impl::Accept(const std::string& process, EventLoop& loop,
+                                    const std::string& endpoint, Transport::OnConnect done) {
+  const auto it = listening_.find(endpoint);
+  if (it == listening_.end() || dead_.contains(it->second.process)) {
+    loop.Post([endpoint, done = std::move(done)]() mutable {
+      done(Fail(ErrorCode::kUnavailable, "nothing listens at {}", endpoint));
+    });
+    return;
+  }
+  const Listening& server = it->second;
+  auto wire = std::make_shared<SimulatedWire>(
+      shared_from_this(), SimulatedWire::Side{process, &loop, {}, {}},
+      SimulatedWire::Side{server.process, server.loop, {}, {}});
+  Pipe pipe = MakePipe({&loop, endpoint}, {server.loop, "sim://" + process}, wire);
+  Forget();
+  lines_.emplace(++last_line_, Line{process, server.process, wire, std::move(pipe.sever)});
+  server.loop->Post(
+      [self = shared_from_this(), endpoint, connection = std::move(pipe.server)]() mutable {
+        const auto still = self->listening_.find(endpoint);
+        if (still != self->listening_.end()) (*still->second.on_accept)(std::move(connection));
+      });
+  loop.Post([done = std::move(done), connection = std::move(pipe.client)]() mutable {
+    done(std::move(connection));
+  });
+}
+
+void SimulatedNetwork::Impl::Sever(Line& line, PipeEnd end, Duration delay, std::string why) {
+  loop_.Schedule(delay, [sever = line.sever, end, why = std::move(why)] {
+    sever(end, Error(ErrorCode::kUnavailable, why));
+  });
+}
+
+SimulatedNetwork::SimulatedNetwork(EventLoop& loop, Random random, SimulatedNetworkConfig config)
+    : impl_(std::make_shared<Impl>(loop, random, config)) {}
+SimulatedNetwork::~SimulatedNetwork() = default;
+
+std::unique_ptr<Transport> SimulatedNetwork::TransportFor(const std::string& process,
+                                                          EventLoop& loop) {
+  Check(!impl_->dead_.contains(process), "a simulated process lives once");
+  return std::make_unique<Impl::SimulatedTransport>(impl_, process, loop);
+}
+
+void SimulatedNetwork::Kill(const std::string& process) {
+  impl_->dead_.insert(process);
+  impl_->Forget();
+  std::erase_if(impl_->listening_,
+                [&](const auto& entry) { return entry.second.process == process; });
+  for (auto& [id, line] : impl_->lines_) {
+    if (line.client != process && line.server != process) continue;
+    const PipeEnd survivor = line.client == process ? PipeEnd::kServer : PipeEnd::kClient;
+    const double late =
+        impl_->random_.Unit() * static_cast<double>(impl_->config_.death_notice_max.count());
+    impl_->Sever(line, survivor, Duration(static_cast<Duration::rep>(late)),
+                 fmt::format("sim://{}: connection closed by peer", process));
+  }
+}
+
+void SimulatedNetwork::Cut(const std::string& a, const std::string& b) {
+  for (auto& [id, line] : impl_->lines_) {
+    const bool is_between =
+        (line.client == a && line.server == b) || (line.client == b && line.server == a);
+    if (!is_between) continue;
+    for (const PipeEnd end : {PipeEnd::kClient, PipeEnd::kServer}) {
+      impl_->Sever(line, end, impl_->Latency(), "connection reset");
+    }
+  }
+}
+
+void SimulatedNetwork::Part(const std::string& from, const std::string& to) {
+  impl_->parted_.insert({from, to});
+}
+
+void SimulatedNetwork::Heal() {
+  impl_->parted_.clear();
+  for (const auto& held : std::exchange(impl_->held_, {})) {
+    if (const auto wire = held.lock()) wire->Release();
+  }
+}
+
+std::uint64_t SimulatedNetwork::carried() const { return impl_->carried_; }
+
+}  // namespace mobula
