@@ -36,6 +36,9 @@ target_compile_options(mobula_flags INTERFACE -Wall -Wextra -Wpedantic -Werror
   -Wno-psabi)  # only a note about a long gone ABI
 target_include_directories(mobula_flags INTERFACE
   ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR})
+if(MOBULA_SANITIZE MATCHES "thread")
+  target_compile_options(mobula_flags INTERFACE -Wno-tsan)  # Asio has a fence that GCC cannot model
+endif()
 if(MOBULA_SANITIZE)
   target_compile_options(mobula_flags INTERFACE
     -fsanitize=${MOBULA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
