@@ -14,8 +14,8 @@
 namespace bench {
 namespace {
 
-/// Round trip of one byte between two processes over a unix socket, both asleep between: what a call
-/// costs that goes through the kernel. Median, in microseconds.
+/// Round trip of one byte between two processes over a unix socket, both asleep between: what a
+/// call costs that goes through the kernel. Median, in microseconds.
 double SocketRoundTrip(int rounds) {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) return 0;

@@ -8,7 +8,8 @@
 
 namespace bench {
 
-/// Starts the nodes in a folder of its own under /tmp; throws std::runtime_error if they do not come up.
+/// Starts the nodes in a folder of its own under /tmp; throws std::runtime_error if they do not
+/// come up.
 class TwoNodes {
  public:
   explicit TwoNodes(const std::string& binaries);

@@ -2,8 +2,8 @@
 /// \brief What a node's YAML file says, as typed values. The only place that reads YAML.
 ///
 /// Every key, its default and its meaning stands in node/config/head.yaml, which is the manual.
-/// Components get their own part as `ConfigValue` and check it themselves; an unknown key anywhere is
-/// an error that lists the known ones with the line it stands on.
+/// Components get their own part as `ConfigValue` and check it themselves; an unknown key anywhere
+/// is an error that lists the known ones with the line it stands on.
 #pragma once
 
 #include <map>

@@ -34,8 +34,8 @@ class Node {
   Node(NodeConfig config, Token token, LogSink log_sink);
   ~Node();
 
-  /// Blocks until the node has joined, at most `kStartMax`; a worker whose head does not answer gives
-  /// up after that with kUnavailable and the address. kAlreadyExists: the port is in use.
+  /// Blocks until the node has joined, at most `kStartMax`; a worker whose head does not answer
+  /// gives up after that with kUnavailable and the address. kAlreadyExists: the port is in use.
   [[nodiscard]] Result<NodeEndpoints> Start();
   /// Runs on the loop if the node must end: fenced, or the head is gone for good.
   void OnMustExit(std::function<void(const Error&)> callback);

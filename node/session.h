@@ -47,8 +47,8 @@ void EndSession(FileSystem& files, const std::string& folder);
 /// \return when `pid` was started; 0 if there is no such process.
 [[nodiscard]] std::int64_t ProcessStart(std::int64_t pid);
 
-/// Finds the cluster's token: `file` if not empty, $MOBULA_TOKEN, $MOBULA_TOKEN_FILE, ~/.mobula/token.
-/// kNotFound with what to do; kPermissionDenied if others can read the file.
+/// Finds the cluster's token: `file` if not empty, $MOBULA_TOKEN, $MOBULA_TOKEN_FILE,
+/// ~/.mobula/token. kNotFound with what to do; kPermissionDenied if others can read the file.
 [[nodiscard]] Result<Token> FindToken(FileSystem& files, const std::string& file);
 /// As `FindToken`, and mints one if there is none: 32 random bytes in hex, mode 0600.
 [[nodiscard]] Result<Token> FindOrMintToken(FileSystem& files, const std::string& file);

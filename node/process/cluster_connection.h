@@ -1,5 +1,6 @@
 /// \file
-/// \brief A blocking look at a cluster from outside its nodes: for `Init`, `status` and other tools.
+/// \brief A blocking look at a cluster from outside its nodes: for `Init`, `status` and other
+/// tools.
 #pragma once
 
 #include <memory>

@@ -1,9 +1,9 @@
 /// \file
 /// \brief A driver or worker as a whole: loop, transports, core worker, and the runtime over them.
 ///
-/// Used by a driver's `Init`, by a forked worker, and by the threads of the embedded mode. It starts
-/// its own loop thread, listens for other processes, registers with the raylet of its node, attaches
-/// to the store, and then serves `internal::Runtime` to user code.
+/// Used by a driver's `Init`, by a forked worker, and by the threads of the embedded mode. It
+/// starts its own loop thread, listens for other processes, registers with the raylet of its node,
+/// attaches to the store, and then serves `internal::Runtime` to user code.
 #pragma once
 
 #include <functional>

@@ -17,7 +17,8 @@
 
 namespace mobula::node {
 
-/// Threads: the state lock. Lifetime: destruction joins all threads; the lock must not be held then.
+/// Threads: the state lock. Lifetime: destruction joins all threads; the lock must not be held
+/// then.
 class ThreadLauncher final : public WorkerLauncher {
  public:
   struct Settings {

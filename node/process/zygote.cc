@@ -44,7 +44,8 @@ void ReapChildren(int signals) {
   }
 }
 
-/// What a fresh worker does before anything else: its own log, no zygote descriptors, default signals.
+/// What a fresh worker does before anything else: its own log, no zygote descriptors, default
+/// signals.
 void BecomeWorker(const ForkRequest& request, int signals, pid_t zygote) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != zygote) ::_exit(1);  // the zygote died between fork and prctl

@@ -1,5 +1,6 @@
 """Sizes: small files and functions are read; large ones are searched."""
 
+import collections
 import re
 
 import source
@@ -69,8 +70,14 @@ def check(root):
                 if last - first + 1 > FUNCTION_MAX:
                     problems.append(f"{file.path}:{first}: a function of {last - first + 1} lines; "
                                     f"at most {FUNCTION_MAX}")
-    total = sum(len(f.lines) for f in source.files(root, {".h", ".cc", ".proto"}, RUNTIME))
-    print(f"runtime: {total} lines of {RUNTIME_MAX} ({', '.join(RUNTIME)})")
+    sizes = collections.Counter()
+    for file in source.files(root, {".h", ".cc", ".proto"}, RUNTIME):
+        parts = file.path.split("/")
+        sizes["/".join(parts[:2]) if parts[0] == "components" else parts[0]] += len(file.lines)
+    total = sizes.total()
+    for folder, lines in sorted(sizes.items()):
+        print(f"{lines:6} {folder}")
+    print(f"{total:6} lines of runtime; at most {RUNTIME_MAX}")
     if total > RUNTIME_MAX:
         problems.append(f"the runtime has {total} lines; at most {RUNTIME_MAX}: simplify")
     return problems

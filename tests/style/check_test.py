@@ -151,7 +151,8 @@ class StyleTest(unittest.TestCase):
 
     def test_names_that_only_look_alike(self):
         for line in ("loop.Sleep(1);", "policy.rand(1);", "// std::thread", 'Log("fork()");',
-                     "uptime(0);", "std::thread::id id;", "auto f = [] { return operand(1); };"):
+                     "uptime(0);", "std::thread::id id;", "std::thread::hardware_concurrency();",
+                     "auto f = [] { return operand(1); };"):
             with self.subTest(line):
                 self.assertEqual(self.call(line), [])
 

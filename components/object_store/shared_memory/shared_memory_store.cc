@@ -12,9 +12,9 @@
 #include <string>
 
 #include "components/base/config_value.h"
+#include "components/object_store/mapping.h"
 #include "components/object_store/object_table.h"
 #include "components/object_store/shared_memory/arena_allocator.h"
-#include "components/object_store/mapping.h"
 #include "components/object_store/shared_memory/populator.h"
 
 namespace mobula {

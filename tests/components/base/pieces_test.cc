@@ -78,7 +78,8 @@ TEST(MetricsTest, ACounterStaysWhereItIs) {
 
 TEST(CheckTest, AFailedCheckNamesReasonFileAndLine) {
   Check(true, "fine");
-  EXPECT_DEATH(Check(false, "the sky fell"), "broken promise: the sky fell .*pieces_test.cc:[0-9]+");
+  EXPECT_DEATH(Check(false, "the sky fell"),
+               "broken promise: the sky fell .*pieces_test.cc:[0-9]+");
 }
 
 TEST(TimerQueueTest, BehavesLikeASortedMapUnderRandomUse) {
