@@ -131,12 +131,14 @@ class CoreWorker {
   [[nodiscard]] ReferenceTable& references();
   [[nodiscard]] const Address& self() const;
   [[nodiscard]] const JobId& job() const;
-  /// Runs when the raylet is lost or asked us to exit: the process must end.
+  /// Adds a callback that runs when the raylet is lost (kUnavailable) or asked us to exit
+  /// (kCancelled): the process must end.
   void OnMustExit(std::function<void(const Error&)> callback);
   void Stop();
-  /// Sizes for tests and leak checks: unfinished tasks, lineage records, leases.
+  /// Sizes for tests and leak checks: unfinished tasks, lineage records, leases; tasks of others
+  /// here and results of them that are not taken over yet; waiting `Get`s.
   struct Census {
-    std::size_t tasks = 0, lineage = 0, leases = 0, lease_requests = 0;
+    std::size_t tasks = 0, lineage = 0, leases = 0, lease_requests = 0, served = 0, gets = 0;
     ReferenceTable::Census references;
   };
   [[nodiscard]] Census Count() const;

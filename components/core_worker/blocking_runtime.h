@@ -1,0 +1,79 @@
+/// \file
+/// \brief The runtime as a user's threads see it: calls that block.
+///
+/// The core worker never blocks; this is where user code does. A call takes the state lock, asks,
+/// and sleeps on a condition variable until a callback of the loop's thread wakes it. Object bytes
+/// are copied without the lock. Called by: the templates of include/mobula, thread_executor.h.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "components/base/event_loop.h"
+#include "components/base/lifetime.h"
+#include "components/core_worker/core_worker.h"
+#include "mobula/internal/runtime.h"
+
+namespace mobula::core_worker {
+
+/// Threads: any, as `Runtime` says; all else as noted. Lifetime: core worker and loop outlive it;
+/// nobody waits in it when it is destroyed.
+class BlockingRuntime final : public internal::Runtime {
+ public:
+  /// Threads: with the state lock held, or before the loop runs.
+  BlockingRuntime(CoreWorker& core, EventLoop& loop, std::uint64_t inline_bytes_max);
+  ~BlockingRuntime() override;
+
+  [[nodiscard]] Result<std::vector<internal::ReferencePtr>> Submit(
+      const internal::FunctionKey& function, std::vector<internal::Argument> arguments,
+      std::uint32_t result_count, const internal::TaskOptions& options) override;
+  [[nodiscard]] Result<internal::ReferencePtr> Put(internal::SerializedValue value) override;
+  [[nodiscard]] Result<std::vector<Payload>> Get(
+      std::span<const internal::ReferencePtr> references,
+      std::optional<std::chrono::nanoseconds> timeout) override;
+  [[nodiscard]] Result<internal::WaitOutcome> Wait(
+      std::span<const internal::ReferencePtr> references, std::size_t count,
+      std::optional<std::chrono::nanoseconds> timeout) override;
+  [[nodiscard]] internal::ReferencePtr Borrow(const ObjectId& id,
+                                              std::shared_ptr<const std::string> owner) override;
+
+  /// Writes an object into this node's store, on the calling thread. One that is there already, of
+  /// an earlier attempt, will do. kResourceExhausted, kUnavailable. \pre lock not held.
+  [[nodiscard]] Result<void> StoreObject(const ObjectId& id,
+                                         const internal::SerializedValue& value);
+
+  /// While this thread waits, the worker counts as blocked. Threads: the one that runs tasks.
+  void SetTaskThread() { task_thread_ = std::this_thread::get_id(); }
+  /// Ends all waits with `reason` and refuses later calls. Happens by itself when the raylet is
+  /// lost. Threads: the state lock is held. Twice is harmless.
+  void Close(const Error& reason);
+
+ private:
+  using Lock = std::unique_lock<std::mutex>;
+  /// One blocked call.
+  struct Waiter {
+    std::condition_variable changed;
+    bool is_late = false;
+  };
+  template <typename Done>
+  void Sleep(Lock& lock, Waiter& waiter, std::optional<Duration> timeout, Done done);
+  template <typename T, typename Start>
+  Result<T> Await(Lock& lock, Start start);
+  Result<void> Store(Lock& lock, const ObjectId& id, const internal::SerializedValue& value);
+  Result<internal::ReferencePtr> PutLarge(Lock& lock, internal::SerializedValue value);
+
+  CoreWorker& core_;
+  EventLoop& loop_;
+  const std::uint64_t inline_bytes_max_;
+  std::atomic<std::thread::id> task_thread_;
+  std::optional<Error> closed_;
+  std::set<Waiter*> waiters_;
+  Lifetime alive_;
+};
+
+}  // namespace mobula::core_worker

@@ -1,0 +1,317 @@
+#include "components/core_worker/core_worker.h"
+
+#include "components/base/check.h"
+#include "components/core_worker/execution.h"
+#include "components/core_worker/lease_pool.h"
+#include "components/core_worker/methods.h"
+#include "components/core_worker/object_getter.h"
+#include "components/core_worker/result_sender.h"
+#include "components/core_worker/status_codec.h"
+#include "components/core_worker/task_table.h"
+
+namespace mobula::core_worker {
+namespace {
+
+/// Above the attempts' shares of the index space, see `Submit`.
+constexpr int kAttemptShift = 40;
+
+}  // namespace
+
+class CoreWorker::Impl {
+ public:
+  Impl(Deps the_deps, CoreWorkerConfig the_config)
+      : deps(the_deps),
+        config(the_config),
+        references({deps.loop, deps.peers, deps.log}, {},
+                   {.on_lost = [this](const ObjectId& id) { tasks.OnObjectLost(id); },
+                    .on_released = [this](const ObjectId& id) { tasks.OnObjectReleased(id); }}),
+        getter(references),
+        sender({deps.loop, deps.raylet, references}),
+        tasks({deps.loop, references, deps.peers, deps.log},
+              {.lineage_bytes_max = config.lineage_bytes_max,
+               .reconstructions_max = config.reconstructions_max},
+              [this](SubmittedTask& task) { leases.Enqueue(task); }),
+        leases({deps.loop, deps.peers, deps.raylet, deps.log, tasks},
+               {.lease_requests_max = config.lease_requests_max,
+                .pipeline_tasks_max = config.pipeline_tasks_max,
+                .pipeline_time = config.pipeline_time,
+                .lease_idle_max = config.lease_idle_max},
+               deps.random.Fork("leases")),
+        execution({deps.loop, deps.raylet, references, getter, sender},
+                  [this](const TaskSpec& spec) { EnterTask(spec); }) {}
+
+  void EnterTask(const TaskSpec& spec) {
+    context = {.task = TaskId::FromBinaryOrNil(spec.task_id()),
+               .attempt = spec.attempt(),
+               .depth = spec.depth()};
+  }
+  [[nodiscard]] std::shared_ptr<const SchedulingKey> KeyOf(const internal::TaskOptions& options);
+  [[nodiscard]] bool MayExit() const {
+    return execution.task_count() == 0 && sender.unfinished_count() == 0 &&
+           tasks.unfinished_count() == 0 && references.LentCount() == 0;
+  }
+  void MustExit(const Error& reason) {
+    for (const auto& callback : std::exchange(must_exit, {})) callback(reason);
+  }
+  void Stop() {
+    alive.End();
+    execution.Stop();
+    sender.Stop();
+    leases.Stop();
+    tasks.Stop();
+    getter.Stop();
+    references.Stop();
+  }
+
+  Deps deps;
+  const CoreWorkerConfig config;
+  ReferenceTable references;
+  ObjectGetter getter;
+  ResultSender sender;
+  TaskTable tasks;
+  LeasePool leases;
+  Execution execution;
+  std::unique_ptr<StoreClient> store;
+  Address self;
+  NodeId node;
+  JobId job;
+  std::string raylet_endpoint;
+  Context context;
+  std::shared_ptr<const SchedulingKey> last_key;  // owners: its tasks too; most are the same
+  std::vector<std::function<void(const Error&)>> must_exit;
+  Lifetime alive;
+};
+
+CoreWorker::CoreWorker(Deps deps, CoreWorkerConfig config)
+    : impl_(std::make_unique<Impl>(deps, config)) {}
+CoreWorker::~CoreWorker() { Stop(); }
+
+void CoreWorker::AddHandlers(rpc::ServiceTable& services) {
+  using rpc::CallContext;
+  using rpc::Respond;
+  Impl* impl = impl_.get();
+  const Lifetime& alive = impl_->alive;
+  impl->references.AddHandlers(services);
+  services.Handle(kOpenLease, alive.Bind([impl](OpenLeaseRequest& request, CallContext call,
+                                                Respond<OpenLeaseReply> respond) {
+    respond(impl->execution.OpenLease(request, *call.peer));
+  }));
+  services.Handle(kPushTasks,
+                  alive.Bind([impl](PushTasksRequest& request, CallContext, Respond<NoReply>) {
+                    impl->execution.PushTasks(std::move(request));
+                  }));
+  services.Handle(kTakeBack,
+                  alive.Bind([impl](TakeBackRequest& request, CallContext, Respond<NoReply>) {
+                    impl->execution.TakeBack(request);
+                  }));
+  services.Handle(kReleaseHandoff,
+                  alive.Bind([impl](ReleaseHandoffRequest& request, CallContext, Respond<NoReply>) {
+                    impl->sender.ReleaseHandoffs(request);
+                  }));
+  services.Handle(kTasksDone,
+                  alive.Bind([impl](TasksDoneRequest& request, CallContext, Respond<NoReply>) {
+                    impl->leases.OnTasksDone(std::move(request));
+                  }));
+  services.Handle(kReclaimLeases,
+                  alive.Bind([impl](ReclaimLeasesRequest& request, CallContext, Respond<NoReply>) {
+                    impl->leases.OnReclaim(request);
+                  }));
+  services.Handle(kNodeDied,
+                  alive.Bind([impl](NodeDiedRequest& request, CallContext, Respond<NoReply>) {
+                    const NodeId node = NodeId::FromBinaryOrNil(request.node_id());
+                    impl->leases.OnNodeDied(node, request.reason());
+                    impl->references.DropNode(node);
+                  }));
+  services.Handle(kExitWorker, alive.Bind([impl](ExitWorkerRequest& request, CallContext call,
+                                                 Respond<ExitWorkerReply> respond) {
+    ExitWorkerReply reply;
+    reply.set_will_exit(request.force() || impl->MayExit());
+    respond(reply);
+    call.peer->Flush();
+    if (!reply.will_exit()) return;
+    impl->deps.loop.Post(impl->alive.Bind([impl] {
+      impl->MustExit(Error(ErrorCode::kCancelled, "the raylet asked this worker to exit"));
+    }));
+  }));
+}
+
+void CoreWorker::OnPeerClosed(rpc::Peer& peer, const Error& /*reason*/) {
+  impl_->execution.OnPeerClosed(peer);
+  impl_->references.OnPeerClosed(peer);
+}
+
+void CoreWorker::Start(Address self, JobId job, Program program, std::string raylet_endpoint,
+                       std::unique_ptr<StoreClient> store, TaskExecutor* executor) {
+  Impl& impl = *impl_;
+  impl.self = std::move(self);
+  impl.node = NodeId::FromBinaryOrNil(impl.self.node_id());
+  impl.job = job;
+  impl.raylet_endpoint = std::move(raylet_endpoint);
+  impl.store = std::move(store);
+  impl.context.task = DriverTaskId(job, WorkerId::FromBinaryOrNil(impl.self.worker_id()));
+  impl.references.SetSelf(impl.self);
+  impl.getter.Start(*impl.store, impl.node, impl.raylet_endpoint);
+  impl.sender.Start(impl.self, impl.raylet_endpoint, *impl.store, impl.config.inline_bytes_max);
+  impl.leases.SetSelf(impl.self, job, program, impl.raylet_endpoint);
+  if (executor != nullptr) impl.execution.Start(job, program, *impl.store, *executor);
+  const auto lost = impl.alive.Bind([&impl](const Error& reason) {
+    impl.MustExit(
+        Error(ErrorCode::kUnavailable, "the raylet of this node is gone: " + reason.message()));
+  });
+  impl.deps.raylet.OnDisconnected(lost);
+  impl.deps.raylet.OnGone(lost);
+}
+
+CoreWorker::Context& CoreWorker::context() { return impl_->context; }
+
+std::shared_ptr<const SchedulingKey> CoreWorker::Impl::KeyOf(const internal::TaskOptions& options) {
+  auto key = std::make_shared<SchedulingKey>();
+  for (const auto& [name, amount] : options.resources) {
+    key->resources.Set(name, Amount::FromDouble(amount));
+  }
+  key->placement = options.placement;
+  if (options.placement == internal::Placement::kNode) {
+    key->node = NodeId::FromBinaryOrNil(FromHex(options.node_id_hex).value_or(std::string()));
+    key->soft = options.soft;
+  }
+  key->depth = context.depth + 1;
+  key->Seal();
+  if (last_key == nullptr || last_key->text != key->text) last_key = std::move(key);
+  return last_key;
+}
+
+std::vector<internal::ReferencePtr> CoreWorker::Submit(const internal::FunctionKey& function,
+                                                       std::vector<internal::Argument> arguments,
+                                                       std::uint32_t result_count,
+                                                       const internal::TaskOptions& options) {
+  Context& context = impl_->context;
+  TaskTable::Submission submission;
+  // Attempts of one parent submit under different names: an earlier one's children may still run.
+  submission.id =
+      ChildTaskId(context.task, (static_cast<std::uint64_t>(context.attempt) << kAttemptShift) |
+                                    context.next_child++);
+  submission.key = impl_->KeyOf(options);
+  submission.max_retries = options.max_retries;
+  TaskSpec& spec = submission.spec;
+  spec.set_task_id(std::string(submission.id.Binary()));
+  spec.mutable_function()->set_module(function.module);
+  spec.mutable_function()->set_offset(function.offset);
+  spec.mutable_function()->set_name(function.name);
+  spec.set_result_count(result_count);
+  spec.set_name(options.name.empty() ? function.name : options.name);
+  spec.set_depth(submission.key->depth);
+  spec.set_retry_exceptions(options.retry_exceptions);
+  const auto name_reference = [](const internal::Reference& held, Reference* reference) {
+    reference->set_id(std::string(held.id.Binary()));
+    reference->set_owner(*held.owner);
+  };
+  for (internal::Argument& argument : arguments) {
+    Argument* out = spec.add_arguments();
+    if (argument.reference != nullptr) {
+      name_reference(*argument.reference, out->mutable_stored()->mutable_reference());
+      submission.holds.push_back(std::move(argument.reference));
+      continue;
+    }
+    std::string* bytes = out->mutable_value();
+    bytes->resize(argument.value.size);
+    argument.value.CopyTo(std::as_writable_bytes(std::span(*bytes)));
+    for (internal::ReferencePtr& contained : argument.value.references) {
+      name_reference(*contained, out->add_contained());
+      submission.holds.push_back(std::move(contained));
+    }
+  }
+  return impl_->tasks.Submit(std::move(submission));
+}
+
+internal::ReferencePtr CoreWorker::PutInline(internal::SerializedValue value) {
+  const ObjectId id = NextPutId();
+  std::string bytes(value.size, '\0');
+  value.CopyTo(std::as_writable_bytes(std::span(bytes)));
+  impl_->references.AddOwned(id);
+  auto held = impl_->references.Hold(id, impl_->references.self());
+  impl_->references.SetState(id, Payload::FromString(std::move(bytes)),
+                             std::move(value.references));
+  return held;
+}
+
+ObjectId CoreWorker::NextPutId() {
+  Context& context = impl_->context;
+  // Another attempt may put other bytes while the earlier ones still lie in the store.
+  constexpr std::uint64_t kPuts = (1ULL << kAttemptShift) - 1;
+  const std::uint64_t attempt = context.attempt;
+  const TaskId base =
+      attempt == 0 ? context.task : ChildTaskId(context.task, (attempt << kAttemptShift) | kPuts);
+  return ObjectId::OfPut(base, context.next_put++);
+}
+
+internal::ReferencePtr CoreWorker::FinishPut(const ObjectId& id, std::uint64_t size_bytes,
+                                             std::vector<internal::ReferencePtr> contained) {
+  AdoptObjectsRequest adopt;
+  adopt.add_ids(std::string(id.Binary()));
+  *adopt.mutable_owner() = impl_->self;
+  impl_->deps.raylet.Notify(kAdoptObjects, adopt);
+  impl_->references.AddOwned(id);
+  auto held = impl_->references.Hold(id, impl_->references.self());
+  InStore stored{.size_bytes = size_bytes, .copies = {}};
+  stored.copies.emplace(impl_->node, impl_->raylet_endpoint);
+  impl_->references.SetState(id, std::move(stored), std::move(contained));
+  return held;
+}
+
+// Names of gets are even, those of watches odd, so that `Cancel` can tell them apart.
+WatchId CoreWorker::Get(const internal::ReferencePtr& reference,
+                        std::move_only_function<void(Result<Payload>)> done) {
+  return 2 * impl_->getter.Get(reference, std::move(done));
+}
+
+WatchId CoreWorker::WhenReady(const internal::ReferencePtr& reference,
+                              std::move_only_function<void()> done) {
+  auto shared = std::make_shared<std::move_only_function<void()>>(std::move(done));
+  return 2 * impl_->references.Watch(reference->id, [reference, shared](const ObjectId&,
+                                                                        const ObjectState&) {
+    (*shared)();
+  }) + 1;
+}
+
+void CoreWorker::Cancel(WatchId wait) {
+  if (wait % 2 == 0) {
+    impl_->getter.Cancel(wait / 2);
+  } else {
+    impl_->references.Unwatch(wait / 2);
+  }
+}
+
+internal::ReferencePtr CoreWorker::Borrow(const ObjectId& id, OwnerPtr owner) {
+  return impl_->references.Hold(id, impl_->references.Intern(*owner));
+}
+
+void CoreWorker::FinishTask(Result<std::vector<TaskOutput>> outputs) {
+  impl_->execution.FinishTask(std::move(outputs));
+}
+void CoreWorker::SetBlocked(bool blocked) { impl_->execution.SetBlocked(blocked); }
+StoreClient& CoreWorker::store() { return *impl_->store; }
+ReferenceTable& CoreWorker::references() { return impl_->references; }
+const Address& CoreWorker::self() const { return impl_->self; }
+const JobId& CoreWorker::job() const { return impl_->job; }
+void CoreWorker::OnMustExit(std::function<void(const Error&)> callback) {
+  impl_->must_exit.push_back(std::move(callback));
+}
+void CoreWorker::Stop() { impl_->Stop(); }
+
+CoreWorker::Census CoreWorker::Count() const {
+  return {.tasks = impl_->tasks.unfinished_count(),
+          .lineage = impl_->tasks.lineage_count(),
+          .leases = impl_->leases.lease_count(),
+          .lease_requests = impl_->leases.request_count(),
+          .served = impl_->execution.task_count() + impl_->sender.unfinished_count(),
+          .gets = impl_->getter.size(),
+          .references = impl_->references.Count()};
+}
+
+void CoreWorker::CheckInvariants() const {
+  impl_->tasks.CheckInvariants();
+  impl_->leases.CheckInvariants();
+  impl_->references.CheckInvariants();
+}
+
+}  // namespace mobula::core_worker

@@ -1,0 +1,88 @@
+/// \file
+/// \brief The worker's side: pushed tasks wait here for their arguments and their turn.
+///
+///     PushTasks ─► queued ─► fetching ─► ready ──its turn──► running ──FinishTask──► TasksDone
+///                    └──────────┴──────────┴─► given back: taken back, the running task blocks,
+///                                              or an argument is not where the owner was told
+///
+/// A task that has not begun can always be given back and costs no retry. So nothing sits behind a
+/// blocked task, and no worker is held by a task whose argument must be made again first.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "components/base/lifetime.h"
+#include "components/core_worker/core_worker.h"
+#include "components/core_worker/object_getter.h"
+#include "components/core_worker/result_sender.h"
+
+namespace mobula::core_worker {
+
+/// Threads: the state lock. Lifetime: everything in `Deps` outlives it.
+class Execution {
+ public:
+  struct Deps {
+    EventLoop& loop;
+    rpc::Client& raylet;
+    ReferenceTable& references;
+    ObjectGetter& getter;
+    ResultSender& sender;
+  };
+  /// \param on_run runs before each task: from now on its name stands for what is submitted.
+  Execution(Deps deps, std::function<void(const TaskSpec&)> on_run);
+  void Start(const JobId& job, const Program& program, StoreClient& store, TaskExecutor& executor);
+
+  /// kVersionMismatch if we are another program, or work for another job; names both.
+  [[nodiscard]] Result<OpenLeaseReply> OpenLease(const OpenLeaseRequest& request, rpc::Peer& peer);
+  void PushTasks(PushTasksRequest request);
+  void TakeBack(const TakeBackRequest& request);
+  /// An owner is gone: its queued tasks are dropped; the result of a running one will be.
+  void OnPeerClosed(const rpc::Peer& peer);
+
+  void FinishTask(Result<std::vector<TaskOutput>> outputs);
+  void SetBlocked(bool blocked);
+  [[nodiscard]] std::size_t task_count() const { return queue_.size() + (running_ ? 1 : 0); }
+  void Stop();
+
+ private:
+  static constexpr std::size_t kPrefetchTasks = 8;  // whose arguments are fetched at a time
+  using Sequence = std::uint64_t;
+  struct Queued {
+    ServedLeasePtr lease;
+    TaskSpec spec;
+    std::vector<Payload> arguments;
+    std::size_t arguments_missing = 0;
+    bool is_fetching = false;
+    std::vector<internal::ReferencePtr> holds;  ///< Of arguments asked for by reference.
+    std::vector<WatchId> gets;
+  };
+  void Step();
+  void Fetch(Sequence sequence, Queued& task);
+  void FetchArgument(Sequence sequence, Queued& task, int index);
+  void OnFetched(Sequence sequence, int index, Result<Payload> value);
+  void Run(Queued task);
+  void GiveBack(Queued task, std::string missing_id = {});
+  void GiveBackAll();
+  Queued TakeOut(std::map<Sequence, Queued>::iterator task);
+
+  Deps deps_;
+  std::function<void(const TaskSpec&)> on_run_;
+  JobId job_;
+  Program program_;
+  StoreClient* store_ = nullptr;
+  TaskExecutor* executor_ = nullptr;
+  std::map<LeaseId, ServedLeasePtr> leases_;
+  std::map<const rpc::Peer*, std::shared_ptr<OwnerLink>> links_;  // found, never walked
+  std::map<Sequence, Queued> queue_;                              // in the order pushed
+  Sequence last_sequence_ = 0;
+  std::optional<RunningTask> running_;
+  int blocked_ = 0;
+  Lifetime alive_;
+};
+
+}  // namespace mobula::core_worker

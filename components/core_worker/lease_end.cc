@@ -1,0 +1,146 @@
+// How leases end: given back in peace, or lost with their worker.
+
+#include <algorithm>
+
+#include "components/base/check.h"
+#include "components/core_worker/lease_pool.h"
+#include "components/core_worker/methods.h"
+
+namespace mobula::core_worker {
+namespace {
+
+/// Why `task` did not come back, from what the worker's raylet says; it may be silent.
+Error LossError(const SubmittedTask& task, const NodeId& node, const std::string& connection,
+                const Result<ReturnLeaseReply>& answer) {
+  const std::string& name = task.spec.name();
+  RemoteFailure remote{.task_name = name, .type_name = {}, .node_id = node.Hex(), .pid = 0};
+  if (!answer) {
+    return Error(ErrorCode::kNodeDied, fmt::format("node {} died while running task {}: {}",
+                                                   node.Short(), name, answer.error().message()))
+        .WithRemote(std::move(remote));
+  }
+  remote.pid = answer->pid();
+  std::string text = fmt::format(
+      "worker died while running task {}: {}", name,
+      answer->worker_died() ? answer->cause() : "its connection was lost (" + connection + ")");
+  if (remote.pid != 0) text += fmt::format(", pid {} on node {}", remote.pid, node.Short());
+  if (!answer->log_tail().empty()) {
+    text += fmt::format("; last lines of its log: {}", answer->log_tail());
+  }
+  return Error(ErrorCode::kWorkerDied, std::move(text)).WithRemote(std::move(remote));
+}
+
+}  // namespace
+
+void LeasePool::OnOpened(const LeaseId& id, const Result<OpenLeaseReply>& reply) {
+  const auto it = leases_.find(id);
+  if (it == leases_.end()) return;
+  Lease& lease = *it->second;
+  if (reply) {
+    lease.is_open = true;
+    SendOutbox(lease);
+    return;
+  }
+  if (reply.error().code() != ErrorCode::kVersionMismatch) {
+    Lose(lease, reply.error());
+    return;
+  }
+  const std::deque<SubmittedTask*> refused = std::exchange(lease.in_flight, {});
+  Return(lease);
+  for (SubmittedTask* task : refused) deps_.observer.OnRefused(*task, reply.error());
+}
+
+/// Once per client: callbacks of a client cannot be taken away again.
+void LeasePool::WatchWorker(const std::string& endpoint, rpc::Client& client) {
+  if (!watched_workers_.insert(endpoint).second) return;
+  client.OnDisconnected(
+      alive_.Bind([this, endpoint](const Error& reason) { OnWorkerLost(endpoint, reason); }));
+  client.OnGone(alive_.Bind([this, endpoint](const Error& reason) {
+    watched_workers_.erase(endpoint);
+    OnWorkerLost(endpoint, reason);
+  }));
+}
+
+void LeasePool::OnWorkerLost(const std::string& endpoint, const Error& reason) {
+  std::vector<Lease*> lost;
+  for (const auto& [id, lease] : leases_) {
+    if (lease->place.worker_endpoint == endpoint) lost.push_back(lease.get());
+  }
+  for (Lease* lease : lost) Lose(*lease, reason);
+}
+
+std::unique_ptr<LeasePool::Lease> LeasePool::Take(Lease& lease) {
+  std::erase(lease.group->leases, &lease);
+  MarkDirty(*lease.group);
+  return std::move(leases_.extract(lease.id).mapped());
+}
+
+void LeasePool::Return(Lease& lease) {
+  Check(lease.in_flight.empty(), "a lease is returned without tasks");
+  SendReturn(lease.place.raylet_endpoint, std::string(lease.id.Binary()), lease.worker.worker_id());
+  Take(lease);
+}
+
+void LeasePool::SendReturn(const std::string& raylet, const std::string& lease,
+                           const std::string& worker) {
+  ReturnLeaseRequest request;
+  request.set_lease_id(lease);
+  request.set_worker_id(worker);
+  RayletAt(raylet).Call(kReturnLease, request, [](const Result<ReturnLeaseReply>&) {});
+}
+
+void LeasePool::Lose(Lease& lease, const Error& reason) {
+  const auto taken = Take(lease);
+  const LeaseId id = taken->id;
+  deps_.log.Info("lease", "lost", "worker={} tasks={} cause={}",
+                 WorkerId::FromBinaryOrNil(taken->worker.worker_id()).Short(),
+                 taken->in_flight.size(), reason.message());
+  ReturnLeaseRequest request;
+  request.set_lease_id(std::string(id.Binary()));
+  request.set_worker_id(taken->worker.worker_id());
+  request.set_connection_lost(true);
+  for (const SubmittedTask* task : taken->in_flight) {
+    for (std::uint32_t i = 0; i < task->spec.result_count(); ++i) {
+      request.add_drop_ids(std::string(ObjectId::OfTask(task->id, i).Binary()));
+    }
+  }
+  lost_[id] = {.node = taken->place.node,
+               .reason = reason.message(),
+               .in_flight = std::move(taken->in_flight)};
+  RayletAt(taken->place.raylet_endpoint)
+      .Call(kReturnLease, request, alive_.Bind([this, id](const Result<ReturnLeaseReply>& answer) {
+        FinishLost(id, answer);
+      }));
+}
+
+void LeasePool::FinishLost(const LeaseId& id, const Result<ReturnLeaseReply>& answer) {
+  auto found = lost_.extract(id);
+  if (found.empty()) return;
+  const Lost& lost = found.mapped();
+  Charge charge = Charge::kOneRetry;  // the first was running; those behind it had not begun
+  for (SubmittedTask* task : lost.in_flight) {
+    deps_.observer.OnLost(*task, LossError(*task, lost.node, lost.reason, answer), charge);
+    charge = Charge::kFree;
+  }
+}
+
+void LeasePool::OnNodeDied(const NodeId& node, const std::string& reason) {
+  const Error error(ErrorCode::kNodeDied, reason);
+  std::vector<Lease*> leases;
+  for (const auto& [id, lease] : leases_) {
+    if (lease->place.node == node) leases.push_back(lease.get());
+  }
+  for (Lease* lease : leases) Lose(*lease, error);
+  std::vector<LeaseId> lost;
+  for (const auto& [id, entry] : lost_) {
+    if (entry.node == node) lost.push_back(id);
+  }
+  for (const LeaseId& id : lost) FinishLost(id, Fail(error));
+  std::vector<LeaseId> requests;
+  for (const auto& [id, request] : requests_) {
+    if (request.node == node) requests.push_back(id);
+  }
+  for (const LeaseId& id : requests) AskAgainAtHome(id);
+}
+
+}  // namespace mobula::core_worker

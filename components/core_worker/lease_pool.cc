@@ -1,0 +1,278 @@
+#include "components/core_worker/lease_pool.h"
+
+#include <algorithm>
+
+#include "components/base/check.h"
+#include "components/core_worker/methods.h"
+
+namespace mobula::core_worker {
+
+void SchedulingKey::Seal() {
+  text.clear();
+  for (const auto& [name, amount] : resources.entries()) {
+    text += fmt::format("{}={};", name, amount.units());
+  }
+  text += fmt::format("/{}/{}/{}/{}", static_cast<int>(placement), depth, soft ? 1 : 0,
+                      node.IsNil() ? std::string() : node.Hex());
+}
+
+LeasePool::LeasePool(Deps deps, Config config, Random random)
+    : deps_(deps),
+      config_(config),
+      random_(random),
+      stall_timer_(deps.loop),
+      idle_timer_(deps.loop) {}
+
+LeasePool::~LeasePool() = default;
+
+void LeasePool::SetSelf(const Address& self, const JobId& job, const Program& program,
+                        std::string raylet_endpoint) {
+  self_ = self;
+  node_ = NodeId::FromBinaryOrNil(self.node_id());
+  job_ = job;
+  program_ = program;
+  raylet_endpoint_ = std::move(raylet_endpoint);
+}
+
+void LeasePool::Enqueue(SubmittedTask& task) {
+  std::unique_ptr<Group>& group = groups_[task.key->text];
+  if (group == nullptr) {
+    group = std::make_unique<Group>();
+    group->key = task.key;
+  }
+  group->ready.push_back(&task);
+  MarkDirty(*group);
+}
+
+void LeasePool::MarkDirty(Group& group) {
+  if (std::exchange(group.is_dirty, true)) return;
+  dirty_.push_back(&group);
+  if (dirty_.size() == 1) deps_.loop.Post(alive_.Bind([this] { PumpDirty(); }));
+}
+
+void LeasePool::PumpDirty() {
+  for (Group* group : std::exchange(dirty_, {})) {
+    group->is_dirty = false;
+    Pump(*group);
+  }
+}
+
+/// Brings one group to rest: tasks to leases, then requests for what is left.
+void LeasePool::Pump(Group& group) {
+  Assign(group);
+  for (Lease* lease : group.leases) SendOutbox(*lease);
+  AdjustRequests(group);
+  Balance(group);
+  for (std::size_t i = group.leases.size(); i-- > 0;) {
+    Lease& lease = *group.leases[i];
+    if (lease.is_reclaimed && lease.in_flight.empty()) Return(lease);
+  }
+  ForgetIfUnused(group);
+}
+
+void LeasePool::Assign(Group& group) {
+  std::vector<Lease*> usable;
+  std::size_t total = group.ready.size();
+  for (Lease* lease : group.leases) {
+    if (lease->is_reclaimed) continue;
+    usable.push_back(lease);
+    total += lease->in_flight.size();
+  }
+  if (usable.empty() || group.ready.empty()) return;
+  const std::size_t fair_share = (total + usable.size() - 1) / usable.size();
+  for (const std::size_t limit : {fair_share, config_.pipeline_tasks_max}) {
+    for (Lease* lease : usable) {
+      const std::size_t target = std::min(limit, Window(*lease));
+      while (lease->in_flight.size() < target && !group.ready.empty()) {
+        SubmittedTask& task = *group.ready.front();
+        group.ready.pop_front();
+        Push(*lease, task);
+      }
+    }
+  }
+}
+
+std::size_t LeasePool::Window(const Lease& lease) const {
+  if (lease.is_stalled || !lease.group->task_time) return 1;
+  const auto each = std::max<std::int64_t>(lease.group->task_time->count(), 1);
+  const auto queued = static_cast<std::size_t>(config_.pipeline_time.count() / each);
+  return std::min(1 + queued, config_.pipeline_tasks_max);
+}
+
+void LeasePool::Push(Lease& lease, SubmittedTask& task) {
+  if (lease.in_flight.empty()) lease.progress = deps_.loop.Now();
+  lease.in_flight.push_back(&task);
+  TaskSpec* spec = lease.outbox.add_tasks();
+  *spec = task.spec;
+  for (const auto& [index, value] : task.inline_arguments) {
+    spec->mutable_arguments(index)->set_value(std::string(value.text()));
+  }
+  lease.outbox_bytes += task.inline_bytes;
+  if (lease.outbox_bytes >= kInlineBytesPerMessage) SendOutbox(lease);
+  if (lease.in_flight.size() > 1 && !stall_timer_.IsSet()) {
+    stall_timer_.Set(config_.stall_time, [this] { CheckStalled(); });
+  }
+}
+
+void LeasePool::SendOutbox(Lease& lease) {
+  if (!lease.is_open || lease.outbox.tasks_size() == 0) return;
+  lease.outbox.set_lease_id(std::string(lease.id.Binary()));
+  lease.client->Notify(kPushTasks, lease.outbox);
+  lease.client->Flush();
+  lease.outbox.Clear();
+  lease.outbox_bytes = 0;
+}
+
+/// Work for an idle worker that others only have queued.
+void LeasePool::Balance(Group& group) {
+  if (!group.ready.empty() || !group.task_time) return;
+  Lease* longest = nullptr;
+  bool is_any_idle = false;
+  for (Lease* lease : group.leases) {
+    is_any_idle |= lease->in_flight.empty() && !lease->is_reclaimed;
+    if (lease->is_taking_back || !lease->is_open) continue;
+    if (longest == nullptr || lease->in_flight.size() > longest->in_flight.size()) longest = lease;
+  }
+  if (!is_any_idle || longest == nullptr || longest->in_flight.size() < 3) return;
+  const std::size_t unstarted = longest->in_flight.size() - 1;
+  if (unstarted * *group.task_time < config_.pipeline_time / 2) return;  // soon done anyway
+  TakeBack(*longest, unstarted / 2);
+}
+
+void LeasePool::TakeBack(Lease& lease, std::size_t keep) {
+  if (!lease.is_open || lease.is_taking_back) return;
+  lease.is_taking_back = true;
+  TakeBackRequest request;
+  request.set_lease_id(std::string(lease.id.Binary()));
+  request.set_keep(static_cast<std::uint32_t>(keep));
+  lease.client->Notify(kTakeBack, request);
+  lease.client->Flush();
+}
+
+void LeasePool::CheckStalled() {
+  const TimePoint now = deps_.loop.Now();
+  bool is_any_queued = false;
+  for (const auto& [id, lease] : leases_) {
+    if (lease->in_flight.size() < 2 || lease->is_taking_back) continue;
+    if (lease->is_open && now - lease->progress >= config_.stall_time) {
+      lease->is_stalled = true;
+      TakeBack(*lease, 0);
+    } else {
+      is_any_queued = true;
+    }
+  }
+  if (is_any_queued) stall_timer_.Set(config_.stall_time, [this] { CheckStalled(); });
+}
+
+void LeasePool::OnTasksDone(TasksDoneRequest done) {
+  const auto it = leases_.find(LeaseId::FromBinaryOrNil(done.lease_id()));
+  if (it == leases_.end()) return;  // lost or returned meanwhile: its tasks run elsewhere
+  Lease& lease = *it->second;
+  Group& group = *lease.group;
+  lease.progress = deps_.loop.Now();
+  lease.is_taking_back = false;
+  std::vector<SubmittedTask*> given_back;
+  for (TaskResult& result : *done.mutable_tasks()) {
+    Settle(lease, std::move(result), given_back);
+  }
+  group.ready.insert(group.ready.begin(), given_back.begin(), given_back.end());
+  if (lease.in_flight.empty() && !idle_timer_.IsSet()) {
+    idle_timer_.Set(config_.lease_idle_max, [this] { ReturnIdle(); });
+  }
+  Pump(group);
+}
+
+void LeasePool::Settle(Lease& lease, TaskResult result, std::vector<SubmittedTask*>& given_back) {
+  const auto it =
+      std::find_if(lease.in_flight.begin(), lease.in_flight.end(), [&](const SubmittedTask* task) {
+        return task->id.Binary() == result.task_id() && task->spec.attempt() == result.attempt();
+      });
+  if (it == lease.in_flight.end()) return;
+  SubmittedTask& task = **it;
+  lease.in_flight.erase(it);
+  if (result.unstarted()) {
+    lease.is_stalled = true;  // it blocks, runs long, or lacks arguments: no more until it finishes
+    if (result.missing_ids().empty()) {
+      given_back.push_back(&task);
+    } else {
+      deps_.observer.OnArgumentsMissing(task, result);
+    }
+    return;
+  }
+  lease.is_stalled = false;
+  const Duration took(result.duration_ns());
+  std::optional<Duration>& mean = lease.group->task_time;
+  mean = mean ? (*mean * 4 + took) / 5 : took;
+  deps_.observer.OnFinished(task, std::move(result), lease.place);
+}
+
+void LeasePool::ReturnIdle() {
+  const TimePoint now = deps_.loop.Now();
+  std::vector<Lease*> idle;
+  std::optional<Duration> next;
+  for (const auto& [id, lease] : leases_) {
+    if (!lease->in_flight.empty()) continue;
+    const Duration left = lease->progress + config_.lease_idle_max - now;
+    if (left <= Duration(0)) {
+      idle.push_back(lease.get());
+    } else if (!next || left < *next) {
+      next = left;
+    }
+  }
+  for (Lease* lease : idle) Return(*lease);
+  if (next) idle_timer_.Set(*next, [this] { ReturnIdle(); });
+}
+
+void LeasePool::OnReclaim(const ReclaimLeasesRequest& reclaim) {
+  for (const std::string& binary : reclaim.lease_ids()) {
+    const auto it = leases_.find(LeaseId::FromBinaryOrNil(binary));
+    if (it == leases_.end() || it->second->is_reclaimed) continue;
+    Lease& lease = *it->second;
+    lease.is_reclaimed = true;
+    if (!lease.is_open) {  // nothing was sent yet
+      lease.group->ready.insert(lease.group->ready.begin(), lease.in_flight.begin(),
+                                lease.in_flight.end());
+      lease.in_flight.clear();
+      lease.outbox.Clear();
+    } else if (lease.in_flight.size() > 1) {
+      TakeBack(lease, 0);
+    }
+    MarkDirty(*lease.group);
+  }
+}
+
+void LeasePool::ForgetIfUnused(Group& group) {
+  if (group.is_dirty || !group.ready.empty() || !group.leases.empty() || !group.requests.empty()) {
+    return;
+  }
+  groups_.erase(std::string(group.key->text));
+}
+
+void LeasePool::Stop() {
+  alive_.End();
+  stall_timer_.Cancel();
+  idle_timer_.Cancel();
+  dirty_.clear();
+  leases_.clear();
+  requests_.clear();
+  lost_.clear();
+  groups_.clear();
+}
+
+void LeasePool::CheckInvariants() const {
+  for (const auto& [id, lease] : leases_) {
+    Check(std::count(lease->group->leases.begin(), lease->group->leases.end(), lease.get()) == 1,
+          "a lease is in its group once");
+    Check(static_cast<std::size_t>(lease->outbox.tasks_size()) <= lease->in_flight.size(),
+          "what is not sent yet is in flight");
+    Check(lease->in_flight.size() <= config_.pipeline_tasks_max, "the pipeline bound is kept");
+  }
+  for (const auto& [id, request] : requests_) {
+    Check(request.group->requests.contains(id), "a request is in its group");
+  }
+  for (const auto& [text, group] : groups_) {
+    Check(group->requests.size() <= config_.lease_requests_max, "the request bound is kept");
+  }
+}
+
+}  // namespace mobula::core_worker

@@ -1,0 +1,171 @@
+#include "components/core_worker/result_sender.h"
+
+#include "components/base/check.h"
+#include "components/core_worker/methods.h"
+#include "components/core_worker/status_codec.h"
+#include "components/core_worker/submitted_task.h"
+
+namespace mobula::core_worker {
+
+void ResultSender::Start(const Address& self, std::string raylet_endpoint, StoreClient& store,
+                         std::uint64_t inline_bytes_max) {
+  self_ = self;
+  self_copy_.set_node_id(self.node_id());
+  self_copy_.set_raylet_endpoint(std::move(raylet_endpoint));
+  store_ = &store;
+  inline_bytes_max_ = inline_bytes_max;
+}
+
+void ResultSender::Send(const RunningTask& task, Result<std::vector<TaskOutput>> outputs) {
+  auto draft = std::make_shared<Draft>();  // owners: this call, callbacks of the store
+  draft->task = task;
+  draft->result.set_task_id(std::string(task.id.Binary()));
+  draft->result.set_attempt(task.attempt);
+  draft->result.set_duration_ns((deps_.loop.Now() - task.started).count());
+  if (!outputs) {
+    SetFailure(task, outputs.error(), &draft->result);
+    Add(task.lease, std::move(draft->result));
+    return;
+  }
+  Check(outputs->size() == task.result_count, "a task ends with one output per result");
+  draft->outputs = std::move(*outputs);
+  std::size_t inline_bytes = 0;
+  std::vector<std::size_t> large;
+  for (std::size_t i = 0; i < draft->outputs.size(); ++i) {
+    const TaskOutput& output = draft->outputs[i];
+    ObjectResult* object = draft->result.mutable_results()->add_objects();
+    for (const internal::ReferencePtr& reference : output.value.references) {
+      Reference* contained = object->add_contained();
+      contained->set_id(std::string(reference->id.Binary()));
+      contained->set_owner(*reference->owner);
+    }
+    const std::size_t size = output.value.size;
+    if (!output.is_stored && size <= inline_bytes_max_ &&
+        inline_bytes + size <= kInlineBytesPerMessage) {
+      inline_bytes += size;
+      std::string* bytes = object->mutable_inline_value();
+      bytes->resize(size);
+      output.value.CopyTo(std::as_writable_bytes(std::span(*bytes)));
+      continue;
+    }
+    object->mutable_stored()->set_size_bytes(size);
+    *object->mutable_stored()->add_copies() = self_copy_;
+    const ObjectId id = ObjectId::OfTask(task.id, static_cast<std::uint32_t>(i));
+    draft->stored.add_ids(std::string(id.Binary()));
+    if (!output.is_stored) large.push_back(i);
+  }
+  draft->waiting_for = large.size();
+  if (large.empty()) {
+    Complete(draft);
+    return;
+  }
+  ++storing_;
+  for (const std::size_t index : large) Store(draft, index);
+}
+
+void ResultSender::Store(const std::shared_ptr<Draft>& draft, std::size_t index) {
+  const ObjectId id = ObjectId::OfTask(draft->task.id, static_cast<std::uint32_t>(index));
+  const internal::SerializedValue& value = draft->outputs[index].value;
+  store_->Create(
+      id, value.size, alive_.Bind([this, draft, index, id](Result<WritablePayload> room) {
+        if (room) {
+          draft->outputs[index].value.CopyTo(room->bytes);
+          store_->Seal(
+              id, alive_.Bind([this, draft](const Result<void>& done) { OnStored(draft, done); }));
+        } else if (room.error().code() == ErrorCode::kAlreadyExists) {  // an earlier attempt's
+          store_->Get(id, ObjectHint(), alive_.Bind([this, draft](const Result<Payload>& there) {
+            OnStored(draft, there ? Result<void>() : Fail(there.error()));
+          }));
+        } else {
+          OnStored(draft, Fail(room.error()));
+        }
+      }));
+}
+
+void ResultSender::OnStored(const std::shared_ptr<Draft>& draft, const Result<void>& stored) {
+  if (!stored && !draft->error) draft->error = stored.error();
+  if (--draft->waiting_for > 0) return;
+  --storing_;
+  if (draft->error) {
+    SetFailure(draft->task, Error(*draft->error).Context("storing a result"), &draft->result);
+    draft->outputs.clear();
+  }
+  Complete(draft);
+}
+
+void ResultSender::Complete(const std::shared_ptr<Draft>& draft) {
+  const RunningTask& task = draft->task;
+  if (draft->stored.ids_size() > 0) {
+    *draft->stored.mutable_owner() = task.lease->owner;
+    deps_.raylet.Notify(kAdoptObjects, draft->stored);
+  }
+  if (task.lease->link->peer == nullptr) return;
+  for (TaskOutput& output : draft->outputs) {
+    if (output.value.references.empty()) continue;
+    Handoff& handoff = handoffs_[task.id];
+    handoff.lease = task.lease;
+    std::move(output.value.references.begin(), output.value.references.end(),
+              std::back_inserter(handoff.references));
+  }
+  Add(task.lease, std::move(draft->result));
+}
+
+void ResultSender::SetFailure(const RunningTask& task, const Error& error,
+                              TaskResult* result) const {
+  Failure failure = ToMessage(error);
+  if (failure.task_name().empty()) failure.set_task_name(task.name);
+  if (failure.node_id().empty()) failure.set_node_id(ToHex(self_.node_id()));
+  if (failure.pid() == 0) failure.set_pid(self_.pid());
+  *result->mutable_failure() = std::move(failure);
+}
+
+void ResultSender::Add(const ServedLeasePtr& lease, TaskResult result) {
+  if (lease->link->peer == nullptr) return;
+  for (const ObjectResult& object : result.results().objects()) {
+    lease->outbox_bytes += object.inline_value().size();
+  }
+  const bool is_first = lease->outbox.tasks_size() == 0;
+  *lease->outbox.add_tasks() = std::move(result);
+  if (lease->outbox_bytes >= kInlineBytesPerMessage) {
+    FlushLease(lease);
+    return;
+  }
+  if (!is_first) return;
+  unflushed_.push_back(lease);
+  if (unflushed_.size() == 1) deps_.loop.Post(alive_.Bind([this] { Flush(); }));
+}
+
+void ResultSender::Flush() {
+  for (const ServedLeasePtr& lease : std::exchange(unflushed_, {})) FlushLease(lease);
+}
+
+void ResultSender::FlushLease(const ServedLeasePtr& lease) {
+  if (lease->outbox.tasks_size() == 0) return;
+  lease->outbox.set_lease_id(std::string(lease->id.Binary()));
+  lease->outbox_bytes = 0;
+  ++unsent_;
+  deps_.references.AfterBorrowsAcknowledged(
+      alive_.Bind([this, lease, batch = std::exchange(lease->outbox, {})] {
+        --unsent_;
+        if (lease->link->peer == nullptr) return;
+        lease->link->peer->Notify(kTasksDone, batch);
+        lease->link->peer->Flush();
+      }));
+}
+
+void ResultSender::ReleaseHandoffs(const ReleaseHandoffRequest& request) {
+  for (const std::string& id : request.task_ids()) handoffs_.erase(TaskId::FromBinaryOrNil(id));
+}
+
+void ResultSender::DropPeer(const rpc::Peer& peer) {
+  std::erase_if(handoffs_,
+                [&](const auto& entry) { return entry.second.lease->link->peer == &peer; });
+}
+
+void ResultSender::Stop() {
+  alive_.End();
+  handoffs_.clear();
+  unflushed_.clear();
+}
+
+}  // namespace mobula::core_worker

@@ -1,0 +1,118 @@
+/// \file
+/// \brief Every task this process submitted: until it has ended, and after that as lineage.
+///
+///     Submit ─► kWaiting ──arguments ready──► kLent ──results──► kLineage ──► (gone)
+///                  ▲                            │                   │   results released, or
+///                  ├──────── retry ─────────────┤                   │   lineage_bytes_max
+///                  │                            └─no retry left, or inline results only─► (gone)
+///                  └──────────── a result was lost: made again ─────┘
+///
+/// Lineage is what is needed to make stored results again: the specification, inline arguments, and
+/// the ids of stored ones (their lineage, not their bytes). Called by: core_worker.cc. Book: \ref ch_one_task.
+#pragma once
+
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <set>
+#include <unordered_map>
+#include <vector>
+
+#include "components/base/event_log.h"
+#include "components/base/lifetime.h"
+#include "components/core_worker/references.h"
+#include "components/core_worker/submitted_task.h"
+
+namespace mobula::core_worker {
+
+/// Threads: the state lock. Lifetime: everything in `Deps` outlives it.
+class TaskTable final : public PushObserver {
+ public:
+  struct Deps {
+    EventLoop& loop;
+    ReferenceTable& references;
+    rpc::ClientPool& peers;
+    EventLog& log;
+  };
+  struct Config {
+    std::uint64_t lineage_bytes_max;
+    std::uint32_t reconstructions_max;
+    std::uint32_t missing_max = 20;  ///< Times a task comes back because arguments were not found.
+  };
+  /// What a submitter says besides the specification.
+  struct Submission {
+    TaskId id;
+    TaskSpec spec;  ///< Arguments given by reference are `stored` without a hint.
+    std::shared_ptr<const SchedulingKey> key;
+    std::int32_t max_retries = 0;               ///< -1: without end.
+    std::vector<internal::ReferencePtr> holds;  ///< Arguments and what inline ones contain.
+  };
+  /// \param enqueue lends a task whose arguments are ready to the lease pool.
+  TaskTable(Deps deps, Config config, std::function<void(SubmittedTask&)> enqueue);
+  ~TaskTable() override;
+
+  /// \return a reference per result. The task runs when its arguments are known; an argument that
+  ///         ended in an error is the task's error.
+  [[nodiscard]] std::vector<internal::ReferencePtr> Submit(Submission submission);
+
+  /// The last copy of an object of ours is gone: makes it again or sets kObjectLost with the reason.
+  void OnObjectLost(const ObjectId& id);
+  /// An object of ours is forgotten; lineage that served only it goes too.
+  void OnObjectReleased(const ObjectId& id);
+
+  void OnFinished(SubmittedTask& task, TaskResult result, const WorkerPlace& where) override;
+  void OnArgumentsMissing(SubmittedTask& task, const TaskResult& result) override;
+  void OnLost(SubmittedTask& task, const Error& error, Charge charge) override;
+  void OnRefused(SubmittedTask& task, const Error& error) override;
+
+  [[nodiscard]] std::size_t unfinished_count() const { return records_.size() - lineage_.size(); }
+  [[nodiscard]] std::size_t lineage_count() const { return lineage_.size(); }
+  void Stop();
+  void CheckInvariants() const;
+
+ private:
+  enum class State : std::uint8_t { kWaiting, kLent, kLineage };
+  struct Record {
+    SubmittedTask task;
+    State state = State::kWaiting;
+    std::int32_t max_retries = 0;
+    std::int32_t retries_left = 0;
+    std::uint32_t reconstructions_left = 0;
+    std::uint32_t missing_left = 0;
+    /// Arguments and what they contain. As lineage only what could not be made again otherwise:
+    /// inline values and what others own.
+    std::vector<internal::ReferencePtr> holds;
+    std::set<ObjectId> lineage_of;   ///< Stored arguments of ours whose lineage this one needs.
+    std::map<int, WatchId> watches;  ///< Arguments not yet known, by index.
+    std::uint64_t lineage_bytes = 0;
+    std::list<TaskId>::iterator lineage_place;  ///< In `lineage_`, when kLineage.
+  };
+
+  Record& Of(const SubmittedTask& task);
+  [[nodiscard]] bool IsAnyResultOwned(const Record& record) const;
+  void Resolve(Record& record);
+  void OnArgumentKnown(const TaskId& id, int index, const ObjectState& state);
+  static void SetArgument(Record& record, int index, const ObjectState& state);
+  bool SetResults(Record& record, Results& results, const WorkerPlace& where);
+  void ReportPulledArguments(const Record& record, const WorkerPlace& where);
+  void Retry(Record& record, const Error& error, Charge charge);
+  void Fail(Record& record, const Error& error);
+  void KeepLineage(Record& record);
+  void MakeAgain(Record& record);
+  void Drop(const TaskId& id);
+  void DropUnneeded();
+  void QueueHandoffRelease(const TaskId& id, const WorkerPlace& where);
+
+  Deps deps_;
+  Config config_;
+  std::function<void(SubmittedTask&)> enqueue_;
+  std::unordered_map<TaskId, std::unique_ptr<Record>> records_;
+  std::list<TaskId> lineage_;  // oldest first: exactly the records that are kLineage
+  std::uint64_t lineage_bytes_ = 0;
+  std::vector<TaskId> maybe_unneeded_;
+  std::map<std::string, ReleaseHandoffRequest> handoffs_;  // by worker endpoint, for this turn
+  Lifetime alive_;
+};
+
+}  // namespace mobula::core_worker

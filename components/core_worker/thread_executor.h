@@ -1,0 +1,45 @@
+/// \file
+/// \brief Runs tasks on a thread: the real `TaskExecutor`.
+#pragma once
+
+#include <condition_variable>
+#include <optional>
+
+#include "components/core_worker/blocking_runtime.h"
+#include "components/core_worker/core_worker.h"
+
+namespace mobula::core_worker {
+
+/// One thread, one task at a time, through the function table of the program.
+///
+/// A worker's main thread calls `RunUntilStopped`; in embedded mode a thread of its own does.
+/// Lifetime: core worker, loop and runtime outlive it; `RunUntilStopped` has returned before it is
+/// destroyed.
+class ThreadExecutor final : public TaskExecutor {
+ public:
+  ThreadExecutor(CoreWorker& core, EventLoop& loop, BlockingRuntime& runtime,
+                 std::uint64_t inline_bytes_max);
+
+  /// Hands `task` to the thread. Threads: the state lock is held.
+  void Run(RunnableTask task) override;
+
+  /// Runs tasks on this thread until `Stop`; the current one is finished first, its outcome is
+  /// dropped. \pre the state lock is not held.
+  void RunUntilStopped();
+  /// Threads: the state lock is held. Twice is harmless.
+  void Stop();
+
+ private:
+  [[nodiscard]] Result<std::vector<TaskOutput>> Execute(RunnableTask task);
+
+  CoreWorker& core_;
+  EventLoop& loop_;
+  BlockingRuntime& runtime_;
+  const std::uint64_t inline_bytes_max_;
+  // Guarded by the state lock:
+  std::condition_variable changed_;
+  std::optional<RunnableTask> next_;
+  bool stopped_ = false;
+};
+
+}  // namespace mobula::core_worker
