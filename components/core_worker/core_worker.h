@@ -16,9 +16,7 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -131,12 +129,10 @@ class CoreWorker {
   [[nodiscard]] ReferenceTable& references();
   [[nodiscard]] const Address& self() const;
   [[nodiscard]] const JobId& job() const;
-  /// Adds a callback that runs when the raylet is lost (kUnavailable) or asked us to exit
-  /// (kCancelled): the process must end.
+  /// Adds a callback: the raylet is lost (kUnavailable) or asked us to exit (kCancelled).
   void OnMustExit(std::function<void(const Error&)> callback);
   void Stop();
-  /// Sizes for tests and leak checks: unfinished tasks, lineage records, leases; tasks of others
-  /// here and results of them that are not taken over yet; waiting `Get`s.
+  /// Sizes for tests and leak checks. `served`: tasks of others here, and results not taken over.
   struct Census {
     std::size_t tasks = 0, lineage = 0, leases = 0, lease_requests = 0, served = 0, gets = 0;
     ReferenceTable::Census references;

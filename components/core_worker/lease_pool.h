@@ -4,12 +4,12 @@
 /// A raylet is asked for a *worker*, not for a task: a lease is kept while there is work of its key
 /// and a little longer, so most tasks reach a worker with no third process on the way.
 ///
-///              RequestLease              OpenLease              last task done, and nothing queued
-///     (none) ────────────► requested ─────────────► open ─ busy ⇄ idle ──lease_idle_max──► returned
-///                            │  ▲                     │      │      └──reclaimed─────────────▲
-///                     spill, │  │ target away         │      └─reclaimed: no new tasks, ─────┤
-///                            └──┘                     │        unstarted ones taken back ────┘
-///                                                     └─connection or node lost─► lost: why? ─► gone
+///            RequestLease            OpenLease            last task done, nothing queued
+///     (none) ───────────► requested ───────────► open ─ busy ⇄ idle ──lease_idle_max──► returned
+///                          │  ▲                    │     │      └──reclaimed─────────────▲
+///                   spill, │  │ target away        │     └─reclaimed: no new tasks, ─────┤
+///                          └──┘                    │       unstarted ones taken back ────┘
+///                                                  └─connection or node lost─► lost ──why─► gone
 ///
 /// *Window*: how many tasks a worker may have: one that runs, and behind it as many as take
 /// `pipeline_time` together by the measured mean. If that guess was wrong (a task runs long while

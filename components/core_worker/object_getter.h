@@ -1,5 +1,5 @@
 /// \file
-/// \brief From a reference to its bytes: ask what is known, then pull, then ask again if it was wrong.
+/// \brief From a reference to its bytes: ask what is known, pull, and ask again if it was wrong.
 #pragma once
 
 #include <functional>

@@ -8,7 +8,8 @@
 ///                  └──────────── a result was lost: made again ─────┘
 ///
 /// Lineage is what is needed to make stored results again: the specification, inline arguments, and
-/// the ids of stored ones (their lineage, not their bytes). Called by: core_worker.cc. Book: \ref ch_one_task.
+/// the ids of stored ones (their lineage, not their bytes). Called by: core_worker.cc. Book: \ref
+/// ch_one_task.
 #pragma once
 
 #include <functional>
@@ -56,7 +57,7 @@ class TaskTable final : public PushObserver {
   ///         ended in an error is the task's error.
   [[nodiscard]] std::vector<internal::ReferencePtr> Submit(Submission submission);
 
-  /// The last copy of an object of ours is gone: makes it again or sets kObjectLost with the reason.
+  /// The last copy of an object of ours is gone: makes it again, or sets kObjectLost and why.
   void OnObjectLost(const ObjectId& id);
   /// An object of ours is forgotten; lineage that served only it goes too.
   void OnObjectReleased(const ObjectId& id);
