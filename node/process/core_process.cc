@@ -10,7 +10,7 @@
 #include "components/core_worker/core_worker.h"
 #include "components/core_worker/methods.h"
 #include "components/core_worker/thread_executor.h"
-#include "components/object_store/client/attach.h"
+#include "components/object_store/attach.h"
 #include "components/transport/rpc/client_pool.h"
 #include "components/transport/rpc/server.h"
 #include "node/wiring.h"

@@ -29,7 +29,7 @@ Impl::Impl(const Deps& the_deps, RayletConfig the_config)
               .on_change = [this] { ReportSoon(); }}),
       programs({deps.files, deps.gcs, deps.log}, config.program_folder),
       creates(deps.loop, deps.store, {}),
-      pulls({deps.loop, deps.store, creates, deps.peers}, {}),
+      pulls({deps.loop, deps.store, creates, deps.peers, deps.random.Fork("pulls")}, {}),
       store_service({deps.loop, deps.store, creates, &pulls}),
       transfer_service({deps.loop, deps.store}),
       owners([this](const ObjectId& id) { store_service.Delete(std::span(&id, 1)); }),

@@ -18,7 +18,7 @@ LAYERS = {
     "include/mobula": {"components/base"},
 }
 # Sub-folders of components that are part of their interface and not one implementation of it.
-SHARED_FOLDERS = {"components/transport/rpc", "components/transport/pipe",
+SHARED_FOLDERS = {"components/object_store/transfer", "components/transport/rpc", "components/transport/pipe",
                   "components/transport/stream"}
 # Who names implementations; everyone else takes them through an interface.
 ASSEMBLERS = re.compile(

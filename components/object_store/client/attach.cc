@@ -1,0 +1,51 @@
+#include "components/object_store/attach.h"
+
+#include <unistd.h>
+
+#include "components/object_store/client/mapped_store_client.h"
+#include "components/object_store/client/message_store_client.h"
+#include "components/object_store/methods.h"
+
+namespace mobula {
+
+using object_store::AttachReply;
+using object_store::AttachRequest;
+using object_store::kAttach;
+
+namespace {
+
+Result<std::unique_ptr<StoreClient>> MakeClient(EventLoop& loop, rpc::Client& raylet,
+                                                const AttachReply& reply, int descriptor) {
+  if (reply.kind() == "message") return std::make_unique<MessageStoreClient>(loop, raylet);
+  if (reply.kind() != "mapped") {
+    return Fail(ErrorCode::kVersionMismatch, "the object store is of unknown kind '{}'",
+                reply.kind());
+  }
+  if (descriptor < 0) {
+    return Fail(ErrorCode::kInternal, "the object store is mapped, but no memory came with it");
+  }
+  auto read = Mapping::Make(descriptor, reply.arena_bytes(), MapAccess::kRead);
+  if (!read) return Fail(std::move(read.error()));
+  auto write = Mapping::Make(descriptor, reply.arena_bytes(), MapAccess::kReadWrite);
+  if (!write) return Fail(std::move(write.error()));
+  return std::make_unique<MappedStoreClient>(loop, raylet, std::move(*read), std::move(*write));
+}
+
+}  // namespace
+
+void AttachStore(EventLoop& loop, rpc::Client& raylet,
+                 std::move_only_function<void(Result<std::unique_ptr<StoreClient>>)> done) {
+  AttachRequest request;
+  request.set_can_map(raylet.endpoint().starts_with("unix://"));
+  raylet.CallRaw(kAttach, request.SerializeAsString(), {},
+                 [&loop, &raylet, done = std::move(done)](Result<rpc::RawReply> raw) mutable {
+                   const int descriptor = raw ? raw->descriptor : -1;
+                   const auto reply = rpc::Peer::Parse<AttachReply>(kAttach, std::move(raw));
+                   auto client =
+                       reply ? MakeClient(loop, raylet, *reply, descriptor) : Fail(reply.error());
+                   if (descriptor >= 0) ::close(descriptor);  // mappings keep the memory
+                   done(std::move(client));
+                 });
+}
+
+}  // namespace mobula

@@ -1,0 +1,101 @@
+#include "components/object_store/client/mapped_store_client.h"
+
+#include "components/object_store/client/calls.h"
+
+namespace mobula {
+
+using namespace object_store;  // NOLINT: the messages of our own protocol
+
+namespace {
+
+// About five milliseconds each: fresh pages must be found and cleared (4 GB/s), pages that exist
+// only be entered into the page table (50 GB/s).
+constexpr std::uint64_t kWriteStepBytes = 16ULL << 20;
+constexpr std::uint64_t kReadStepBytes = 256ULL << 20;
+
+}  // namespace
+
+MappedStoreClient::MappedStoreClient(EventLoop& loop, rpc::Client& raylet,
+                                     std::shared_ptr<Mapping> read, std::shared_ptr<Mapping> write)
+    : loop_(loop), raylet_(raylet), read_(std::move(read)), write_(std::move(write)) {
+  dropped_ = std::make_shared<ReleaseQueue>(
+      loop, alive_.Bind([this](const std::vector<ObjectId>& ids) { ReleaseAll(ids); }));
+}
+
+MappedStoreClient::~MappedStoreClient() { dropped_->Stop(); }
+
+void MappedStoreClient::Create(const ObjectId& id, std::uint64_t size_bytes,
+                               std::move_only_function<void(Result<WritablePayload>)> done) {
+  CallCreate(raylet_, id, size_bytes,
+             alive_.Bind([this, id, size_bytes,
+                          done = std::move(done)](const Result<CreateReply>& reply) mutable {
+               if (!reply) return done(Fail(reply.error()));
+               const auto range = CheckRange(id, reply->arena_offset(), size_bytes);
+               if (!range) return done(Fail(range.error()));
+               const auto bytes = write_->bytes().subspan(range->begin, size_bytes);
+               Populate(*write_, *range, kWriteStepBytes,
+                        [this, bytes, done = std::move(done)]() mutable {
+                          done(WritablePayload{.keep = write_, .bytes = bytes});
+                        });
+             }));
+}
+
+void MappedStoreClient::Seal(const ObjectId& id, std::move_only_function<void(Result<void>)> done) {
+  CallSeal(raylet_, id, {}, alive_.Bind(std::move(done)));
+}
+
+void MappedStoreClient::Abort(const ObjectId& id) { NotifyAbort(raylet_, id); }
+
+void MappedStoreClient::Get(const ObjectId& id, const ObjectHint& hint,
+                            std::move_only_function<void(Result<Payload>)> done) {
+  if (auto view = gets_.Find(id); view.keep() != nullptr) {
+    loop_.Post(alive_.Bind(
+        [view = std::move(view), done = std::move(done)]() mutable { done(std::move(view)); }));
+    return;
+  }
+  if (!gets_.Join(id, std::move(done))) return;
+  rpc::CallOptions options;
+  options.timeout = kNoDeadline;
+  raylet_.Call(kGet, MakeGetRequest(id, hint), alive_.Bind([this, id](Result<GetReply> reply) {
+    if (!reply) return gets_.Finish(id, Fail(std::move(reply.error())));
+    const auto range = CheckRange(id, reply->arena_offset(), reply->size_bytes());
+    if (!range) return gets_.Finish(id, Fail(range.error()));
+    Payload view(dropped_->MakePin(id, read_),
+                 read_->bytes().subspan(range->begin, reply->size_bytes()));
+    Populate(*read_, *range, kReadStepBytes,
+             [this, id, view = std::move(view)] { gets_.Finish(id, view); });
+  }),
+               std::move(options));
+}
+
+Result<MappedStoreClient::Range> MappedStoreClient::CheckRange(const ObjectId& id,
+                                                               std::uint64_t offset,
+                                                               std::uint64_t size) const {
+  const std::uint64_t arena = read_->bytes().size();
+  if (offset > arena || size > arena - offset) {
+    return Fail(ErrorCode::kCorrupt, "object {} is said to be at {}+{} of an arena of {} bytes",
+                id.Short(), offset, size, arena);
+  }
+  return Range{offset, offset + size};
+}
+
+void MappedStoreClient::Populate(Mapping& mapping, Range range, std::uint64_t step_bytes,
+                                 Ready ready) {
+  const std::uint64_t at = mapping.Populate(range.begin, range.end, step_bytes);
+  if (at >= range.end) return ready();
+  loop_.Post(alive_.Bind([this, &mapping, rest = Range{at, range.end}, step_bytes,
+                          ready = std::move(ready)]() mutable {
+    Populate(mapping, rest, step_bytes, std::move(ready));
+  }));
+}
+
+void MappedStoreClient::ReleaseAll(const std::vector<ObjectId>& ids) {
+  ReleaseRequest request;
+  for (const ObjectId& id : ids) {
+    gets_.Forget(id);
+    request.add_ids(std::string(id.Binary()));
+  }
+  raylet_.Notify(kRelease, request);
+}
+
+}  // namespace mobula

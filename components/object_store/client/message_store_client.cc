@@ -1,0 +1,71 @@
+#include "components/object_store/client/message_store_client.h"
+
+#include "components/object_store/client/calls.h"
+
+namespace mobula {
+
+using namespace object_store;  // NOLINT: the messages of our own protocol
+
+MessageStoreClient::MessageStoreClient(EventLoop& loop, rpc::Client& raylet)
+    : loop_(loop), raylet_(raylet) {
+  dropped_ =
+      std::make_shared<ReleaseQueue>(loop, alive_.Bind([this](const std::vector<ObjectId>& ids) {
+        for (const ObjectId& id : ids) gets_.Forget(id);
+      }));
+}
+
+MessageStoreClient::~MessageStoreClient() { dropped_->Stop(); }
+
+void MessageStoreClient::Create(const ObjectId& id, std::uint64_t size_bytes,
+                                std::move_only_function<void(Result<WritablePayload>)> done) {
+  CallCreate(raylet_, id, size_bytes,
+             alive_.Bind([this, id, size_bytes,
+                          done = std::move(done)](const Result<CreateReply>& reply) mutable {
+               if (!reply) return done(Fail(reply.error()));
+               const auto memory = WritablePayload::Allocate(size_bytes);
+               writing_.insert_or_assign(id, memory);
+               done(memory);
+             }));
+}
+
+void MessageStoreClient::Seal(const ObjectId& id,
+                              std::move_only_function<void(Result<void>)> done) {
+  const auto object = writing_.extract(id);
+  // Unknown here is unknown there: the store's answer says so.
+  CallSeal(raylet_, id, object.empty() ? Payload() : object.mapped().Freeze(),
+           alive_.Bind(std::move(done)));
+}
+
+void MessageStoreClient::Abort(const ObjectId& id) {
+  writing_.erase(id);
+  NotifyAbort(raylet_, id);
+}
+
+void MessageStoreClient::Get(const ObjectId& id, const ObjectHint& hint,
+                             std::move_only_function<void(Result<Payload>)> done) {
+  if (auto view = gets_.Find(id); view.keep() != nullptr) {
+    loop_.Post(alive_.Bind(
+        [view = std::move(view), done = std::move(done)]() mutable { done(std::move(view)); }));
+    return;
+  }
+  if (!gets_.Join(id, std::move(done))) return;
+  rpc::CallOptions options;
+  options.timeout = kNoDeadline;
+  options.place_attachment = [](std::uint64_t bytes) -> Result<WritablePayload> {
+    return WritablePayload::Allocate(bytes);
+  };
+  raylet_.CallRaw(kGet, MakeGetRequest(id, hint).SerializeAsString(), std::move(options),
+                  alive_.Bind([this, id](Result<rpc::RawReply> raw) {
+                    Payload bytes = raw ? raw->attachment : Payload();
+                    const auto reply = rpc::Peer::Parse<GetReply>(kGet, std::move(raw));
+                    if (!reply) return gets_.Finish(id, Fail(reply.error()));
+                    if (reply->size_bytes() != bytes.size()) {
+                      return gets_.Finish(
+                          id, Fail(ErrorCode::kCorrupt, "object {} has {} bytes, {} came",
+                                   id.Short(), reply->size_bytes(), bytes.size()));
+                    }
+                    gets_.Finish(id, Payload(dropped_->MakePin(id, bytes.keep()), bytes.bytes()));
+                  }));
+}
+
+}  // namespace mobula

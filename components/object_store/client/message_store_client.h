@@ -1,0 +1,41 @@
+/// \file
+/// \brief Kind `message`: bytes travel beside the calls, in private memory on this side.
+///
+/// Works over every transport and needs nothing from the operating system, so it is the client of
+/// simulation, embedded clusters and the `heap` store. Costs two copies where `mapped` has none.
+#pragma once
+
+#include <unordered_map>
+
+#include "components/base/lifetime.h"
+#include "components/object_store/client/shared_gets.h"
+#include "components/object_store/release_queue.h"
+#include "components/object_store/store_client.h"
+#include "components/transport/rpc/client.h"
+
+namespace mobula {
+
+/// See `StoreClient` for the contract, `AttachStore` for how to get one.
+class MessageStoreClient final : public StoreClient {
+ public:
+  MessageStoreClient(EventLoop& loop, rpc::Client& raylet);
+  ~MessageStoreClient() override;
+
+  void Create(const ObjectId& id, std::uint64_t size_bytes,
+              std::move_only_function<void(Result<WritablePayload>)> done) override;
+  void Seal(const ObjectId& id, std::move_only_function<void(Result<void>)> done) override;
+  void Abort(const ObjectId& id) override;
+  void Get(const ObjectId& id, const ObjectHint& hint,
+           std::move_only_function<void(Result<Payload>)> done) override;
+  std::string_view Name() const override { return "message"; }
+
+ private:
+  EventLoop& loop_;
+  rpc::Client& raylet_;
+  std::unordered_map<ObjectId, WritablePayload> writing_;  // never walked
+  SharedGets gets_;
+  std::shared_ptr<ReleaseQueue> dropped_;  // owners: this and the payloads handed out
+  Lifetime alive_;
+};
+
+}  // namespace mobula

@@ -1,0 +1,31 @@
+#include "components/object_store/client/shared_gets.h"
+
+namespace mobula {
+
+Payload SharedGets::Find(const ObjectId& id) const {
+  const auto it = views_.find(id);
+  if (it == views_.end()) return {};
+  auto keep = it->second.keep.lock();
+  if (keep == nullptr) return {};
+  return {std::move(keep), it->second.bytes};
+}
+
+bool SharedGets::Join(const ObjectId& id, Done done) {
+  auto& all = waiting_[id];
+  all.push_back(std::move(done));
+  return all.size() == 1;
+}
+
+void SharedGets::Finish(const ObjectId& id, const Result<Payload>& view) {
+  auto waiting = waiting_.extract(id);
+  if (view) views_[id] = {view->keep(), view->bytes()};
+  if (waiting.empty()) return;
+  for (Done& done : waiting.mapped()) done(view);
+}
+
+void SharedGets::Forget(const ObjectId& id) {
+  const auto it = views_.find(id);
+  if (it != views_.end() && it->second.keep.expired()) views_.erase(it);
+}
+
+}  // namespace mobula

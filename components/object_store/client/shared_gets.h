@@ -1,0 +1,40 @@
+/// \file
+/// \brief One fetch and one pin per object and process, however many ask for it.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "components/base/ids.h"
+#include "components/base/payload.h"
+#include "components/base/result.h"
+
+namespace mobula {
+
+/// Remembers the views that are in use and who waits for one. Threads: the state lock.
+class SharedGets {
+ public:
+  using Done = std::move_only_function<void(Result<Payload>)>;
+
+  /// \return another share of a view that somebody still holds; empty keep if nobody does.
+  [[nodiscard]] Payload Find(const ObjectId& id) const;
+  /// Waits for `Finish`. \return true for the first who waits: it has to fetch.
+  [[nodiscard]] bool Join(const ObjectId& id, Done done);
+  /// Answers all who wait, and remembers the view for as long as one of them holds it.
+  void Finish(const ObjectId& id, const Result<Payload>& view);
+  /// To be called when the last share of a view is gone.
+  void Forget(const ObjectId& id);
+
+ private:
+  struct View {
+    std::weak_ptr<const void> keep;
+    std::span<const std::byte> bytes;
+  };
+  std::unordered_map<ObjectId, View> views_;  // never walked
+  std::unordered_map<ObjectId, std::vector<Done>> waiting_;
+};
+
+}  // namespace mobula

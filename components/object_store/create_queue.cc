@@ -1,0 +1,118 @@
+#include "components/object_store/create_queue.h"
+
+#include <utility>
+
+namespace mobula {
+
+CreateQueueOptions ReadCreateQueueOptions(ConfigReader& reader) {
+  CreateQueueOptions options;
+  options.create_wait_max = reader.Time("create_wait_max", options.create_wait_max);
+  options.creates_waiting_max = static_cast<std::size_t>(reader.Integer(
+      "creates_waiting_max", static_cast<std::int64_t>(options.creates_waiting_max), 0, 1'000'000));
+  return options;
+}
+
+CreateQueue::CreateQueue(EventLoop& loop, ObjectStore& store, CreateQueueOptions options)
+    : loop_(loop), store_(store), options_(options), timer_(loop) {
+  store_.OnChange([this] { StoreChanged(); });
+}
+
+CreateQueue::~CreateQueue() { store_.OnChange(nullptr); }
+
+void CreateQueue::Create(const Request& request, Done done) {
+  if (stopped_) return done(Fail(ErrorCode::kCancelled, "the object store is stopping"));
+  Result<StoredObject> result;
+  // With others in line only a sealed copy or a hopeless size is answered at once.
+  const bool in_line = !waiting_.empty() && !store_.ContainsSealed(request.id) &&
+                       request.size_bytes <= store_.Usage().capacity_bytes;
+  if (!in_line && Try(request, result) == Outcome::kDone) return done(std::move(result));
+  if (waiting_.size() >= options_.creates_waiting_max) {
+    return done(Fail(ErrorCode::kResourceExhausted,
+                     "object {} is {} and {} others wait for room already (creates_waiting_max)",
+                     request.id.Short(), FormatSize(request.size_bytes), waiting_.size()));
+  }
+  Error reason = result ? Error(ErrorCode::kResourceExhausted, "others are before it in line")
+                        : std::move(result.error());
+  waiting_.push_back(
+      {request, loop_.Now() + options_.create_wait_max, std::move(done), std::move(reason)});
+  ArmTimer();
+}
+
+CreateQueue::Outcome CreateQueue::Try(const Request& request, Result<StoredObject>& result) {
+  result = store_.Create(request.id, request.size_bytes, request.kind, request.client);
+  if (result) return Outcome::kDone;
+  switch (result.error().code()) {
+    case ErrorCode::kResourceExhausted:
+      return request.size_bytes > store_.Usage().capacity_bytes ? Outcome::kDone
+                                                                : Outcome::kWaitForRoom;
+    case ErrorCode::kAlreadyExists:
+      return store_.ContainsSealed(request.id) ? Outcome::kDone : Outcome::kWaitForWriter;
+    default: return Outcome::kDone;
+  }
+}
+
+void CreateQueue::StoreChanged() {
+  if (waiting_.empty() || retry_posted_) return;
+  retry_posted_ = true;
+  loop_.Post(alive_.Bind([this] { Retry(); }));
+}
+
+void CreateQueue::Retry() {
+  retry_posted_ = false;
+  bool no_room = false;  // nobody overtakes one who waits for room
+  std::list<std::pair<Done, Result<StoredObject>>> answers;
+  for (auto it = waiting_.begin(); it != waiting_.end();) {
+    Result<StoredObject> result;
+    if (no_room && !store_.ContainsSealed(it->request.id)) {
+      ++it;
+      continue;
+    }
+    const Outcome outcome = Try(it->request, result);
+    if (outcome == Outcome::kDone) {
+      answers.emplace_back(std::move(it->done), std::move(result));
+      it = waiting_.erase(it);
+      continue;
+    }
+    no_room = no_room || outcome == Outcome::kWaitForRoom;
+    it->reason = std::move(result.error());
+    ++it;
+  }
+  ArmTimer();
+  for (auto& [done, result] : answers) done(std::move(result));
+}
+
+void CreateQueue::Expire() {
+  std::list<Waiting> late;
+  while (!waiting_.empty() && waiting_.front().until <= loop_.Now()) {
+    late.splice(late.end(), waiting_, waiting_.begin());
+  }
+  ArmTimer();
+  if (!late.empty()) StoreChanged();  // who waited behind them may be smaller
+  for (Waiting& waiting : late) {
+    waiting.done(Fail(
+        std::move(waiting.reason)
+            .Context(fmt::format("waited {} for room", FormatTime(options_.create_wait_max)))));
+  }
+}
+
+void CreateQueue::ArmTimer() {
+  if (waiting_.empty()) return timer_.Cancel();
+  timer_.Set(std::max(Duration(0), waiting_.front().until - loop_.Now()), [this] { Expire(); });
+}
+
+void CreateQueue::DropClient(StoreClientId client) {
+  const auto dropped = waiting_.remove_if(
+      [client](const Waiting& waiting) { return waiting.request.client == client; });
+  if (dropped > 0) StoreChanged();
+  ArmTimer();
+}
+
+void CreateQueue::Stop() {
+  stopped_ = true;
+  timer_.Cancel();
+  for (Waiting& waiting : std::exchange(waiting_, {})) {
+    waiting.done(Fail(ErrorCode::kCancelled, "the object store is stopping"));
+  }
+}
+
+}  // namespace mobula

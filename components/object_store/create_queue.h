@@ -1,0 +1,76 @@
+/// \file
+/// \brief Whoever wants to write an object and finds the store full waits here, in line.
+///
+/// One line for local writers and for pulls, first come first served, so that a large object is not
+/// starved by many small ones. It moves whenever the store says that something changed. Bounds:
+/// `create_wait_max` per wait, `creates_waiting_max` in line; at either the answer is
+/// kResourceExhausted with the store's numbers.
+#pragma once
+
+#include <functional>
+#include <list>
+
+#include "components/base/config_value.h"
+#include "components/base/event_loop.h"
+#include "components/base/lifetime.h"
+#include "components/object_store/object_store.h"
+
+namespace mobula {
+
+struct CreateQueueOptions {
+  Duration create_wait_max = std::chrono::seconds(10);
+  std::size_t creates_waiting_max = 10'000;
+};
+/// Reads `create_wait_max` and `creates_waiting_max` of the `object_store:` map.
+[[nodiscard]] CreateQueueOptions ReadCreateQueueOptions(ConfigReader& reader);
+
+/// Threads: the state lock. Lifetime: the store outlives it; takes the store's `OnChange`.
+class CreateQueue {
+ public:
+  using Done = std::move_only_function<void(Result<StoredObject>)>;
+  CreateQueue(EventLoop& loop, ObjectStore& store, CreateQueueOptions options);
+  ~CreateQueue();
+
+  /// What to create, and for whom.
+  struct Request {
+    ObjectId id;
+    std::uint64_t size_bytes = 0;
+    CopyKind kind = CopyKind::kPrimary;
+    StoreClientId client = kRaylet;
+  };
+  /// Creates now or when there is room. `done` may run inside this call. Errors: kAlreadyExists at
+  /// once if a sealed copy is here, and after the wait if another writer is still at it;
+  /// kResourceExhausted at once if it can never fit, else after the wait.
+  void Create(const Request& request, Done done);
+  /// Forgets what this client waits for, without an answer.
+  void DropClient(StoreClientId client);
+  /// Fails all who wait with kCancelled.
+  void Stop();
+  [[nodiscard]] std::size_t size() const { return waiting_.size(); }
+
+ private:
+  struct Waiting {
+    Request request;
+    TimePoint until;
+    Done done;
+    Error reason;  ///< Why it did not work the last time.
+  };
+  enum class Outcome : std::uint8_t { kDone, kWaitForRoom, kWaitForWriter };
+
+  Outcome Try(const Request& request, Result<StoredObject>& result);
+  void StoreChanged();
+  void Retry();
+  void Expire();
+  void ArmTimer();
+
+  EventLoop& loop_;
+  ObjectStore& store_;
+  const CreateQueueOptions options_;
+  std::list<Waiting> waiting_;  // all wait equally long: also in order of `until`
+  bool retry_posted_ = false;
+  bool stopped_ = false;
+  Timer timer_;
+  Lifetime alive_;
+};
+
+}  // namespace mobula

@@ -1,0 +1,34 @@
+/// \file
+/// \brief Brings objects of other nodes here. What the store asks for when it has no copy.
+#pragma once
+
+#include <functional>
+
+#include "components/base/ids.h"
+#include "components/base/result.h"
+#include "components/object_store/store_client.h"
+
+namespace mobula {
+
+/// Somebody who waits for an object.
+struct PullWaiter {
+  /// Runs once, never inside `Pull`. On success the object is sealed here and stays at least until
+  /// this returns: pin it inside.
+  std::move_only_function<void(Result<void>)> done;
+  /// True when nobody wants the answer any more; asked between steps. Null: always wanted.
+  std::function<bool()> is_abandoned;
+};
+
+/// Threads: the state lock.
+class Puller {
+ public:
+  virtual ~Puller() = default;
+  /// Makes a sealed copy here. Pulls of one object are joined; their hints add up.
+  /// kNotFound if no node of the hint has it, or it changed its mind; kResourceExhausted if it does
+  /// not fit here; kCancelled after `Stop`.
+  virtual void Pull(const ObjectId& id, const ObjectHint& hint, PullWaiter waiter) = 0;
+  /// Fails all waiters and stops moving bytes. Twice is harmless.
+  virtual void Stop() = 0;
+};
+
+}  // namespace mobula

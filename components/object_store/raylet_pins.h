@@ -1,0 +1,41 @@
+/// \file
+/// \brief Views of objects for the raylet itself: what it sends stays pinned until it is sent.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "components/base/payload.h"
+#include "components/object_store/object_store.h"
+#include "components/object_store/release_queue.h"
+
+namespace mobula {
+
+/// Pins that belong to the raylet and not to the client that asked: a client may die while its
+/// bytes are on their way, and they must not change then either.
+/// Threads: the state lock; the payloads may be dropped by any thread, also after this is gone.
+class RayletPins {
+ public:
+  RayletPins(EventLoop& loop, ObjectStore& store)
+      : store_(store),
+        queue_(
+            std::make_shared<ReleaseQueue>(loop, [&store](const std::vector<ObjectId>& released) {
+              for (const ObjectId& id : released) store.Release(id, kRaylet);
+            })) {}
+  ~RayletPins() { queue_->Stop(); }
+  RayletPins(const RayletPins&) = delete;
+  RayletPins& operator=(const RayletPins&) = delete;
+
+  /// \return a view of a sealed object, pinned while anyone holds it; nullopt if it is not here.
+  [[nodiscard]] std::optional<Payload> Read(const ObjectId& id) {
+    const auto object = store_.Get(id, kRaylet);
+    if (!object) return std::nullopt;
+    return Payload(queue_->MakePin(id, nullptr), object->bytes);
+  }
+
+ private:
+  ObjectStore& store_;
+  std::shared_ptr<ReleaseQueue> queue_;  // owners: this and the payloads handed out
+};
+
+}  // namespace mobula

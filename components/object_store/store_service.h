@@ -1,0 +1,90 @@
+/// \file
+/// \brief The store as the processes of its node reach it: requests in, pins kept, deaths noticed.
+///
+/// Binds an `ObjectStore` to the `StoreService` methods. Each attached connection is one store
+/// client; when it is lost, what it had not sealed is aborted and its pins are dropped, so a killed
+/// worker leaves nothing behind. Two ways for bytes to travel, told at `Attach`:
+///
+///     mapped    the reply carries the arena's memfd; later only offsets travel
+///     message   `Seal` carries the bytes, straight into the object's memory; `Get` answers with
+///               them, straight out of it, pinned until sent
+///
+/// Called by: the raylet. Book: \ref ch_objects.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <unordered_map>
+
+#include "components/object_store/create_queue.h"
+#include "components/object_store/object_store.h"
+#include "components/object_store/object_store.pb.h"
+#include "components/object_store/puller.h"
+#include "components/object_store/raylet_pins.h"
+#include "components/transport/rpc/service_table.h"
+
+namespace mobula {
+
+/// Threads: the state lock. Lifetime: everything in `Deps` outlives it; it outlives the peers whose
+/// table it is bound to.
+class StoreService {
+ public:
+  struct Deps {
+    EventLoop& loop;
+    ObjectStore& store;
+    CreateQueue& creates;
+    Puller* puller = nullptr;  ///< Null: objects of other nodes are kNotFound.
+  };
+  explicit StoreService(const Deps& deps);
+  ~StoreService();
+
+  /// Adds the handlers of `StoreService`.
+  void Bind(rpc::ServiceTable& table);
+  /// To be called for every peer that is lost, attached or not.
+  void OnPeerClosed(rpc::Peer& peer);
+
+  // What the raylet does itself, without a message.
+
+  /// Forgets objects whose owner has freed them; memory comes back with the last pin.
+  void Delete(std::span<const ObjectId> ids);
+  /// \return a view of a sealed local object that stays pinned while held; nullopt if none.
+  [[nodiscard]] std::optional<Payload> Read(const ObjectId& id) { return sending_.Read(id); }
+  /// \return attached connections.
+  [[nodiscard]] std::size_t client_count() const { return sessions_.size(); }
+  /// Answers all who wait with kCancelled. Twice is harmless.
+  void Stop();
+
+ private:
+  struct Session {
+    StoreClientId client = kRaylet;
+    bool mapped = false;
+    std::map<ObjectId, std::span<std::byte>> writing;  ///< Created and not sealed.
+  };
+  using GetRespond = rpc::Respond<object_store::GetReply>;
+
+  void Attach(const rpc::CallContext& context, const object_store::AttachRequest& request,
+              rpc::Respond<object_store::AttachReply> respond);
+  void Create(const rpc::CallContext& context, const object_store::CreateRequest& request,
+              rpc::Respond<object_store::CreateReply> respond);
+  Result<WritablePayload> PlaceSeal(const rpc::Peer& peer, std::uint64_t size_bytes,
+                                    std::string_view body);
+  Result<object_store::SealReply> Seal(const rpc::CallContext& context,
+                                       const object_store::SealRequest& request);
+  Result<object_store::AbortReply> Abort(const rpc::CallContext& context,
+                                         const object_store::AbortRequest& request);
+  void Get(const rpc::CallContext& context, const object_store::GetRequest& request,
+           GetRespond respond);
+  [[nodiscard]] bool AnswerGet(const ObjectId& id, const Session& session, GetRespond& respond);
+  void Release(const rpc::CallContext& context, const object_store::ReleaseRequest& request);
+  Result<Session*> SessionOf(const rpc::Peer* peer);
+
+  Deps deps_;
+  std::unordered_map<const rpc::Peer*, Session> sessions_;  // never walked
+  StoreClientId last_client_ = kRaylet;
+  RayletPins sending_;
+  Lifetime alive_;
+};
+
+}  // namespace mobula

@@ -1,0 +1,280 @@
+#include "components/object_store/transfer/pull_manager.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "components/base/check.h"
+#include "components/object_store/methods.h"
+#include "components/object_store/transfer/transfer_service.h"
+
+namespace mobula {
+
+using namespace object_store;  // NOLINT: the messages of our own protocol
+
+struct PullManager::Landing {
+  std::span<std::byte> bytes;
+  bool closed = false;  ///< The pull is over: no more writes begin.
+  bool sealed = false;
+  std::move_only_function<void(bool sealed)> gone;
+
+  Landing() = default;
+  Landing(const Landing&) = delete;
+  Landing& operator=(const Landing&) = delete;
+  ~Landing() { gone(sealed); }
+};
+
+PullOptions ReadPullOptions(ConfigReader& reader) {
+  PullOptions options;
+  ConfigReader transfer(reader.Child("transfer"), reader.path() + ".transfer");
+  options.chunk_bytes = transfer.Size("chunk", options.chunk_bytes);
+  if (options.chunk_bytes == 0 || options.chunk_bytes > TransferService::kChunkBytesMax) {
+    transfer.Reject("chunk", "a chunk has 1 B to 16 MiB");
+  }
+  options.chunks_in_flight = static_cast<std::uint64_t>(transfer.Integer(
+      "chunks_in_flight", static_cast<std::int64_t>(options.chunks_in_flight), 1, 1000));
+  options.bytes_in_flight_max = transfer.Size("bytes_in_flight_max", options.bytes_in_flight_max);
+  if (const auto read = transfer.Finish(); !read) reader.Reject("transfer", read.error().message());
+  return options;
+}
+
+PullManager::PullManager(Deps deps, PullOptions options)
+    : deps_(std::move(deps)), options_(options) {}
+
+PullManager::~PullManager() { Stop(); }
+
+void PullManager::Pull(const ObjectId& id, const ObjectHint& hint, PullWaiter waiter) {
+  if (stopped_) {
+    deps_.loop.Post([done = std::move(waiter.done)]() mutable {
+      done(Fail(ErrorCode::kCancelled, "the object store is stopping"));
+    });
+    return;
+  }
+  auto& pull = pulls_[id];
+  const bool is_new = pull == nullptr;
+  if (is_new) {
+    pull = std::make_unique<State>();
+    pull->id = id;
+    pull->serial = ++last_serial_;
+  }
+  pull->waiters.push_back(std::move(waiter));
+  AddSources(*pull, hint);
+  if (!is_new) return;
+  deps_.loop.Post(alive_.Bind([this, id, serial = pull->serial] {
+    if (State* pull = Find(id, serial)) NextSource(*pull);
+  }));
+}
+
+void PullManager::AddSources(State& pull, const ObjectHint& hint) {
+  for (const std::string& endpoint : hint.raylet_endpoints) {
+    if (endpoint != own_endpoint_ && pull.known.insert(endpoint).second) {
+      pull.untried.push_back(endpoint);
+    }
+  }
+}
+
+PullManager::State* PullManager::Find(const ObjectId& id, std::uint64_t serial) {
+  const auto it = pulls_.find(id);
+  return it != pulls_.end() && it->second->serial == serial ? it->second.get() : nullptr;
+}
+
+/// Ends the pull when nobody waits any more. \return false when it has ended.
+bool PullManager::IsWanted(State& pull) {
+  std::erase_if(pull.waiters, [](const PullWaiter& waiter) {
+    return waiter.is_abandoned && waiter.is_abandoned();
+  });
+  if (!pull.waiters.empty()) return true;
+  Finish(pull, Fail(ErrorCode::kCancelled, "nobody waits for object {}", pull.id.Short()));
+  return false;
+}
+
+void PullManager::NextSource(State& pull) {
+  pull.reading = false;
+  if (!IsWanted(pull)) return;
+  if (deps_.store.ContainsSealed(pull.id)) return Finish(pull, {});
+  if (pull.untried.empty()) {
+    return Finish(
+        pull, Fail(ErrorCode::kNotFound, "object {} is on none of {} nodes{}{}", pull.id.Short(),
+                   pull.known.size(), pull.failures.empty() ? "" : ": ", pull.failures));
+  }
+  const auto chosen =
+      pull.untried.begin() + static_cast<std::ptrdiff_t>(deps_.random.Below(pull.untried.size()));
+  pull.source = std::move(*chosen);
+  pull.untried.erase(chosen);
+  pull.client = deps_.raylets.Get(pull.source);
+  ++pull.attempt;
+  LocateRequest request;
+  request.set_id(std::string(pull.id.Binary()));
+  pull.client->Call(kLocate, request,
+                    alive_.Bind([this, id = pull.id, serial = pull.serial,
+                                 attempt = pull.attempt](const Result<LocateReply>& reply) {
+                      State* pull = Find(id, serial);
+                      if (pull == nullptr || pull->attempt != attempt) return;
+                      if (!reply) return SourceFailed(*pull, reply.error().message());
+                      Located(*pull, *reply);
+                    }));
+}
+
+void PullManager::SourceFailed(State& pull, std::string_view why) {
+  if (!pull.failures.empty()) pull.failures += "; ";
+  pull.failures += fmt::format("{}: {}", pull.source, why);
+  NextSource(pull);
+}
+
+void PullManager::Located(State& pull, const LocateReply& reply) {
+  if (!reply.found()) return SourceFailed(pull, "not there");
+  if (pull.admitted && reply.size_bytes() != pull.size_bytes) {
+    return SourceFailed(
+        pull, fmt::format("has {} bytes instead of {}", reply.size_bytes(), pull.size_bytes));
+  }
+  pull.size_bytes = reply.size_bytes();
+  if (pull.landing == nullptr) {
+    waiting_.emplace_back(pull.id, pull.serial);
+    return Admit();
+  }
+  pull.missing.clear();
+  for (std::uint64_t i = 0; i < pull.received.size(); ++i) {
+    if (!pull.received[i]) pull.missing.push_back(i);
+  }
+  pull.in_flight = 0;
+  pull.reading = true;
+  ReadMore(pull);
+}
+
+void PullManager::Admit() {
+  while (!waiting_.empty()) {
+    State* pull = Find(waiting_.front().first, waiting_.front().second);
+    if (pull != nullptr && admitted_bytes_ > 0 &&
+        admitted_bytes_ + pull->size_bytes > options_.bytes_in_flight_max) {
+      return;
+    }
+    waiting_.pop_front();
+    if (pull == nullptr || !IsWanted(*pull)) continue;
+    pull->admitted = true;
+    admitted_bytes_ += pull->size_bytes;
+    Create(*pull);
+  }
+}
+
+void PullManager::Create(State& pull) {
+  const CreateQueue::Request wanted{.id = pull.id,
+                                    .size_bytes = pull.size_bytes,
+                                    .kind = CopyKind::kSecondary,
+                                    .client = kRaylet};
+  deps_.creates.Create(
+      wanted, alive_.Bind([this, id = pull.id, serial = pull.serial](Result<StoredObject> object) {
+        State* pull = Find(id, serial);
+        if (pull == nullptr) {
+          if (object) (void)deps_.store.Abort(id, kRaylet);
+          return;
+        }
+        if (object) return Created(*pull, *object);
+        if (deps_.store.ContainsSealed(id)) return Finish(*pull, {});  // somebody made it here
+        if (object.error().code() == ErrorCode::kAlreadyExists) {
+          return Finish(*pull, Fail(ErrorCode::kUnavailable, "{}", object.error().message()));
+        }
+        Finish(*pull, Fail(std::move(object.error())));
+      }));
+}
+
+void PullManager::Created(State& pull, const StoredObject& object) {
+  pull.landing = MakeLanding(pull.id, object.bytes);
+  pull.chunks_left = (pull.size_bytes + options_.chunk_bytes - 1) / options_.chunk_bytes;
+  pull.received.resize(pull.chunks_left);
+  for (std::uint64_t i = 0; i < pull.chunks_left; ++i) pull.missing.push_back(i);
+  pull.reading = true;
+  ReadMore(pull);
+}
+
+std::shared_ptr<PullManager::Landing> PullManager::MakeLanding(const ObjectId& id,
+                                                               std::span<std::byte> bytes) {
+  auto landing = std::make_shared<Landing>();
+  landing->bytes = bytes;
+  landing->gone = [loop = &deps_.loop, end = alive_.Bind([this, id](bool sealed) {
+    if (sealed) return deps_.store.Release(id, kRaylet);
+    (void)deps_.store.Abort(id, kRaylet);
+  })](bool sealed) mutable {
+    loop->Post([end = std::move(end), sealed]() mutable { end(sealed); });
+  };
+  return landing;
+}
+
+std::uint64_t PullManager::ChunkBytes(const State& pull, std::uint64_t index) const {
+  return std::min(options_.chunk_bytes, pull.size_bytes - index * options_.chunk_bytes);
+}
+
+void PullManager::ReadMore(State& pull) {
+  if (!IsWanted(pull)) return;
+  if (pull.chunks_left == 0) {
+    const auto sealed = deps_.store.Seal(pull.id, kRaylet);
+    Check(sealed.has_value(), "a landing is ours until it is sealed");
+    const auto pinned = deps_.store.Get(pull.id, kRaylet);
+    Check(pinned.has_value(), "a sealed object can be pinned");
+    pull.landing->sealed = true;
+    return Finish(pull, {});
+  }
+  while (pull.in_flight < options_.chunks_in_flight && !pull.missing.empty()) {
+    const std::uint64_t index = pull.missing.front();
+    pull.missing.pop_front();
+    ++pull.in_flight;
+    ReadChunk(pull, index);
+  }
+}
+
+void PullManager::ReadChunk(State& pull, std::uint64_t index) {
+  const std::uint64_t offset = index * options_.chunk_bytes;
+  const std::uint64_t size = ChunkBytes(pull, index);
+  ReadChunkRequest request;
+  request.set_id(std::string(pull.id.Binary()));
+  request.set_offset(offset);
+  request.set_size_bytes(size);
+  rpc::CallOptions options;
+  options.place_attachment = [weak = std::weak_ptr<Landing>(pull.landing), offset,
+                              size](std::uint64_t bytes) -> Result<WritablePayload> {
+    const auto landing = weak.lock();
+    if (landing == nullptr || landing->closed) {
+      return Fail(ErrorCode::kCancelled, "the pull is over");
+    }
+    if (bytes != size) {
+      return Fail(ErrorCode::kCorrupt, "a chunk of {} bytes came as {}", size, bytes);
+    }
+    return WritablePayload{.keep = landing, .bytes = landing->bytes.subspan(offset, size)};
+  };
+  pull.client->CallRaw(
+      kReadChunk, request.SerializeAsString(), std::move(options),
+      alive_.Bind([this, id = pull.id, serial = pull.serial, attempt = pull.attempt, index,
+                   size](const Result<rpc::RawReply>& reply) {
+        State* pull = Find(id, serial);
+        if (pull == nullptr || pull->attempt != attempt) return;
+        if (!reply) return SourceFailed(*pull, reply.error().message());
+        if (reply->attachment.size() != size)
+          return SourceFailed(*pull, "sent a chunk without bytes");
+        ChunkCame(*pull, index);
+      }));
+}
+
+void PullManager::ChunkCame(State& pull, std::uint64_t index) {
+  --pull.in_flight;
+  --pull.chunks_left;
+  pull.received[index] = true;
+  received_bytes_ += ChunkBytes(pull, index);
+  ReadMore(pull);
+}
+
+void PullManager::Finish(State& pull, const Result<void>& result) {
+  const auto over = pulls_.extract(pull.id);  // destroyed last: its landing keeps the object pinned
+  State& state = *over.mapped();
+  if (state.landing != nullptr) state.landing->closed = true;
+  if (state.admitted) admitted_bytes_ -= state.size_bytes;
+  for (PullWaiter& waiter : state.waiters) waiter.done(result);
+  if (!stopped_) Admit();
+}
+
+void PullManager::Stop() {
+  if (std::exchange(stopped_, true)) return;
+  waiting_.clear();
+  while (!pulls_.empty()) {
+    Finish(*pulls_.begin()->second, Fail(ErrorCode::kCancelled, "the object store is stopping"));
+  }
+}
+
+}  // namespace mobula
