@@ -66,7 +66,7 @@ Result<FrameHeader> DecodeFrameHeader(std::span<const std::byte> bytes,
                 std::to_integer<int>(bytes[0]), std::to_integer<int>(bytes[1]));
   }
   const auto version = Get<std::uint8_t>(bytes, 2);
-  if (version != kProtocolVersion) {
+  if (version != kProtocolVersion && bytes[3] != static_cast<std::byte>(FrameKind::kHandshake)) {
     return Fail(ErrorCode::kVersionMismatch,
                 "a frame has protocol version {}, this build speaks version {}", version,
                 kProtocolVersion);

@@ -10,6 +10,8 @@
 ///
 /// Everything is little-endian; the header has `kFrameHeaderBytes` bytes. Whoever decodes checks
 /// magic, version, kind, reserved bits and the lengths against its limits *before* it allocates.
+/// Handshake frames keep this layout in every version and are read whatever version they carry, so
+/// that a peer of another version can be told so.
 #pragma once
 
 #include <array>

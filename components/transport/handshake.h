@@ -11,9 +11,11 @@
 /// The transcript is both opening messages as sent, so nothing in them can be changed on the way.
 /// The token itself never leaves the process. Each side that is told no is told why: wrong token,
 /// other protocol version, other cluster. A peer that says nothing, says too much
-/// (kUnauthenticatedLimits) or takes longer than `handshake_timeout` is cut off; at most
-/// `half_open_max` peers may be unproven at a time. TLS will wrap the connection below this
-/// step: the `authenticated` transport decorates any other.
+/// (kUnauthenticatedLimits) or takes a server longer than `handshake_timeout` is cut off; a client
+/// waits until the timeout of its `Connect`. At most `half_open_max` peers of a listener are in a
+/// handshake at a time, `kWaitingPerHalfOpen` times as many wait unread for their turn, more are
+/// closed at once. TLS will wrap the connection below this step: the `authenticated` transport
+/// decorates any other.
 #pragma once
 
 #include <memory>
@@ -24,7 +26,7 @@
 
 namespace mobula {
 
-/// The cluster's secret. Prints as "<redacted>"; compared in constant time.
+/// The cluster's secret. Has no printed form on purpose; proofs are compared in constant time.
 class Token {
  public:
   Token() = default;
@@ -39,10 +41,12 @@ class Token {
   std::string secret_;
 };
 
+inline constexpr std::size_t kWaitingPerHalfOpen = 32;
+
 /// How this process introduces itself and whom it lets in.
 struct HandshakeConfig {
-  PeerIdentity self;
-  Token token;
+  PeerIdentity self;  ///< An empty `build` stands for `BuildName()`.
+  Token token;        ///< Empty: the other side must have none either.
   Duration handshake_timeout = std::chrono::seconds(5);
   std::size_t half_open_max = 64;
 };

@@ -8,6 +8,7 @@
 
 #include "components/base/real/event_loop.h"
 #include "components/base/simulated/event_loop.h"
+#include "components/transport/handshake.h"
 #include "components/transport/inprocess/inprocess_transport.h"
 #include "components/transport/tcp/tcp_transport.h"
 #include "components/transport/unix/unix_transport.h"
@@ -84,6 +85,29 @@ class InprocessWorld final : public VirtualWorld {
   std::string Nowhere() override { return "inproc://nobody"; }
 };
 
+/// Any world, seen through the handshake.
+class AuthenticatedWorld final : public World {
+ public:
+  explicit AuthenticatedWorld(std::unique_ptr<World> inner) : inner_(std::move(inner)) {
+    auto config = std::make_shared<HandshakeConfig>();
+    config->self.role = "tool";
+    config->token = Token("secret");
+    transport_ = MakeAuthenticatedTransport(inner_->transport(), inner_->loop(), Random(1), config);
+  }
+  EventLoop& loop() override { return inner_->loop(); }
+  Transport& transport() override { return *transport_; }
+  std::string ListenAt() override { return inner_->ListenAt(); }
+  std::string Nowhere() override { return inner_->Nowhere(); }
+  bool RunUntil(const std::function<bool()>& condition) override {
+    return inner_->RunUntil(condition);
+  }
+  void RunReady() override { inner_->RunReady(); }
+
+ private:
+  std::unique_ptr<World> inner_;
+  std::unique_ptr<Transport> transport_;
+};
+
 }  // namespace
 
 std::vector<Kind> AllKinds() {
@@ -95,6 +119,12 @@ std::vector<Kind> AllKinds() {
        .passes_descriptors = true},
       {.name = "Inprocess",
        .make = [] { return std::make_unique<InprocessWorld>(); },
+       .passes_descriptors = true},
+      {.name = "AuthenticatedTcp",
+       .make = [] { return std::make_unique<AuthenticatedWorld>(std::make_unique<TcpWorld>()); }},
+      {.name = "AuthenticatedInprocess",
+       .make =
+           [] { return std::make_unique<AuthenticatedWorld>(std::make_unique<InprocessWorld>()); },
        .passes_descriptors = true},
   };
 }

@@ -1,0 +1,148 @@
+#include <deque>
+#include <map>
+
+#include "components/base/lifetime.h"
+#include "components/transport/authenticated/session.h"
+#include "components/transport/handshake.h"
+
+namespace mobula {
+namespace {
+
+using handshake::Session;
+using handshake::Side;
+
+/// Makes sessions; their nonces cannot be foreseen even by who knows the past ones.
+class SessionMaker {
+ public:
+  SessionMaker(EventLoop& loop, Random random, std::shared_ptr<HandshakeConfig> config)
+      : loop(loop), config(std::move(config)), random_(random) {}
+
+  std::shared_ptr<Session> Make(Side side, std::unique_ptr<Connection> connection) {
+    std::string draw = "nonce";
+    for (int i = 0; i < 32; ++i) draw.push_back(static_cast<char>(random_.Next()));
+    return std::make_shared<Session>(loop, side, std::move(connection), config,
+                                     config->token.Sign(draw));
+  }
+
+  EventLoop& loop;
+  const std::shared_ptr<HandshakeConfig> config;  // owners: wiring, sessions, this
+
+ private:
+  Random random_;
+};
+
+/// The proven connections of one inner listener.
+class AuthenticatedListener final : public Listener {
+ public:
+  AuthenticatedListener(std::shared_ptr<SessionMaker> maker, Transport::OnAccept on_accept)
+      : maker_(std::move(maker)),
+        on_accept_(std::make_shared<Transport::OnAccept>(std::move(on_accept))) {}
+
+  Result<void> Open(Transport& inner, std::string_view endpoint) {
+    auto made = inner.Listen(
+        endpoint, alive_.Bind([this](std::unique_ptr<Connection> c) { Accept(std::move(c)); }));
+    if (!made) return Fail(std::move(made.error()));
+    inner_ = std::move(*made);
+    return {};
+  }
+  std::string Endpoint() const override { return inner_->Endpoint(); }
+
+ private:
+  void Accept(std::unique_ptr<Connection> connection) {
+    const std::size_t bound = maker_->config->half_open_max;
+    if (half_open_.size() < bound) {
+      Begin(std::move(connection));
+    } else if (waiting_.size() < bound * kWaitingPerHalfOpen) {
+      waiting_.push_back(std::move(connection));
+    }
+  }
+
+  void Begin(std::unique_ptr<Connection> connection) {
+    const std::uint64_t id = ++last_id_;
+    const auto session = maker_->Make(Side::kServer, std::move(connection));
+    half_open_.emplace(id, session);
+    session->Start(maker_->config->handshake_timeout,
+                   alive_.Bind([this, id](Result<std::unique_ptr<Connection>> made) {
+                     half_open_.erase(id);
+                     if (!waiting_.empty()) {
+                       auto next = std::move(waiting_.front());
+                       waiting_.pop_front();
+                       Begin(std::move(next));
+                     }
+                     if (!made) return;
+                     const auto on_accept = on_accept_;  // accepting may destroy this
+                     (*on_accept)(std::move(*made));
+                   }));
+  }
+
+  std::shared_ptr<SessionMaker> maker_;             // owners: the transport and its listeners
+  std::shared_ptr<Transport::OnAccept> on_accept_;  // owners: this, and a call under way
+  std::uint64_t last_id_ = 0;
+  std::map<std::uint64_t, std::shared_ptr<Session>> half_open_;
+  std::deque<std::unique_ptr<Connection>> waiting_;
+  std::unique_ptr<Listener> inner_;
+  Lifetime alive_;
+};
+
+class AuthenticatedTransport final : public Transport {
+ public:
+  AuthenticatedTransport(Transport& inner, EventLoop& loop, Random random,
+                         std::shared_ptr<HandshakeConfig> config)
+      : inner_(inner), maker_(std::make_shared<SessionMaker>(loop, random, std::move(config))) {}
+
+  Result<std::unique_ptr<Listener>> Listen(std::string_view endpoint, OnAccept on_accept) override {
+    auto listener = std::make_unique<AuthenticatedListener>(maker_, std::move(on_accept));
+    if (auto opened = listener->Open(inner_, endpoint); !opened) {
+      return Fail(std::move(opened.error()));
+    }
+    return listener;
+  }
+
+  void Connect(std::string_view endpoint, Duration timeout, OnConnect done) override {
+    inner_.Connect(
+        endpoint, timeout,
+        alive_.Bind([this, endpoint = std::string(endpoint), timeout,
+                     done = std::move(done)](Result<std::unique_ptr<Connection>> made) mutable {
+          if (!made) {
+            done(Fail(std::move(made.error())));
+          } else {
+            Begin(std::move(endpoint), timeout, std::move(*made), std::move(done));
+          }
+        }));
+  }
+  std::string_view Name() const override { return "authenticated"; }
+
+ private:
+  void Begin(std::string endpoint, Duration timeout, std::unique_ptr<Connection> connection,
+             OnConnect done) {
+    const std::uint64_t id = ++last_id_;
+    const auto session = maker_->Make(Side::kClient, std::move(connection));
+    sessions_.emplace(id, session);
+    session->Start(timeout,
+                   alive_.Bind([this, id, endpoint = std::move(endpoint), done = std::move(done)](
+                                   Result<std::unique_ptr<Connection>> made) mutable {
+                     sessions_.erase(id);
+                     if (!made && !made.error().message().starts_with(endpoint)) {
+                       done(Fail(std::move(made.error()).Context(endpoint)));
+                     } else {
+                       done(std::move(made));
+                     }
+                   }));
+  }
+
+  Transport& inner_;
+  std::shared_ptr<SessionMaker> maker_;  // owners: this and its listeners
+  std::uint64_t last_id_ = 0;
+  std::map<std::uint64_t, std::shared_ptr<Session>> sessions_;
+  Lifetime alive_;
+};
+
+}  // namespace
+
+std::unique_ptr<Transport> MakeAuthenticatedTransport(Transport& inner, EventLoop& loop,
+                                                      Random random,
+                                                      std::shared_ptr<HandshakeConfig> config) {
+  return std::make_unique<AuthenticatedTransport>(inner, loop, random, std::move(config));
+}
+
+}  // namespace mobula
