@@ -18,8 +18,8 @@ LAYERS = {
     "include/mobula": {"components/base"},
 }
 # Sub-folders of components that are part of their interface and not one implementation of it.
-SHARED_FOLDERS = {"components/object_store/transfer", "components/transport/rpc", "components/transport/pipe",
-                  "components/transport/stream"}
+SHARED_FOLDERS = {"components/object_store/transfer", "components/transport/rpc",
+                  "components/transport/pipe", "components/transport/stream"}
 # Who names implementations; everyone else takes them through an interface.
 ASSEMBLERS = re.compile(
     r"^(node/wiring\w*\.(h|cc)|components/.*registration\.(h|cc)|(tests|bench|labs)/.*)$")

@@ -222,7 +222,9 @@ Pipe MakePipe(PipeSide client, PipeSide server, std::shared_ptr<Wire> wire) {
   return {std::make_unique<PipeConnection>(core, PipeEnd::kClient),
           std::make_unique<PipeConnection>(core, PipeEnd::kServer),
           [weak = std::weak_ptr<Core>(core)](PipeEnd end, const Error& reason) {
-            if (const auto alive = weak.lock()) alive->Finish(end, reason);
+            const auto alive = weak.lock();
+            if (alive == nullptr || !alive->At(end).open) return;  // then its loop may be gone too
+            alive->At(end).side.loop->Post([alive, end, reason] { alive->Finish(end, reason); });
           }};
 }
 

@@ -36,7 +36,7 @@ struct Pipe {
   std::unique_ptr<Connection> client;
   std::unique_ptr<Connection> server;
   /// Ends one side with `reason` as if the network had; its handler hears of it, the other side
-  /// does not. Harmless after the end. Runs on that side's loop.
+  /// does not. Harmless after the end. Call it from anywhere; it happens on that side's loop.
   std::function<void(PipeEnd end, const Error& reason)> sever;
 };
 

@@ -26,7 +26,7 @@ class SimulatedNetwork::Impl : public std::enable_shared_from_this<Impl> {
   struct Listening {
     std::string process;
     EventLoop* loop;
-    Transport::OnAccept* on_accept;
+    std::shared_ptr<Transport::OnAccept> on_accept;  // owners: the listener, a call under way
   };
   /// One connection, as the network sees it.
   struct Line {
@@ -129,7 +129,7 @@ class SimulatedNetwork::Impl::SimulatedTransport final : public Transport {
                   process_, name, process_);
     }
     auto listener = std::make_unique<SimulatedListener>(network_, name, std::move(on_accept));
-    const Listening entry{process_, &loop_, &listener->on_accept};
+    const Listening entry{process_, &loop_, listener->on_accept};
     if (!network_->listening_.emplace(name, entry).second) {
       listener->endpoint.clear();
       return Fail(ErrorCode::kAlreadyExists, "{} is in use", name);
@@ -147,12 +147,12 @@ class SimulatedNetwork::Impl::SimulatedTransport final : public Transport {
     SimulatedListener(std::shared_ptr<Impl> the_network, std::string the_endpoint, OnAccept accept)
         : network(std::move(the_network)),
           endpoint(std::move(the_endpoint)),
-          on_accept(std::move(accept)) {}
+          on_accept(std::make_shared<OnAccept>(std::move(accept))) {}
     ~SimulatedListener() override { network->listening_.erase(endpoint); }
     std::string Endpoint() const override { return endpoint; }
     std::shared_ptr<Impl> network;
     std::string endpoint;
-    OnAccept on_accept;
+    std::shared_ptr<OnAccept> on_accept;  // owners: this, the network, a call under way
   };
 
   std::shared_ptr<Impl> network_;
@@ -164,11 +164,16 @@ class SimulatedNetwork::Impl::SimulatedTransport final : public Transport {
 void SimulatedNetwork::Impl::Connect(const std::string& process, EventLoop& loop,
                                      std::string endpoint, Duration timeout,
                                      Transport::OnConnect done) {
-  const std::size_t begin = endpoint.find("://");
+  constexpr std::string_view kScheme = "sim://";
+  if (!endpoint.starts_with(kScheme)) {
+    loop.Post([endpoint, done = std::move(done)]() mutable {
+      done(Fail(ErrorCode::kInvalidArgument,
+                "'{}' is no simulated endpoint; write one such as sim://n1.gcs/rpc", endpoint));
+    });
+    return;
+  }
   const std::string target =
-      begin == std::string::npos
-          ? endpoint
-          : endpoint.substr(begin + 3, endpoint.find('/', begin + 3) - begin - 3);
+      endpoint.substr(kScheme.size(), endpoint.find('/', kScheme.size()) - kScheme.size());
   if (IsParted(process, target) || IsParted(target, process)) {
     loop.Schedule(timeout, [endpoint, done = std::move(done)]() mutable {
       done(Fail(ErrorCode::kDeadlineExceeded, "{} did not answer", endpoint));
@@ -200,7 +205,9 @@ void SimulatedNetwork::Impl::Accept(const std::string& process, EventLoop& loop,
   server.loop->Post(
       [self = shared_from_this(), endpoint, connection = std::move(pipe.server)]() mutable {
         const auto still = self->listening_.find(endpoint);
-        if (still != self->listening_.end()) (*still->second.on_accept)(std::move(connection));
+        if (still == self->listening_.end()) return;
+        const auto on_accept = still->second.on_accept;
+        (*on_accept)(std::move(connection));
       });
   loop.Post([done = std::move(done), connection = std::move(pipe.client)]() mutable {
     done(std::move(connection));

@@ -2,9 +2,10 @@
 /// \brief `sim://process/name`: a network on virtual time, which loses, delays and parts at will.
 ///
 /// Processes are named `group.name`, such as "n2.raylet"; a group is a host. Each process gets a
-/// transport of its own on its own loop. Frames of one connection arrive in order, those of different
-/// connections overtake each other by chance. A killed process is silent at once; its peers notice a
-/// little later. Between parted groups frames wait, as TCP would send again, until `Heal`.
+/// transport of its own on its own loop. Frames of one connection arrive in order, those of
+/// different connections overtake each other by chance. A killed process is silent at once; its
+/// peers notice a little later. Between parted groups frames wait, as TCP would send again, until
+/// `Heal`.
 #pragma once
 
 #include <map>

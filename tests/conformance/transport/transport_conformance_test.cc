@@ -85,7 +85,7 @@ class TransportTest : public testing::TestWithParam<Kind> {
     Result<std::unique_ptr<Connection>> made = Fail(ErrorCode::kInternal, "not yet");
     bool done = false;
     const std::size_t before = accepted_.size();
-    transport().Connect(listener_->Endpoint(), seconds(10), [&](auto connection) {
+    world_->client().Connect(listener_->Endpoint(), seconds(10), [&](auto connection) {
       made = std::move(connection);
       done = true;
     });
@@ -362,7 +362,7 @@ TEST_P(TransportTest, ManyConnectionsAreKeptApart) {
   std::vector<std::unique_ptr<Connection>> clients;
   std::vector<std::unique_ptr<Recorder>> recorders;
   for (std::size_t i = 0; i < kCount; ++i) {
-    transport().Connect(listener_->Endpoint(), seconds(10), [&](auto made) {
+    world_->client().Connect(listener_->Endpoint(), seconds(10), [&](auto made) {
       ASSERT_TRUE(made) << made.error().ToString();
       clients.push_back(std::move(*made));
     });
@@ -397,15 +397,16 @@ TEST_P(TransportTest, AnotherKindsEndpointIsRefused) {
   ASSERT_FALSE(listener);
   EXPECT_EQ(listener.error().code(), ErrorCode::kInvalidArgument);
   std::optional<Error> error;
-  transport().Connect("carrier-pigeon://here", seconds(1),
-                      [&](auto made) { error = made.error(); });
+  world_->client().Connect("carrier-pigeon://here", seconds(1),
+                           [&](auto made) { error = made.error(); });
   ASSERT_TRUE(world_->RunUntil([&] { return error.has_value(); }));
   EXPECT_EQ(error->code(), ErrorCode::kInvalidArgument);
 }
 
 TEST_P(TransportTest, NobodyThereIsUnavailableAndNamed) {
   std::optional<Error> error;
-  transport().Connect(world_->Nowhere(), seconds(10), [&](auto made) { error = made.error(); });
+  world_->client().Connect(world_->Nowhere(), seconds(10),
+                           [&](auto made) { error = made.error(); });
   ASSERT_TRUE(world_->RunUntil([&] { return error.has_value(); }));
   EXPECT_EQ(error->code(), ErrorCode::kUnavailable);
   EXPECT_NE(error->message().find("nothing listens at " + world_->Nowhere()), std::string::npos)
@@ -419,11 +420,31 @@ TEST_P(TransportTest, AListenerThatGoesLeavesItsConnectionsAndFreesItsEndpoint) 
   client_->Send(Message("still here"));
   EXPECT_TRUE(Arrives(at_server_, 1));
   std::optional<Error> error;
-  transport().Connect(endpoint, seconds(10), [&](auto made) { error = made.error(); });
+  world_->client().Connect(endpoint, seconds(10), [&](auto made) { error = made.error(); });
   ASSERT_TRUE(world_->RunUntil([&] { return error.has_value(); }));
   EXPECT_EQ(error->code(), ErrorCode::kUnavailable);
   auto again = transport().Listen(endpoint, [](auto) {});
   EXPECT_TRUE(again) << again.error().ToString();
+}
+
+TEST_P(TransportTest, AListenerMayBeDestroyedWhileItAccepts) {
+  const std::string endpoint = listener_->Endpoint();
+  listener_.reset();
+  std::unique_ptr<Listener> once;
+  int accepted = 0;
+  auto made = transport().Listen(endpoint, [&](auto) {
+    ++accepted;
+    once.reset();
+  });
+  ASSERT_TRUE(made);
+  once = std::move(*made);
+  int ended = 0;
+  for (int i = 0; i < 3; ++i) {
+    world_->client().Connect(endpoint, seconds(1), [&](auto) { ++ended; });
+  }
+  ASSERT_TRUE(world_->RunUntil([&] { return ended == 3 && accepted > 0; }));
+  world_->RunReady();
+  EXPECT_EQ(accepted, 1);
 }
 
 TEST_P(TransportTest, DescriptorsArriveWithTheirFrames) {

@@ -8,8 +8,10 @@
 
 #include "components/base/real/event_loop.h"
 #include "components/base/simulated/event_loop.h"
+#include "components/transport/faulty/faulty_transport.h"
 #include "components/transport/handshake.h"
 #include "components/transport/inprocess/inprocess_transport.h"
+#include "components/transport/simulated/simulated_network.h"
 #include "components/transport/tcp/tcp_transport.h"
 #include "components/transport/unix/unix_transport.h"
 
@@ -41,7 +43,7 @@ class RealWorld : public World {
   std::unique_ptr<Transport> transport_;
 };
 
-class TcpWorld final : public RealWorld {
+class TcpWorld : public RealWorld {
  public:
   TcpWorld() { transport_ = MakeTcpTransport(loop_); }
   std::string ListenAt() override { return "tcp://127.0.0.1:0"; }
@@ -78,11 +80,51 @@ class VirtualWorld : public World {
   std::unique_ptr<Transport> transport_;
 };
 
-class InprocessWorld final : public VirtualWorld {
+class InprocessWorld : public VirtualWorld {
  public:
   InprocessWorld() { transport_ = MakeInprocessTransport(loop_); }
   std::string ListenAt() override { return "inproc://server"; }
   std::string Nowhere() override { return "inproc://nobody"; }
+};
+
+/// Two processes on two hosts, with latency.
+class SimulatedWorld final : public VirtualWorld {
+ public:
+  SimulatedWorld() {
+    transport_ = network_.TransportFor("n1.server", loop_);
+    client_ = network_.TransportFor("n2.client", loop_);
+  }
+  Transport& client() override { return *client_; }
+  std::string ListenAt() override { return "sim://n1.server/rpc"; }
+  std::string Nowhere() override { return "sim://n1.server/nobody"; }
+  void RunReady() override { loop_.RunFor(std::chrono::seconds(1)); }
+
+ private:
+  SimulatedNetwork network_{loop_, Random(1), {}};
+  std::unique_ptr<Transport> client_;
+};
+
+/// A faulty decorator that does nothing, or only delays.
+template <typename Inner>
+class FaultyWorld final : public Inner {
+ public:
+  explicit FaultyWorld(Duration delay) {
+    auto plan = std::make_shared<FaultPlan>();
+    if (delay.count() > 0) {
+      for (const auto direction : {FaultRule::Direction::kSend, FaultRule::Direction::kReceive}) {
+        plan->rules.push_back({.direction = direction,
+                               .effect = FaultRule::Effect::kDelay,
+                               .probability = 0.5,
+                               .delay = delay});
+      }
+    }
+    this->transport_ =
+        MakeFaultyTransport(std::move(this->transport_), this->loop_, Random(1), plan);
+  }
+  void RunReady() override {
+    const TimePoint end = this->loop_.Now() + std::chrono::milliseconds(20);
+    this->RunUntil([&] { return this->loop_.Now() > end; });
+  }
 };
 
 /// Any world, seen through the handshake.
@@ -92,10 +134,15 @@ class AuthenticatedWorld final : public World {
     auto config = std::make_shared<HandshakeConfig>();
     config->self.role = "tool";
     config->token = Token("secret");
-    transport_ = MakeAuthenticatedTransport(inner_->transport(), inner_->loop(), Random(1), config);
+    const auto wrap = [&](Transport& transport, std::uint64_t seed) {
+      return MakeAuthenticatedTransport(transport, inner_->loop(), Random(seed), config);
+    };
+    server_ = wrap(inner_->transport(), 1);
+    client_ = wrap(inner_->client(), 2);
   }
   EventLoop& loop() override { return inner_->loop(); }
-  Transport& transport() override { return *transport_; }
+  Transport& transport() override { return *server_; }
+  Transport& client() override { return *client_; }
   std::string ListenAt() override { return inner_->ListenAt(); }
   std::string Nowhere() override { return inner_->Nowhere(); }
   bool RunUntil(const std::function<bool()>& condition) override {
@@ -105,28 +152,47 @@ class AuthenticatedWorld final : public World {
 
  private:
   std::unique_ptr<World> inner_;
-  std::unique_ptr<Transport> transport_;
+  std::unique_ptr<Transport> server_;
+  std::unique_ptr<Transport> client_;
 };
+
+template <typename W, typename... Args>
+Kind Make(std::string name, Args... args) {
+  Kind kind;
+  kind.name = std::move(name);
+  kind.make = [=] { return std::make_unique<W>(args...); };
+  return kind;
+}
+
+template <typename W>
+Kind MakeAuthenticated(std::string name) {
+  Kind kind;
+  kind.name = std::move(name);
+  kind.make = [] { return std::make_unique<AuthenticatedWorld>(std::make_unique<W>()); };
+  return kind;
+}
 
 }  // namespace
 
 std::vector<Kind> AllKinds() {
-  return {
-      {.name = "Tcp", .make = [] { return std::make_unique<TcpWorld>(); }, .is_stream = true},
-      {.name = "Unix",
-       .make = [] { return std::make_unique<UnixWorld>(); },
-       .is_stream = true,
-       .passes_descriptors = true},
-      {.name = "Inprocess",
-       .make = [] { return std::make_unique<InprocessWorld>(); },
-       .passes_descriptors = true},
-      {.name = "AuthenticatedTcp",
-       .make = [] { return std::make_unique<AuthenticatedWorld>(std::make_unique<TcpWorld>()); }},
-      {.name = "AuthenticatedInprocess",
-       .make =
-           [] { return std::make_unique<AuthenticatedWorld>(std::make_unique<InprocessWorld>()); },
-       .passes_descriptors = true},
-  };
+  std::vector<Kind> kinds;
+  kinds.push_back(Make<TcpWorld>("Tcp"));
+  kinds.push_back(Make<UnixWorld>("Unix"));
+  kinds.back().passes_descriptors = true;
+  kinds.push_back(Make<InprocessWorld>("Inprocess"));
+  kinds.back().passes_descriptors = true;
+  kinds.push_back(Make<SimulatedWorld>("Simulated"));
+  kinds.push_back(MakeAuthenticated<TcpWorld>("AuthenticatedTcp"));
+  kinds.push_back(MakeAuthenticated<UnixWorld>("AuthenticatedUnix"));
+  kinds.back().passes_descriptors = true;
+  kinds.push_back(MakeAuthenticated<InprocessWorld>("AuthenticatedInprocess"));
+  kinds.push_back(MakeAuthenticated<SimulatedWorld>("AuthenticatedSimulated"));
+  kinds.push_back(Make<FaultyWorld<TcpWorld>>("FaultlessTcp", Duration(0)));
+  kinds.push_back(Make<FaultyWorld<InprocessWorld>>("FaultlessInprocess", Duration(0)));
+  kinds.push_back(
+      Make<FaultyWorld<InprocessWorld>>("LateInprocess", Duration(std::chrono::milliseconds(3))));
+  kinds.back().passes_descriptors = true;
+  return kinds;
 }
 
 }  // namespace mobula::conformance

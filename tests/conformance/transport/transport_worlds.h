@@ -17,6 +17,8 @@ class World {
   virtual ~World() = default;
   virtual EventLoop& loop() = 0;
   virtual Transport& transport() = 0;
+  /// Who connects; a process of its own where that makes a difference.
+  virtual Transport& client() { return transport(); }
   /// What to listen at, and an endpoint where nobody listens.
   virtual std::string ListenAt() = 0;
   virtual std::string Nowhere() = 0;
@@ -29,7 +31,6 @@ class World {
 struct Kind {
   std::string name;
   std::function<std::unique_ptr<World>()> make;
-  bool is_stream = false;  ///< Bytes on a socket: they can come in any pieces.
   bool passes_descriptors = false;
 };
 

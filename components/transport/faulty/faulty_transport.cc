@@ -1,0 +1,242 @@
+#include "components/transport/faulty/faulty_transport.h"
+
+#include <deque>
+#include <variant>
+
+#include "components/base/lifetime.h"
+#include "components/transport/stream/descriptor.h"
+
+namespace mobula {
+namespace {
+
+using Direction = FaultRule::Direction;
+using Effect = FaultRule::Effect;
+
+/// What a transport shares with its connections.
+struct Faults {
+  Faults(EventLoop& l, Random r, std::shared_ptr<FaultPlan> p)
+      : loop(l), random(r), plan(std::move(p)) {}
+
+  EventLoop& loop;
+  Random random;
+  const std::shared_ptr<FaultPlan> plan;
+};
+
+class FaultyConnection final : public Connection, private ConnectionHandler {
+ public:
+  FaultyConnection(std::shared_ptr<Faults> faults, std::unique_ptr<Connection> inner)
+      : faults_(std::move(faults)), inner_(std::move(inner)), timer_(faults_->loop) {}
+
+  void SetHandler(ConnectionHandler* handler) override {
+    handler_ = handler;
+    inner_->SetHandler(handler == nullptr ? nullptr : this);
+    if (handler == nullptr) return;
+    if (cut_) PostReport();
+    Arm();
+  }
+  void SetLimits(const ConnectionLimits& limits) override { inner_->SetLimits(limits); }
+  void Send(Frame frame) override {
+    if (broken_) return;
+    const FaultRule* rule = Strike(Direction::kSend, frame.header);
+    if (rule != nullptr && rule->effect == Effect::kCut) {
+      Break();
+    } else if (rule != nullptr || !outgoing_.empty()) {
+      outgoing_bytes_ += frame.body.size() + frame.attachment.size();
+      Outgoing late{std::move(frame), {}};
+      if (late.frame.descriptor >= 0) {  // the caller's may be closed by then
+        late.descriptor = Descriptor::Duplicate(late.frame.descriptor);
+        late.frame.descriptor = late.descriptor.get();
+      }
+      Queue(outgoing_, rule, std::move(late));
+    } else {
+      inner_->Send(std::move(frame));
+    }
+  }
+  void Flush() override { inner_->Flush(); }
+  void Close() override {
+    while (!outgoing_.empty()) SendFirst();
+    inner_->Close();
+    broken_ = true;
+    incoming_.clear();
+    handler_ = nullptr;
+    timer_.Cancel();
+  }
+  std::uint64_t QueuedBytes() const override { return inner_->QueuedBytes() + outgoing_bytes_; }
+  std::string Describe() const override { return inner_->Describe(); }
+  const PeerIdentity* Peer() const override { return inner_->Peer(); }
+
+ private:
+  template <typename T>
+  using Line = std::deque<std::pair<TimePoint, T>>;
+  struct Outgoing {
+    Frame frame;
+    Descriptor descriptor;
+  };
+  using Incoming = std::variant<Frame, Error>;  // the error is the end
+
+  Result<WritablePayload> PlaceAttachment(const FrameHeader& header,
+                                          std::string_view body) override {
+    return handler_->PlaceAttachment(header, body);
+  }
+  void OnFrame(Frame frame) override {
+    const FaultRule* rule = Strike(Direction::kReceive, frame.header);
+    if (rule != nullptr && rule->effect == Effect::kCut) {
+      const Descriptor dropped(frame.descriptor);
+      Break();
+    } else if (rule != nullptr || !incoming_.empty()) {
+      Queue<Incoming>(incoming_, rule, std::move(frame));
+    } else {
+      handler_->OnFrame(std::move(frame));
+    }
+  }
+  void OnClose(const Error& reason) override {
+    if (broken_) return;
+    if (incoming_.empty()) {
+      broken_ = true;
+      std::exchange(handler_, nullptr)->OnClose(reason);
+    } else {
+      Queue<Incoming>(incoming_, nullptr, reason);
+    }
+  }
+
+  /// \return the rule that this frame falls to, or null.
+  const FaultRule* Strike(Direction direction, const FrameHeader& header) {
+    auto& rules = faults_->plan->rules;
+    matches_.resize(rules.size());
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+      FaultRule& rule = rules[i];
+      const bool matches = rule.direction == direction && rule.times_max > 0 &&
+                           rule.kind.value_or(header.kind) == header.kind &&
+                           rule.method.value_or(header.method) == header.method;
+      if (!matches) continue;
+      ++matches_[i];
+      if (rule.at_frame != 0 && matches_[i] != rule.at_frame) continue;
+      if (!faults_->random.Chance(rule.probability)) continue;
+      if (rule.times_max != UINT64_MAX) --rule.times_max;
+      return &rule;
+    }
+    return nullptr;
+  }
+
+  template <typename T>
+  void Queue(Line<T>& line, const FaultRule* rule, T thing) {
+    const TimePoint due = faults_->loop.Now() + (rule != nullptr ? rule->delay : Duration(0));
+    line.emplace_back(line.empty() ? due : std::max(due, line.back().first), std::move(thing));
+    Arm();
+  }
+
+  void Arm() {
+    TimePoint next = TimePoint::max();
+    if (!outgoing_.empty()) next = outgoing_.front().first;
+    if (!incoming_.empty() && handler_ != nullptr) next = std::min(next, incoming_.front().first);
+    if (next == TimePoint::max()) return;
+    timer_.Set(std::max(next - faults_->loop.Now(), Duration(0)), [this] { Pass(); });
+  }
+
+  /// Lets pass what is due: all that leaves, and one that arrives, whose handler may destroy this.
+  void Pass() {
+    const TimePoint now = faults_->loop.Now();
+    while (!outgoing_.empty() && outgoing_.front().first <= now) SendFirst();
+    inner_->Flush();
+    if (handler_ == nullptr || incoming_.empty() || incoming_.front().first > now) {
+      Arm();
+      return;
+    }
+    Incoming arrived = std::move(incoming_.front().second);
+    incoming_.pop_front();
+    Arm();
+    if (Frame* frame = std::get_if<Frame>(&arrived)) {
+      handler_->OnFrame(std::move(*frame));
+    } else {
+      broken_ = true;
+      std::exchange(handler_, nullptr)->OnClose(std::get<Error>(arrived));
+    }
+  }
+
+  void SendFirst() {
+    Outgoing late = std::move(outgoing_.front().second);
+    outgoing_.pop_front();
+    outgoing_bytes_ -= late.frame.body.size() + late.frame.attachment.size();
+    inner_->Send(std::move(late.frame));
+  }
+
+  /// Ends the connection as a broken network would.
+  void Break() {
+    broken_ = true;
+    cut_ = true;
+    outgoing_.clear();
+    incoming_.clear();
+    inner_->Close();
+    PostReport();
+  }
+
+  void PostReport() {
+    faults_->loop.Post(alive_.Bind([this] {
+      if (handler_ == nullptr || !std::exchange(cut_, false)) return;
+      std::exchange(handler_, nullptr)
+          ->OnClose(Error(ErrorCode::kUnavailable,
+                          fmt::format("{}: cut by a fault rule", inner_->Describe())));
+    }));
+  }
+
+  std::shared_ptr<Faults> faults_;  // owners: the transport and its connections
+  std::unique_ptr<Connection> inner_;
+  ConnectionHandler* handler_ = nullptr;
+  bool broken_ = false;                 // nothing passes any more
+  bool cut_ = false;                    // and the handler has still to hear of it
+  std::vector<std::uint64_t> matches_;  // of each rule on this connection
+  Line<Outgoing> outgoing_;
+  Line<Incoming> incoming_;
+  std::uint64_t outgoing_bytes_ = 0;
+  Timer timer_;
+  Lifetime alive_;
+};
+
+class FaultyTransport final : public Transport {
+ public:
+  FaultyTransport(std::unique_ptr<Transport> inner, EventLoop& loop, Random random,
+                  std::shared_ptr<FaultPlan> plan)
+      : inner_(std::move(inner)),
+        faults_(std::make_shared<Faults>(loop, random, std::move(plan))) {}
+
+  Result<std::unique_ptr<Listener>> Listen(std::string_view endpoint, OnAccept on_accept) override {
+    auto shared = std::make_shared<OnAccept>(std::move(on_accept));  // owner: the callback
+    return inner_->Listen(endpoint, [faults = faults_, shared](std::unique_ptr<Connection> made) {
+      const auto keep = shared;  // accepting may destroy the listener
+      (*keep)(std::make_unique<FaultyConnection>(faults, std::move(made)));
+    });
+  }
+  void Connect(std::string_view endpoint, Duration timeout, OnConnect done) override {
+    if (faults_->random.Chance(faults_->plan->refuse_connects)) {
+      faults_->loop.Post(
+          alive_.Bind([endpoint = std::string(endpoint), done = std::move(done)]() mutable {
+            done(Fail(ErrorCode::kUnavailable, "{}: refused by a fault rule", endpoint));
+          }));
+      return;
+    }
+    inner_->Connect(endpoint, timeout,
+                    alive_.Bind([faults = faults_, done = std::move(done)](
+                                    Result<std::unique_ptr<Connection>> made) mutable {
+                      if (!made) {
+                        done(Fail(std::move(made.error())));
+                      } else {
+                        done(std::make_unique<FaultyConnection>(faults, std::move(*made)));
+                      }
+                    }));
+  }
+  std::string_view Name() const override { return "faulty"; }
+
+ private:
+  std::unique_ptr<Transport> inner_;
+  std::shared_ptr<Faults> faults_;  // owners: this and its connections
+  Lifetime alive_;
+};
+
+}  // namespace
+
+std::unique_ptr<Transport> MakeFaultyTransport(std::unique_ptr<Transport> inner, EventLoop& loop,
+                                               Random random, std::shared_ptr<FaultPlan> plan) {
+  return std::make_unique<FaultyTransport>(std::move(inner), loop, random, std::move(plan));
+}
+
+}  // namespace mobula
