@@ -60,13 +60,14 @@ struct ChildPlan {
 
 // The functions of the child are not sanitized: its stack is unknown, and it leaves them by exec.
 
-[[gnu::no_sanitize("address", "thread")]] void CloseOnExecFrom(int first, int descriptors_max) {
+__attribute__((no_sanitize("address", "thread"))) void CloseOnExecFrom(int first,
+                                                                       int descriptors_max) {
   if (::close_range(static_cast<unsigned>(first), ~0U, CLOSE_RANGE_CLOEXEC) == 0) return;
   for (int fd = first; fd < descriptors_max; ++fd) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
 /// \return whether descriptors 0 to 3 are as promised and no others pass the exec.
-[[gnu::no_sanitize("address", "thread")]] bool ArrangeDescriptors(const ChildPlan& plan) {
+__attribute__((no_sanitize("address", "thread"))) bool ArrangeDescriptors(const ChildPlan& plan) {
   if (plan.inherit == 3) {
     if (::fcntl(3, F_SETFD, 0) != 0) return false;
   } else if (plan.inherit >= 0 && ::dup2(plan.inherit, 3) < 0) {
@@ -79,7 +80,7 @@ struct ChildPlan {
 }
 
 /// \return only on failure, with the reason in `errno`.
-[[gnu::no_sanitize("address", "thread")]] void BecomeProgram(ChildPlan& plan) {
+__attribute__((no_sanitize("address", "thread"))) void BecomeProgram(ChildPlan& plan) {
   // Handlers of the user's program must not run here: default first, then unblock.
   for (int signal = 1; signal < NSIG; ++signal) {
     struct sigaction action{};
@@ -98,7 +99,7 @@ struct ChildPlan {
   ::execve(plan.arguments[0], plan.arguments, plan.environment);
 }
 
-[[gnu::no_sanitize("address", "thread")]] int ChildMain(void* pointer) {
+__attribute__((no_sanitize("address", "thread"))) int ChildMain(void* pointer) {
   auto& plan = *static_cast<ChildPlan*>(pointer);
   BecomeProgram(plan);
   plan.error = errno;

@@ -62,7 +62,7 @@ class Client {
   template <typename M>
   Task<typename M::Reply> Ask(const M& method, typename M::Request request) {
     co_return co_await AwaitCallback<typename M::Reply>(
-        [this, &method, &request](auto done) { Call(method, request, std::move(done)); });
+        [this, &method, &request](auto done) { this->Call(method, request, std::move(done)); });
   }
 
   /// Connects now. `OnConnected` runs at every (re)connection, before held calls are sent: a place
