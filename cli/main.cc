@@ -54,7 +54,6 @@ int main(int argc, char** argv) {
   mobula::cli::AddStatus(app, action);
   mobula::cli::AddRun(app, action);
   mobula::cli::AddNew(app, action);
-  mobula::cli::AddSim(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

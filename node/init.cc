@@ -44,7 +44,7 @@ std::unique_ptr<Session>& CurrentSession() {
 
 template <typename T>
 T OrThrow(Result<T> result) {
-  if (!result) internal::Throw(result.error());
+  if (!result) Throw(result.error());
   return std::move(*result);
 }
 
@@ -52,8 +52,8 @@ LogLevel LevelOf(const std::string& name) {
   if (name == "debug") return LogLevel::kDebug;
   if (name == "info") return LogLevel::kInfo;
   if (!name.empty() && name != "error") {
-    internal::Throw(Error(ErrorCode::kInvalidArgument,
-                          "log_level is '" + name + "'; known: error, info, debug"));
+    Throw(Error(ErrorCode::kInvalidArgument,
+                "log_level is '" + name + "'; known: error, info, debug"));
   }
   return LogLevel::kError;
 }
@@ -156,8 +156,8 @@ void Init(InitOptions options) {
   if (IsZygote()) ServeTasks(RunZygote());
   const std::lock_guard lock(session_mutex);
   if (CurrentSession()) {
-    internal::Throw(Error(ErrorCode::kInvalidArgument,
-                          "Init was called twice; call Shutdown before the second one"));
+    Throw(Error(ErrorCode::kInvalidArgument,
+                "Init was called twice; call Shutdown before the second one"));
   }
   StartSession(std::move(options));
   static const int registered = std::atexit([] { Shutdown(); });

@@ -84,11 +84,9 @@ class Node::Impl {
     if (!made_scheduler) return Fail(std::move(made_scheduler.error()).Context("scheduler"));
     scheduler = std::move(*made_scheduler);
     if (config.is_head) {
-      if (Result<void> ready = BuildHead(); !ready) return ready;
-    } else {
-      endpoints.head_address = config.head_address;
+      return BuildHead();
     }
-    BuildRaylet();
+    endpoints.head_address = config.head_address;
     return {};
   }
 
@@ -101,10 +99,6 @@ class Node::Impl {
     server.heartbeat_timeout = config.heartbeat_timeout;
     server.reconnect_grace = config.reconnect_grace;
     gcs_server.emplace(gcs::Server::Deps{loop, *storage, log, metrics, random.Fork("gcs")}, server);
-    Result<std::string> endpoint = gcs_server->Listen(
-        *transports.tcp, fmt::format("tcp://{}:{}", config.address, config.gcs_port));
-    if (!endpoint) return Fail(std::move(endpoint.error()).Context("the head's port (gcs.port)"));
-    endpoints.head_address = endpoint->substr(std::string_view("tcp://").size());
     return {};
   }
 
@@ -151,13 +145,22 @@ class Node::Impl {
         settings);
   }
 
+  /// The GCS first, then the raylet, which joins it. \pre the state lock is held.
   void Begin(std::move_only_function<void(Result<std::string>)> done) {
     if (!gcs_server) {
+      BuildRaylet();
       raylet->Start(std::move(done));
       return;
     }
     gcs_server->Start([this, done = std::move(done)](Result<void> ready) mutable {
       if (!ready) return done(Fail(std::move(ready.error()).Context("starting the GCS")));
+      Result<std::string> endpoint = gcs_server->Listen(
+          *transports.tcp, fmt::format("tcp://{}:{}", config.address, config.gcs_port));
+      if (!endpoint) {
+        return done(Fail(std::move(endpoint.error()).Context("the head's port (gcs.port)")));
+      }
+      endpoints.head_address = endpoint->substr(std::string_view("tcp://").size());
+      BuildRaylet();
       raylet->Start(std::move(done));
     });
   }

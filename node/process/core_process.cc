@@ -50,8 +50,9 @@ class CoreProcess::Impl {
     server.emplace(loop, services);
     server->OnPeer([](rpc::Peer&) {},
                    [this](rpc::Peer& peer, const Error& why) { core->OnPeerClosed(peer, why); });
-    runtime.emplace(*core, loop);
-    if (!options.is_driver) executor.emplace(*core, loop, *runtime);
+    const std::uint64_t inline_bytes_max = core_worker::CoreWorkerConfig().inline_bytes_max;
+    runtime.emplace(*core, loop, inline_bytes_max);
+    if (!options.is_driver) executor.emplace(*core, loop, *runtime, inline_bytes_max);
     core->OnMustExit([this](const Error& why) { MustExit(why); });
     return {};
   }
@@ -72,7 +73,12 @@ class CoreProcess::Impl {
     return {};
   }
 
+  /// Registers last: from the reply on, owners may push tasks.
   Task<void> Join() {
+    Result<std::unique_ptr<StoreClient>> store =
+        co_await AwaitCallback<std::unique_ptr<StoreClient>>(
+            [this](auto done) { AttachStore(loop, *raylet, std::move(done)); });
+    if (!store) co_return Fail(std::move(store.error()).Context("attaching to the object store"));
     core_worker::RegisterWorkerRequest request;
     *request.mutable_address() = address;
     request.set_is_driver(options.is_driver);
@@ -86,10 +92,6 @@ class CoreProcess::Impl {
           std::move(reply.error())
               .Context(fmt::format("registering with the raylet at {}", options.raylet_endpoint)));
     }
-    Result<std::unique_ptr<StoreClient>> store =
-        co_await AwaitCallback<std::unique_ptr<StoreClient>>(
-            [this](auto done) { AttachStore(loop, *raylet, std::move(done)); });
-    if (!store) co_return Fail(std::move(store.error()).Context("attaching to the object store"));
     address.set_node_id(reply->node_id());
     core->Start(address, JobId::FromBinaryOrNil(reply->job_id()), options.program,
                 reply->raylet_endpoint(), std::move(*store), executor ? &*executor : nullptr);
@@ -105,7 +107,8 @@ class CoreProcess::Impl {
   void Stop() {
     loop.Enter([this] {
       tasks.Stop();
-      if (runtime) runtime->Stop();
+      if (runtime)
+        runtime->Close(Error(ErrorCode::kCancelled, "this process has left its cluster"));
       if (server) server->Stop();
       if (core) core->Stop();
       if (peers) peers->Stop();
