@@ -37,7 +37,8 @@ target_compile_options(mobula_flags INTERFACE -Wall -Wextra -Wpedantic -Werror
 target_include_directories(mobula_flags INTERFACE
   ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR})
 if(MOBULA_SANITIZE MATCHES "thread")
-  target_compile_options(mobula_flags INTERFACE -Wno-tsan)  # Asio has a fence that GCC cannot model
+  # Asio has a fence that GCC cannot model.
+  target_compile_options(mobula_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)
 endif()
 if(MOBULA_SANITIZE)
   target_compile_options(mobula_flags INTERFACE

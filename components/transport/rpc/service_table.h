@@ -10,6 +10,7 @@
 #include <string>
 
 #include "components/base/event_loop.h"
+#include "components/base/metrics.h"
 #include "components/base/payload.h"
 #include "components/base/result.h"
 #include "components/transport/frame.h"
@@ -84,7 +85,8 @@ class ServiceTable {
   struct Entry {
     MethodInfo info;
     RawHandler handler;
-    Placer placer;  ///< Null: no attachment is accepted.
+    Placer placer;                  ///< Null: no attachment is accepted.
+    std::int64_t* calls = nullptr;  ///< Counts the requests; set by `CountIn`.
   };
 
   /// Adds a typed handler: `void(const Request&, CallContext, Respond<Reply>)`.
@@ -105,6 +107,8 @@ class ServiceTable {
             std::move(placer)});
   }
   void AddRaw(Entry entry);
+  /// Counts the requests of each method added so far as `rpc_calls_total/<name>`.
+  void CountIn(Metrics& metrics);
   /// \return null if there is none.
   [[nodiscard]] const Entry* Find(std::uint32_t method) const;
   [[nodiscard]] const std::map<std::uint32_t, Entry>& entries() const { return entries_; }

@@ -353,6 +353,28 @@ TEST_F(HandshakeTest, ABurstBeyondWhatMayWaitIsClosedAtOnce) {
   }
 }
 
+TEST_F(HandshakeTest, DamagedStepsNeverGetIn) {
+  Listen();
+  Random random(5);
+  for (int round = 0; round < 500; ++round) {
+    RawEnd end;
+    const auto raw = RawConnect(end);
+    Frame frame;
+    frame.header.kind = FrameKind::kHandshake;
+    frame.body = Hello().SerializeAsString();
+    const std::uint64_t damage = random.Below(4);
+    for (std::uint64_t i = 0; i < damage; ++i) {
+      frame.body[random.Below(frame.body.size())] = static_cast<char>(random.Next());
+    }
+    raw->Send(frame);
+    for (char& c : frame.body) c = static_cast<char>(random.Next());
+    raw->Send(std::move(frame));
+    loop_.RunReady();
+    EXPECT_TRUE(end.closed);
+  }
+  EXPECT_TRUE(accepted_.empty());
+}
+
 TEST_F(HandshakeTest, MayBeDestroyedWhileHandshakesAreUnderWay) {
   Listen();
   client_->Connect("inproc://s", seconds(10), [](auto) { ADD_FAILURE(); });

@@ -103,6 +103,41 @@ TEST(FrameReaderTest, AnySplittingGivesTheSameFrames) {
   }
 }
 
+TEST(FrameReaderTest, DamagedStreamsEndInAnErrorOrInFramesWithinTheLimits) {
+  SendQueue queue;
+  for (const Frame& frame : Sample()) ASSERT_TRUE(queue.Push(frame));
+  const std::string whole = Sent(queue);
+  const ConnectionLimits limits{.body_bytes_max = 30'000, .attachment_bytes_max = 100'000};
+  Random random(11);
+  for (int round = 0; round < 2000; ++round) {
+    std::string bytes = whole;
+    const std::uint64_t damage = 1 + random.Below(8);
+    for (std::uint64_t i = 0; i < damage; ++i) {
+      // Most of it where headers are: the first kilobyte.
+      bytes[random.Below(i % 2 == 0 ? 1000 : bytes.size())] = static_cast<char>(random.Next());
+    }
+    FrameReader reader;
+    std::string_view rest = bytes;
+    while (!rest.empty()) {
+      const auto now = rest.substr(0, 1 + random.Below(50'000));
+      const auto taken = reader.Feed(std::as_bytes(std::span(now)), limits);
+      if (!taken) break;
+      rest.remove_prefix(*taken);
+      if (reader.stage() == Stage::kPlace) {
+        ASSERT_LE(reader.frame().header.attachment_bytes, limits.attachment_bytes_max);
+        if (random.Chance(0.5)) {
+          reader.Place(WritablePayload::Allocate(reader.frame().header.attachment_bytes));
+        } else {
+          reader.Place(Fail(ErrorCode::kResourceExhausted, "no room"));
+        }
+      }
+      if (reader.stage() == Stage::kReady) {
+        ASSERT_LE(reader.Take().body.size(), limits.body_bytes_max);
+      }
+    }
+  }
+}
+
 TEST(FrameReaderTest, BytesThatAreNoFrameAreRefusedAtTheHeader) {
   FrameReader reader;
   const std::string http = "GET / HTTP/1.1\r\nHost: localhost:6379\r\n\r\n";
