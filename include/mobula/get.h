@@ -22,7 +22,7 @@ namespace internal {
 /// \return the bytes of the values, in order. Throws what failed first, in order.
 [[nodiscard]] std::vector<Payload> GetBytes(std::span<const ReferencePtr> references,
                                             Timeout timeout);
-/// \return as the runtime's `Wait`; all ready if none are given. Throws.
+/// \return as the runtime's `Wait`. Throws.
 [[nodiscard]] WaitOutcome WaitFor(std::span<const ReferencePtr> references, std::size_t count,
                                   Timeout timeout);
 

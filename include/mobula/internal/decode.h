@@ -45,10 +45,10 @@ class ReadArchive {
 
 namespace internal {
 
-/// Room to reserve for `count` elements that somebody claims: never more than a megabyte ahead
-/// of what has been read.
+/// Room for `count` claimed elements: a megabyte ahead, or all if numbers, whose bytes are there.
 template <typename T>
 [[nodiscard]] constexpr std::size_t ReserveFor(std::size_t count) {
+  if constexpr (Numeric<T>) return count;
   constexpr std::size_t kAhead = (std::size_t{1} << 20) / sizeof(T) + 1;
   return count < kAhead ? count : kAhead;
 }
@@ -124,7 +124,7 @@ bool DecodeStdArray(Reader& reader, T& out) {
   return true;
 }
 
-/// Sequences, sets and maps: elements one by one; sets and maps refuse doubles unless "multi".
+/// Sequences, sets and maps. Sets and maps refuse doubles unless "multi".
 template <typename T>
 bool DecodeContainer(Reader& reader, T& out) {
   std::size_t count = 0;

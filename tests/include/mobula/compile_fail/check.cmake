@@ -1,5 +1,6 @@
-# Compiles SOURCE. Passes if there is exactly one error (or as many as "// expect-errors:" says) and
-# the output matches every "// expect:" line of the file.
+# Compiles SOURCE. Passes if the output matches every "// expect:" line of the file and there is
+# exactly one error, or as many as "// expect-errors:" says (at least one, unless EXACT: other
+# compilers go on after a failed assertion). With "// never-includes:", no header matches that.
 execute_process(COMMAND ${COMPILER} -std=c++23 -fsyntax-only -fdiagnostics-color=never
     -I${ROOT}/include -I${ROOT} ${SOURCE}
   OUTPUT_VARIABLE output ERROR_VARIABLE output)
@@ -14,6 +15,16 @@ foreach(line IN LISTS lines)
     message(FATAL_ERROR "no such message: ${line}\n${output}")
   endif()
 endforeach()
-if(NOT count EQUAL wanted)
+if(NOT count EQUAL wanted AND (EXACT OR count EQUAL 0 OR wanted EQUAL 0))
   message(FATAL_ERROR "${count} errors instead of ${wanted}:\n${output}")
+endif()
+
+file(STRINGS ${SOURCE} never REGEX "^// never-includes: ")
+if(never)
+  string(REPLACE "// never-includes: " "" never "${never}")
+  execute_process(COMMAND ${COMPILER} -std=c++23 -M -I${ROOT}/include -I${ROOT} ${SOURCE}
+    OUTPUT_VARIABLE headers)
+  if(NOT headers MATCHES "mobula.h" OR headers MATCHES "${never}")
+    message(FATAL_ERROR "a user's program includes ${CMAKE_MATCH_0}")
+  endif()
 endif()

@@ -1,4 +1,5 @@
 // expect-errors: 0
+// never-includes: asio|protobuf|yaml|spdlog|iostream
 #include "mobula/mobula.h"
 
 int Square(int x) { return x * x; }
