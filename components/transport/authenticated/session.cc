@@ -168,6 +168,7 @@ std::optional<Error> Session::Objection(const Introduction& peer) const {
                   peer.has_token() ? other : me, kHowToPassIt));
 }
 
+//! [proof]
 /// \return what `prover` sends to show that it knows the token and saw the same openings.
 std::string Session::Proof(Side prover) const {
   std::string message(NameOf(prover));
@@ -177,6 +178,7 @@ std::string Session::Proof(Side prover) const {
   }
   return config_->token.Sign(message);
 }
+//! [proof]
 
 void Session::OnProof(const std::string& hmac) {
   const std::string wanted = Proof(OtherThan(side_));

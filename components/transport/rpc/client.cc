@@ -126,6 +126,7 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
     const bool repeatable = request.IsRepeatable() && !options.place_attachment;
     std::string body = repeatable ? request.body : std::move(request.body);
     const MethodInfo method = request.method;
+    //! [call-again]
     peer_->CallRaw(method, std::move(body), std::move(options),
                    [weak = weak_from_this(), id, repeatable,
                     request = std::move(request)](Result<RawReply> reply) mutable {
@@ -136,6 +137,7 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
                        request.done(std::move(reply));
                      }
                    });
+    //! [call-again]
   }
 
   /// True while a lost connection hands back the calls that were in flight.

@@ -145,6 +145,7 @@ void Peer::ArmDeadline(TimePoint deadline) {
   deadline_timer_.Set(std::max(deadline - loop_.Now(), Duration(0)), [this] { Expire(); });
 }
 
+//! [call-deadline]
 void Peer::Expire() {
   const std::weak_ptr<char> alive = alive_;
   const TimePoint now = loop_.Now();
@@ -158,6 +159,7 @@ void Peer::Expire() {
   }
   if (!deadlines_.empty()) ArmDeadline(deadlines_.begin()->first);
 }
+//! [call-deadline]
 
 Result<WritablePayload> Peer::PlaceAttachment(const FrameHeader& header, std::string_view body) {
   auto place = Place(header, body);

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,9 @@ struct Kind {
   std::function<std::unique_ptr<World>()> make;
   bool passes_descriptors = false;
 };
+
+/// For test names and failures.
+inline void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.name; }
 
 /// \return every kind and decorator there is.
 std::vector<Kind> AllKinds();
