@@ -23,9 +23,14 @@ class SimulatedNetwork::Impl : public std::enable_shared_from_this<Impl> {
   class SimulatedWire;
   class SimulatedTransport;
 
-  struct Listening {
+  /// A process as its connections know it. Its loop is touched only while its transport lives.
+  struct Member {
     std::string process;
     EventLoop* loop;
+    std::weak_ptr<char> alive;
+  };
+  struct Listening {
+    Member member;
     std::shared_ptr<Transport::OnAccept> on_accept;  // owners: the listener, a call under way
   };
   /// One connection, as the network sees it.
@@ -43,10 +48,12 @@ class SimulatedNetwork::Impl : public std::enable_shared_from_this<Impl> {
   [[nodiscard]] bool IsParted(const std::string& from, const std::string& to) const {
     return parted_.contains({GroupOf(from), GroupOf(to)});
   }
-  void Connect(const std::string& process, EventLoop& loop, std::string endpoint, Duration timeout,
-               Transport::OnConnect done);
-  void Accept(const std::string& process, EventLoop& loop, const std::string& endpoint,
-              Transport::OnConnect done);
+  /// True while something may arrive there.
+  [[nodiscard]] bool Lives(const Member& member) const {
+    return !member.alive.expired() && !dead_.contains(member.process);
+  }
+  void Connect(Member client, std::string endpoint, Duration timeout, Transport::OnConnect done);
+  void Accept(Member client, const std::string& endpoint, Transport::OnConnect done);
   void Sever(Line& line, PipeEnd end, Duration delay, std::string why);
   void Forget() {
     std::erase_if(lines_, [](const auto& entry) { return entry.second.wire.expired(); });
@@ -70,8 +77,7 @@ class SimulatedNetwork::Impl::SimulatedWire final
       public std::enable_shared_from_this<SimulatedWire> {
  public:
   struct Side {
-    std::string process;
-    EventLoop* loop;
+    Member member;
     TimePoint last_arrival{};                   // at this side
     std::deque<EventLoop::Callback> held_back;  // for this side
   };
@@ -81,7 +87,7 @@ class SimulatedNetwork::Impl::SimulatedWire final
   void Carry(PipeEnd from, EventLoop::Callback arrive) override {
     const auto sender = static_cast<std::size_t>(from);
     const std::size_t receiver = 1 - sender;
-    if (network_->dead_.contains(sides_[sender].process)) return;
+    if (network_->dead_.contains(sides_[sender].member.process)) return;
     ++network_->carried_;
     Side& side = sides_[receiver];
     const TimePoint now = network_->loop_.Now();
@@ -101,7 +107,8 @@ class SimulatedNetwork::Impl::SimulatedWire final
  private:
   void Arrive(std::size_t receiver, EventLoop::Callback arrive) {
     Side& side = sides_[receiver];
-    if (!side.held_back.empty() || network_->IsParted(sides_[1 - receiver].process, side.process)) {
+    const std::string& sender = sides_[1 - receiver].member.process;
+    if (!side.held_back.empty() || network_->IsParted(sender, side.member.process)) {
       side.held_back.push_back(std::move(arrive));
       network_->held_.push_back(weak_from_this());
       return;
@@ -109,7 +116,7 @@ class SimulatedNetwork::Impl::SimulatedWire final
     Deliver(side, std::move(arrive));
   }
   void Deliver(Side& side, EventLoop::Callback arrive) {
-    if (!network_->dead_.contains(side.process)) side.loop->Post(std::move(arrive));
+    if (network_->Lives(side.member)) side.member.loop->Post(std::move(arrive));
   }
 
   std::shared_ptr<Impl> network_;  // owners: the network and its wires
@@ -129,7 +136,7 @@ class SimulatedNetwork::Impl::SimulatedTransport final : public Transport {
                   process_, name, process_);
     }
     auto listener = std::make_unique<SimulatedListener>(network_, name, std::move(on_accept));
-    const Listening entry{process_, &loop_, listener->on_accept};
+    const Listening entry{Self(), listener->on_accept};
     if (!network_->listening_.emplace(name, entry).second) {
       listener->endpoint.clear();
       return Fail(ErrorCode::kAlreadyExists, "{} is in use", name);
@@ -137,8 +144,7 @@ class SimulatedNetwork::Impl::SimulatedTransport final : public Transport {
     return listener;
   }
   void Connect(std::string_view endpoint, Duration timeout, OnConnect done) override {
-    network_->Connect(process_, loop_, std::string(endpoint), timeout,
-                      alive_.Bind(std::move(done)));
+    network_->Connect(Self(), std::string(endpoint), timeout, lifetime_.Bind(std::move(done)));
   }
   std::string_view Name() const override { return "simulated"; }
 
@@ -155,18 +161,20 @@ class SimulatedNetwork::Impl::SimulatedTransport final : public Transport {
     std::shared_ptr<OnAccept> on_accept;  // owners: this, the network, a call under way
   };
 
+  [[nodiscard]] Member Self() const { return {process_, &loop_, alive_}; }
+
   std::shared_ptr<Impl> network_;
   std::string process_;
   EventLoop& loop_;
-  Lifetime alive_;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();  // a token; the network holds it weakly
+  Lifetime lifetime_;
 };
 
-void SimulatedNetwork::Impl::Connect(const std::string& process, EventLoop& loop,
-                                     std::string endpoint, Duration timeout,
+void SimulatedNetwork::Impl::Connect(Member client, std::string endpoint, Duration timeout,
                                      Transport::OnConnect done) {
   constexpr std::string_view kScheme = "sim://";
   if (!endpoint.starts_with(kScheme)) {
-    loop.Post([endpoint, done = std::move(done)]() mutable {
+    client.loop->Post([endpoint, done = std::move(done)]() mutable {
       done(Fail(ErrorCode::kInvalidArgument,
                 "'{}' is no simulated endpoint; write one such as sim://n1.gcs/rpc", endpoint));
     });
@@ -174,34 +182,33 @@ void SimulatedNetwork::Impl::Connect(const std::string& process, EventLoop& loop
   }
   const std::string target =
       endpoint.substr(kScheme.size(), endpoint.find('/', kScheme.size()) - kScheme.size());
-  if (IsParted(process, target) || IsParted(target, process)) {
-    loop.Schedule(timeout, [endpoint, done = std::move(done)]() mutable {
+  if (IsParted(client.process, target) || IsParted(target, client.process)) {
+    client.loop->Schedule(timeout, [endpoint, done = std::move(done)]() mutable {
       done(Fail(ErrorCode::kDeadlineExceeded, "{} did not answer", endpoint));
     });
     return;
   }
-  loop_.Schedule(Latency(), [self = shared_from_this(), process, &loop, endpoint,
+  loop_.Schedule(Latency(), [self = shared_from_this(), client = std::move(client), endpoint,
                              done = std::move(done)]() mutable {
-    if (!self->dead_.contains(process)) self->Accept(process, loop, endpoint, std::move(done));
+    if (self->Lives(client)) self->Accept(std::move(client), endpoint, std::move(done));
   });
 }
 
-void SimulatedNetwork::Impl::Accept(const std::string& process, EventLoop& loop,
-                                    const std::string& endpoint, Transport::OnConnect done) {
+void SimulatedNetwork::Impl::Accept(Member client, const std::string& endpoint,
+                                    Transport::OnConnect done) {
   const auto it = listening_.find(endpoint);
-  if (it == listening_.end() || dead_.contains(it->second.process)) {
-    loop.Post([endpoint, done = std::move(done)]() mutable {
+  if (it == listening_.end() || !Lives(it->second.member)) {
+    client.loop->Post([endpoint, done = std::move(done)]() mutable {
       done(Fail(ErrorCode::kUnavailable, "nothing listens at {}", endpoint));
     });
     return;
   }
-  const Listening& server = it->second;
+  const Member server = it->second.member;
   auto wire = std::make_shared<SimulatedWire>(
-      shared_from_this(), SimulatedWire::Side{process, &loop, {}, {}},
-      SimulatedWire::Side{server.process, server.loop, {}, {}});
-  Pipe pipe = MakePipe({&loop, endpoint}, {server.loop, "sim://" + process}, wire);
+      shared_from_this(), SimulatedWire::Side{client, {}, {}}, SimulatedWire::Side{server, {}, {}});
+  Pipe pipe = MakePipe({client.loop, endpoint}, {server.loop, "sim://" + client.process}, wire);
   Forget();
-  lines_.emplace(++last_line_, Line{process, server.process, wire, std::move(pipe.sever)});
+  lines_.emplace(++last_line_, Line{client.process, server.process, wire, std::move(pipe.sever)});
   server.loop->Post(
       [self = shared_from_this(), endpoint, connection = std::move(pipe.server)]() mutable {
         const auto still = self->listening_.find(endpoint);
@@ -209,7 +216,7 @@ void SimulatedNetwork::Impl::Accept(const std::string& process, EventLoop& loop,
         const auto on_accept = still->second.on_accept;
         (*on_accept)(std::move(connection));
       });
-  loop.Post([done = std::move(done), connection = std::move(pipe.client)]() mutable {
+  client.loop->Post([done = std::move(done), connection = std::move(pipe.client)]() mutable {
     done(std::move(connection));
   });
 }
@@ -234,7 +241,7 @@ void SimulatedNetwork::Kill(const std::string& process) {
   impl_->dead_.insert(process);
   impl_->Forget();
   std::erase_if(impl_->listening_,
-                [&](const auto& entry) { return entry.second.process == process; });
+                [&](const auto& entry) { return entry.second.member.process == process; });
   for (auto& [id, line] : impl_->lines_) {
     if (line.client != process && line.server != process) continue;
     const PipeEnd survivor = line.client == process ? PipeEnd::kServer : PipeEnd::kClient;

@@ -1,6 +1,7 @@
 #include "components/transport/rpc/client.h"
 
 #include "components/base/task_group.h"
+#include "components/transport/handshake.h"
 #include "components/transport/rpc/client_pool.h"
 #include "tests/components/transport/rpc/rpc_fixture.h"
 
@@ -181,6 +182,24 @@ TEST_F(ClientTest, MayBeDestroyedInItsOwnCallbacks) {
   third->Connect();
   loop_.RunUntilIdle(1000);
   EXPECT_EQ(third, nullptr);
+}
+
+TEST_F(ClientTest, ARefusalForGoodIsNotRepeated) {
+  auto config = std::make_shared<HandshakeConfig>();
+  config->token = Token("right");
+  auto with_token = MakeAuthenticatedTransport(transport_, loop_, Random(1), config);
+  server_ = std::make_unique<Server>(loop_, services_);
+  ASSERT_TRUE(server_->Listen(*with_token, "inproc://s"));
+  auto wrong = std::make_shared<HandshakeConfig>();
+  wrong->token = Token("wrong");
+  auto with_wrong = MakeAuthenticatedTransport(transport_, loop_, Random(2), wrong);
+  ClientOptions options;
+  options.reconnect_window = seconds(-1);
+  Client client(loop_, *with_wrong, "inproc://s", Random(1), options);
+  client.Call(kEcho, Text(""), Record(seen_));
+  loop_.RunReady();
+  EXPECT_TRUE(client.IsGone());
+  EXPECT_EQ(seen_, (Seen{"permission_denied"}));
 }
 
 TEST_F(ClientTest, HeldCallsAreBounded) {

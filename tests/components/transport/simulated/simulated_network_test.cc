@@ -151,6 +151,18 @@ TEST_F(SimulatedNetworkTest, ADestroyedConnectionClosesTheOtherEnd) {
   EXPECT_TRUE(server_.heard.closed);
 }
 
+TEST_F(SimulatedNetworkTest, AProcessMayEndInPeaceWhileOthersTalkToIt) {
+  auto third = std::make_unique<Process>("n3.raylet", network_, loop_);
+  third->transport->Connect("sim://n1.gcs/rpc", seconds(1),
+                            [&](auto connection) { third->connection = std::move(*connection); });
+  loop_.RunFor(seconds(1));
+  for (int i = 0; i < 5; ++i) server_.Say("on its way");
+  server_.connection->Flush();
+  third = nullptr;
+  loop_.RunFor(seconds(1));
+  EXPECT_TRUE(server_.heard.closed);
+}
+
 /// \return in which order messages of different connections arrive.
 std::string Order(std::uint64_t seed) {
   SimulatedEventLoop loop(seed);
