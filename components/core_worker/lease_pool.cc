@@ -65,7 +65,8 @@ void LeasePool::Pump(Group& group) {
   Balance(group);
   for (std::size_t i = group.leases.size(); i-- > 0;) {
     Lease& lease = *group.leases[i];
-    if (lease.is_reclaimed && lease.in_flight.empty()) Return(lease);
+    const bool is_over = lease.is_reclaimed || (lease.is_wanted && group.ready.empty());
+    if (is_over && lease.in_flight.empty()) Return(lease);
   }
   ForgetIfUnused(group);
 }
@@ -74,7 +75,7 @@ void LeasePool::Assign(Group& group) {
   std::vector<Lease*> usable;
   std::size_t total = group.ready.size();
   for (Lease* lease : group.leases) {
-    if (lease->is_reclaimed) continue;
+    if (lease->is_reclaimed && lease->is_used) continue;
     usable.push_back(lease);
     total += lease->in_flight.size();
   }
@@ -93,7 +94,7 @@ void LeasePool::Assign(Group& group) {
 }
 
 std::size_t LeasePool::Window(const Lease& lease) const {
-  if (lease.is_stalled || !lease.group->task_time) return 1;
+  if (lease.is_stalled || lease.is_reclaimed || !lease.group->task_time) return 1;
   const auto each = std::max<std::int64_t>(lease.group->task_time->count(), 1);
   const auto queued = static_cast<std::size_t>(config_.pipeline_time.count() / each);
   return std::min(1 + queued, config_.pipeline_tasks_max);
@@ -101,6 +102,7 @@ std::size_t LeasePool::Window(const Lease& lease) const {
 
 void LeasePool::Push(Lease& lease, SubmittedTask& task) {
   if (lease.in_flight.empty()) lease.progress = deps_.loop.Now();
+  lease.is_used = true;
   lease.in_flight.push_back(&task);
   TaskSpec* spec = lease.outbox.add_tasks();
   *spec = task.spec;
@@ -229,15 +231,15 @@ void LeasePool::OnReclaim(const ReclaimLeasesRequest& reclaim) {
     if (it == leases_.end() || it->second->is_reclaimed) continue;
     Lease& lease = *it->second;
     lease.is_reclaimed = true;
-    if (!lease.is_open) {  // nothing was sent yet
-      lease.group->ready.insert(lease.group->ready.begin(), lease.in_flight.begin(),
-                                lease.in_flight.end());
-      lease.in_flight.clear();
-      lease.outbox.Clear();
-    } else if (lease.in_flight.size() > 1) {
-      TakeBack(lease, 0);
-    }
+    // Whoever got a lease runs a task on it, or two owners could take it from each other for ever.
+    if (lease.in_flight.size() > 1) TakeBack(lease, 1);
     MarkDirty(*lease.group);
+  }
+  for (const std::string& binary : reclaim.if_idle_ids()) {
+    const auto it = leases_.find(LeaseId::FromBinaryOrNil(binary));
+    if (it == leases_.end()) continue;
+    it->second->is_wanted = true;
+    MarkDirty(*it->second->group);
   }
 }
 

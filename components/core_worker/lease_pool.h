@@ -95,7 +95,9 @@ class LeasePool {
     PushTasksRequest outbox;               ///< The last of `in_flight`, not sent yet.
     std::size_t outbox_bytes = 0;
     bool is_open = false;       ///< Pushes may be sent.
-    bool is_reclaimed = false;  ///< Gets no new tasks.
+    bool is_used = false;       ///< Has been given a task.
+    bool is_wanted = false;     ///< Somebody waits: returned when idle.
+    bool is_reclaimed = false;  ///< Others have waited long: gets one task at least, then none.
     bool is_stalled = false;    ///< One task at a time until one has finished.
     bool is_taking_back = false;
     TimePoint progress{};  ///< When it last answered or became busy; when idle: since when.

@@ -12,6 +12,8 @@ namespace {
 using core_worker::RequestLeaseReply;
 using core_worker::RequestLeaseRequest;
 
+/// How long a busy lease is left alone while others wait.
+constexpr Duration kLeaseShare = std::chrono::milliseconds(5);
 /// How long a lease outlives the lost connection of its holder.
 constexpr Duration kOrphanGrace = std::chrono::seconds(5);
 
@@ -34,7 +36,10 @@ JobId JobOf(const RequestLeaseRequest& request) { return JobId::FromBinaryOrNil(
 }  // namespace
 
 LeaseManager::LeaseManager(Deps deps, const RayletConfig& config, Hooks hooks)
-    : deps_(std::move(deps)), config_(config), hooks_(std::move(hooks)) {}
+    : deps_(std::move(deps)),
+      config_(config),
+      hooks_(std::move(hooks)),
+      reclaim_timer_(deps_.loop) {}
 
 void LeaseManager::Request(const RequestLeaseRequest& request, rpc::Peer& peer,
                            rpc::Respond<RequestLeaseReply> respond) {
@@ -93,7 +98,7 @@ void LeaseManager::Step() {
   } while (step_again_);
   is_stepping_ = false;
   hooks_.on_change();
-  if (!asks_.empty()) Reclaim();
+  if (!asks_.empty()) ReclaimSoon();
 }
 
 void LeaseManager::Grant(std::uint64_t ticket, const ResourceSet& resources) {
@@ -144,6 +149,7 @@ void LeaseManager::FinishGrant(std::uint64_t ticket, const ResourceSet& resource
   lease.job = JobOf(it->second.request);
   lease.resources = resources;
   lease.peer = it->second.peer;
+  lease.granted = deps_.loop.Now();
   by_worker_[lease.worker] = id;
   deps_.log.Debug("lease", "granted", "lease={} worker={} resources={}", id.Short(),
                   lease.worker.Short(), resources.ToString());
@@ -308,29 +314,36 @@ void LeaseManager::EndJob(const JobId& job) {
   for (const LeaseId& id : over) End(id, false);
 }
 
+void LeaseManager::ReclaimSoon() {
+  if (!reclaim_timer_.IsSet()) reclaim_timer_.Set(Duration(0), [this] { Reclaim(); });
+}
+
 void LeaseManager::Reclaim() {
-  if (std::exchange(reclaim_posted_, true)) return;
-  deps_.loop.Post(alive_.Bind([this] {
-    reclaim_posted_ = false;
-    std::set<WorkerId> waiting;
-    for (const auto& [ticket, ask] : asks_) {
-      if (!ask.is_granted) {
-        waiting.insert(WorkerId::FromBinaryOrNil(ask.request.owner().worker_id()));
-      }
-    }
-    if (waiting.empty()) return;
-    std::vector<std::pair<rpc::Peer*, core_worker::ReclaimLeasesRequest>> by_peer;
-    for (const auto& [id, lease] : leases_) {
-      if (lease.peer == nullptr || lease.is_blocked) continue;
-      auto it =
-          std::ranges::find(by_peer, lease.peer, [](const auto& entry) { return entry.first; });
-      if (it == by_peer.end()) it = by_peer.insert(it, {lease.peer, {}});
-      const bool only_holder_waits = waiting.size() == 1 && waiting.contains(lease.owner);
-      (only_holder_waits ? it->second.add_if_idle_ids() : it->second.add_lease_ids())
-          ->assign(id.Binary());
-    }
-    for (auto& [peer, request] : by_peer) peer->Notify(core_worker::kReclaimLeases, request);
-  }));
+  std::set<WorkerId> waiting;
+  for (const auto& [ticket, ask] : asks_) {
+    if (ask.is_granted) continue;
+    waiting.insert(WorkerId::FromBinaryOrNil(ask.request.owner().worker_id()));
+    if (waiting.size() > 1) break;  // enough to know that it is not one alone
+  }
+  if (waiting.empty()) return;
+  bool is_any_young = false;
+  std::vector<std::pair<rpc::Peer*, core_worker::ReclaimLeasesRequest>> by_peer;
+  for (auto& [id, lease] : leases_) {
+    if (lease.peer == nullptr || lease.is_blocked) continue;
+    const bool only_holder_waits = waiting.size() == 1 && waiting.contains(lease.owner);
+    const bool is_young = deps_.loop.Now() - lease.granted < kLeaseShare;
+    is_any_young |= is_young && !only_holder_waits;
+    const Lease::Told tell =
+        only_holder_waits || is_young ? Lease::Told::kIfIdle : Lease::Told::kReclaimed;
+    if (tell <= lease.told) continue;
+    lease.told = tell;
+    auto it = std::ranges::find(by_peer, lease.peer, [](const auto& entry) { return entry.first; });
+    if (it == by_peer.end()) it = by_peer.insert(it, {lease.peer, {}});
+    (tell == Lease::Told::kIfIdle ? it->second.add_if_idle_ids() : it->second.add_lease_ids())
+        ->assign(id.Binary());
+  }
+  for (auto& [peer, request] : by_peer) peer->Notify(core_worker::kReclaimLeases, request);
+  if (is_any_young) reclaim_timer_.Set(kLeaseShare, [this] { Reclaim(); });
 }
 
 std::vector<gcs::Demand> LeaseManager::Demands() const {

@@ -6,8 +6,9 @@
 ///                       └──Infeasible, after `infeasible_grace`──► reply: never, because …
 ///
 /// The check at grant is authoritative: it is made on this node's own books. When requests wait and
-/// leases are out, their holders are asked to return idle ones (`ReclaimLeases`), so a lease may be
-/// kept for as long as nobody else needs it.
+/// leases are out, their holders are told (`ReclaimLeases`): first to return idle ones, and after
+/// `kLeaseShare` to return busy ones too if somebody else waits. So a lease may be kept for as long
+/// as nobody else needs it, and is shared out in slices when somebody does.
 #pragma once
 
 #include <map>
@@ -83,6 +84,8 @@ class LeaseManager {
     ResourceSet resources;
     rpc::Peer* peer = nullptr;  // the holder's connection; null while lost
     bool is_blocked = false;
+    TimePoint granted{};
+    enum class Told : std::uint8_t { kNothing, kIfIdle, kReclaimed } told = Told::kNothing;
     std::unique_ptr<Timer> orphan;  // set while the holder's connection is lost
   };
   using AskMap = std::map<std::uint64_t, Ask>;
@@ -95,6 +98,7 @@ class LeaseManager {
   void FailInfeasible(std::uint64_t ticket, std::string reason);
   void Drop(std::uint64_t ticket);
   void End(const LeaseId& id, bool worker_lives);
+  void ReclaimSoon();
   void Reclaim();
 
   Deps deps_;
@@ -107,7 +111,7 @@ class LeaseManager {
   std::uint64_t last_ticket_ = 0;
   bool is_stepping_ = false;
   bool step_again_ = false;
-  bool reclaim_posted_ = false;
+  Timer reclaim_timer_;
   Lifetime alive_;
 };
 
