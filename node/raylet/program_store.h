@@ -1,9 +1,9 @@
 /// \file
 /// \brief Programs by content hash: a driver's executable reaches every node that runs its tasks.
 ///
-/// The raylet beside the driver knows where the executable is. When a lease is first sent to another
-/// node, it puts the bytes into the GCS key-value store, in chunks, once; a raylet that is asked to
-/// run the program fetches them, checks the hash, and keeps the file under that name.
+/// The raylet beside the driver knows where the executable is. When a lease is first sent to
+/// another node, it puts the bytes into the GCS key-value store, in chunks, once; a raylet that is
+/// asked to run the program fetches them, checks the hash, and keeps the file under that name.
 #pragma once
 
 #include <functional>

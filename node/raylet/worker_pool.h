@@ -4,8 +4,9 @@
 ///     Start ─► starting ──RegisterWorker──► idle ──Take──► leased ──GiveBack──► idle
 ///                 └─start timeout, exit─► (dead)   └─too long idle─► asked to exit ─► (dead)
 ///
-/// A job's first workers are started when its driver registers, one per core, so that the first task
-/// finds one. More are started on demand (blocked workers hold no CPU, so there may be many), at most
+/// A job's first workers are started when its driver registers, one per core, so that the first
+/// task finds one. More are started on demand (blocked workers hold no CPU, so there may be many),
+/// at most
 /// `workers_max`. Ends of workers are remembered for a while, so an owner that lost one can be told
 /// how it ended: the exit status or signal, never a guess.
 #pragma once

@@ -29,14 +29,14 @@ PROCESS_MAKERS = re.compile(
 # Packages and their homes.
 PACKAGES = [
     (r"boost/asio", r"^(components/base/real/|components/transport/\w+/|node/)", "Asio"),
-    (r"boost/interprocess", r"/shared_memory/", "Boost.Interprocess"),
     (r"boost/pfr", r"^include/mobula/", "Boost.PFR"),
-    (r"boost/beast", r"^components/dashboard/", "Beast"),
     (r"google/protobuf|.*\.pb\.h$", r"^(components/(transport|object_store|gcs|core_worker)|node)/",
      "Protobuf"),
     (r"yaml-cpp", r"^node/config\w*\.(h|cc)$", "yaml-cpp"),
     (r"CLI/", r"^(cli|node)/", "CLI11"),
-    (r"openssl/", r"^(components/transport|node|cli)/", "OpenSSL"),
+    (r"boost/json", r"^cli/", "Boost.JSON"),
+    (r"openssl/", r"^components/transport/authenticated/", "OpenSSL"),
+    (r"xxhash\.h", r"^(components/base|node)/", "xxHash"),
     (r"(iostream|ostream|istream)$", r"^(cli|examples)/", "iostream"),
 ]
 

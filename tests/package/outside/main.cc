@@ -2,7 +2,13 @@
 
 #include <cstdio>
 
-int main() {
-  const mobula::Error error(mobula::ErrorCode::kTaskFailed, "Square: too large");
-  std::puts(mobula::TaskError(error).what());
+int Square(int x) { return x * x; }
+
+int main(int argc, char** argv) {
+  mobula::Init(argc, argv, {.mode = mobula::Mode::kEmbedded, .num_cpus = 2});
+  const auto nine = mobula::Remote<Square>(3);
+  const int result = mobula::Get(mobula::Remote<Square>(nine));
+  std::printf("%d\n", result);
+  mobula::Shutdown();
+  return result == 81 ? 0 : 1;
 }
