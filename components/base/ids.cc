@@ -81,7 +81,9 @@ TaskId ChildTaskId(const TaskId& parent, std::uint64_t index) {
 }
 
 TaskId DriverTaskId(const JobId& job, const WorkerId& driver) {
-  return HashOf(std::string(job.Binary()) + std::string(driver.Binary()));
+  std::string bytes(job.Binary());
+  bytes.append(driver.Binary());
+  return HashOf(bytes);
 }
 
 }  // namespace mobula
