@@ -59,6 +59,7 @@ void Execution::PushTasks(PushTasksRequest request) {
   Step();
 }
 
+//! [execution-step]
 /// Fetches for the first few, runs the first that is ready.
 void Execution::Step() {
   std::vector<Sequence> next;
@@ -72,6 +73,7 @@ void Execution::Step() {
     if (!running_ && it->second.arguments_missing == 0) Run(TakeOut(it));
   }
 }
+//! [execution-step]
 
 void Execution::Fetch(Sequence sequence, Queued& task) {
   task.arguments.resize(static_cast<std::size_t>(task.spec.arguments_size()));

@@ -113,6 +113,7 @@ void LeasePool::Lose(Lease& lease, const Error& reason) {
       }));
 }
 
+//! [lease-charge]
 void LeasePool::FinishLost(const LeaseId& id, const Result<ReturnLeaseReply>& answer) {
   auto found = lost_.extract(id);
   if (found.empty()) return;
@@ -123,6 +124,7 @@ void LeasePool::FinishLost(const LeaseId& id, const Result<ReturnLeaseReply>& an
     charge = Charge::kFree;
   }
 }
+//! [lease-charge]
 
 void LeasePool::OnNodeDied(const NodeId& node, const std::string& reason) {
   const Error error(ErrorCode::kNodeDied, reason);

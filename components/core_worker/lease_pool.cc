@@ -93,12 +93,14 @@ void LeasePool::Assign(Group& group) {
   }
 }
 
+//! [lease-window]
 std::size_t LeasePool::Window(const Lease& lease) const {
   if (lease.is_stalled || lease.is_reclaimed || !lease.group->task_time) return 1;
   const auto each = std::max<std::int64_t>(lease.group->task_time->count(), 1);
   const auto queued = static_cast<std::size_t>(config_.pipeline_time.count() / each);
   return std::min(1 + queued, config_.pipeline_tasks_max);
 }
+//! [lease-window]
 
 void LeasePool::Push(Lease& lease, SubmittedTask& task) {
   if (lease.in_flight.empty()) lease.progress = deps_.loop.Now();
