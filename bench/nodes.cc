@@ -51,7 +51,8 @@ TwoNodes::TwoNodes(const std::string& binaries) {
   mobula::RealFileSystem files;
   mobula::node::ClusterConnection cluster(
       address_, mobula::node::FindToken(files, token_file()).value(), "tool");
-  for (const auto& node : cluster.Nodes().value()) {
+  const auto all = cluster.Nodes().value();  // named: a loop does not keep temporaries alive
+  for (const auto& node : all) {
     if (!node.is_head()) second_node_id_ = mobula::ToHex(node.node_id());
   }
 }
