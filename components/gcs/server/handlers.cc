@@ -34,6 +34,10 @@ void Server::Impl::HandleNodes() {
     Step step;
     HeartbeatReply reply;
     reply.set_known(nodes_.Heartbeat(request, SessionOf(*context.peer), deps_.loop.Now(), step));
+    if (!reply.known()) {
+      deps_.log.Info("node", "fenced", "node={} epoch={}",
+                     NodeId::FromBinaryOrNil(request.node_id()).Short(), request.epoch());
+    }
     Answer<HeartbeatReply>(std::move(step), std::move(respond), std::move(reply));
   });
   services_.Handle(

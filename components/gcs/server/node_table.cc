@@ -7,9 +7,9 @@
 
 namespace mobula::gcs {
 
-Result<void> NodeTable::Load(const Storage::Entries& entries, std::uint64_t version_base,
-                             TimePoint now) {
-  last_version_ = version_base;
+Result<void> NodeTable::Load(const Storage::Entries& entries, Given given, TimePoint now) {
+  last_version_ = given.version;
+  last_epoch_ = given.epoch;
   for (const auto& [key, value] : entries) {
     Node node;
     if (!node.info.ParseFromString(value) || node.info.node_id() != key ||
@@ -42,7 +42,8 @@ Result<std::uint64_t> NodeTable::Register(NodeInfo info, SessionId session, Time
     node.info = std::move(info);
     node.info.set_state(ALIVE);
     node.info.clear_death_reason();
-    node.info.set_epoch(last_version_ + 1);
+    node.info.set_epoch(++last_epoch_);
+    step.Store(kMetaTable, kLastEpochKey, fmt::format("{}", last_epoch_));
     node.info.set_start_time_ms(
         std::chrono::duration_cast<std::chrono::milliseconds>(wall_now).count());
     HeardOf(node, session, now);
@@ -146,6 +147,7 @@ void NodeTable::HeardOf(Node& node, SessionId session, TimePoint now) {
   node.deadline = now + config_.heartbeat_timeout;
 }
 
+//! [gcs-update]
 /// What a node says of itself, but for what is the GCS's to say. \return whether that is news.
 bool NodeTable::Update(Node& node, NodeInfo changed) {
   changed.set_node_id(node.info.node_id());
@@ -158,6 +160,7 @@ bool NodeTable::Update(Node& node, NodeInfo changed) {
   node.info = std::move(changed);
   return true;
 }
+//! [gcs-update]
 
 void NodeTable::Changed(Node& node, Step& step) {
   node.info.set_version(++last_version_);

@@ -25,10 +25,14 @@ class NodeTable {
  public:
   explicit NodeTable(const ServerConfig& config) : config_(config) {}
 
-  /// Takes what an earlier GCS stored. Versions and epochs given from now on are above
-  /// `version_base`. Nodes that lived have `heartbeat_timeout` to come back. kCorrupt.
-  [[nodiscard]] Result<void> Load(const Storage::Entries& entries, std::uint64_t version_base,
-                                  TimePoint now);
+  /// What an earlier GCS gave out already.
+  struct Given {
+    std::uint64_t version;
+    std::uint64_t epoch;
+  };
+  /// Takes what an earlier GCS stored; what is given out from now on is above `given`. Nodes that
+  /// lived have `heartbeat_timeout` to come back. kCorrupt.
+  [[nodiscard]] Result<void> Load(const Storage::Entries& entries, Given given, TimePoint now);
 
   /// Lets a node in, or back in over another connection. \return its epoch. kInvalidArgument: no
   /// node id. kNodeDied: it was declared dead and must register with a fresh id.
@@ -74,6 +78,10 @@ class NodeTable {
   std::map<NodeId, Node> nodes_;
   std::map<std::uint64_t, NodeId> dead_;  // by version: in the order they died
   std::uint64_t last_version_ = 0;
+  std::uint64_t last_epoch_ = 0;
 };
+
+/// Under this key of the meta table stands the highest epoch given, in decimal.
+inline constexpr char kLastEpochKey[] = "last_epoch";
 
 }  // namespace mobula::gcs

@@ -3,7 +3,8 @@
 ///
 /// One delta is in flight to a subscriber at a time; meanwhile later changes merge: of each node
 /// and job only the newest record waits. A slow subscriber therefore gets fewer and newer facts,
-/// not a longer queue. One that has too much waiting all the same is dropped and must subscribe again.
+/// not a longer queue. One that has too much waiting all the same is dropped and must subscribe
+/// again.
 #pragma once
 
 #include <map>

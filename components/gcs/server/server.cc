@@ -105,7 +105,8 @@ Task<void> Server::Impl::Load() {
   if (!cluster) co_return Fail(std::move(cluster.error()));
   // Versions of heartbeats are not stored; a new generation puts all new ones above them.
   const std::uint64_t generation = NumberIn(meta, kGenerationKey) + 1;
-  auto loaded = nodes_.Load(*nodes, generation << 32, deps_.loop.Now());
+  const NodeTable::Given given{.version = generation << 32, .epoch = NumberIn(meta, kLastEpochKey)};
+  auto loaded = nodes_.Load(*nodes, given, deps_.loop.Now());
   if (loaded) loaded = jobs_.Load(*jobs, static_cast<std::uint32_t>(NumberIn(meta, kLastJobKey)));
   if (loaded) loaded = deaths_.Load(*deaths);
   if (!loaded) co_return Fail(std::move(loaded.error()));
@@ -141,6 +142,7 @@ Result<ClusterId> Server::Impl::ClusterOf(const Meta& meta) {
 
 // Making steps durable, then known.
 
+//! [gcs-commit]
 void Server::Impl::Commit(Step step, Then then) {
   if (step.changes.empty() && writes_in_flight_ == 0) {
     Publish(step.delta);
@@ -156,6 +158,7 @@ void Server::Impl::Commit(Step step, Then then) {
                         then();
                       }));
 }
+//! [gcs-commit]
 
 void Server::Impl::Failed(const Error& error) {
   deps_.log.Error("gcs", "failed", "storage={} error=\"{}\"", deps_.storage.Name(),
@@ -238,6 +241,7 @@ void Server::Impl::Judge(bool was_paused) {
 void Server::Impl::Bury(const NodeId& id, const std::string& reason, Then then) {
   Step step;
   if (nodes_.DeclareDead(id, reason, step)) {
+    deps_.log.Info("node", "dead", "node={} reason=\"{}\"", id.Short(), reason);
     const std::string why = fmt::format("its node {} died: {}", id.Short(), reason);
     for (const JobInfo& job : jobs_.FailJobsOf(id, why, WallNow(), step)) {
       deps_.log.Info("job", "finished", "job={} state=FAILED", IdOf(job).Hex());
@@ -250,7 +254,6 @@ void Server::Impl::Bury(const NodeId& id, const std::string& reason, Then then) 
       death.set_job_id(job.job_id());
       if (!job.driver_id().empty()) deaths_.Report(death, step);
     }
-    deps_.log.Info("node", "dead", "node={} reason=\"{}\"", id.Short(), reason);
     alive_nodes_ = static_cast<std::int64_t>(nodes_.alive_count());
   }
   Commit(std::move(step), std::move(then));

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,9 +27,16 @@ inline std::string NodeIdOf(char letter) { return std::string(NodeId::kSize, let
 
 /// A raylet as the GCS sees it: it registers and sends heartbeats; `loop` pauses or kills it.
 struct TestNode {
+  using MakeTransport = std::function<Transport&(EventLoop&)>;
+
   TestNode(EventLoop& outer, Transport& transport, char letter, std::uint64_t seed)
+      : TestNode(
+            outer, [&](EventLoop&) -> Transport& { return transport; }, "inproc://gcs", letter,
+            seed) {}
+  TestNode(EventLoop& outer, const MakeTransport& transport, const std::string& gcs, char letter,
+           std::uint64_t seed)
       : loop(outer),
-        client(loop, transport, "inproc://gcs", Random(seed), {.reconnect_window = Duration(-1)}),
+        client(loop, transport(loop), gcs, Random(seed), {.reconnect_window = Duration(-1)}),
         timer(loop) {
     info.set_node_id(NodeIdOf(letter));
     info.set_endpoint(fmt::format("inproc://{}", letter));

@@ -80,8 +80,9 @@ TEST(GcsServerTest, ADeadNodeIdNeverComesBackButAFreshOneDoes) {
 
 TEST(GcsServerTest, AGcsThatWasPausedItselfBuriesNobody) {
   GcsWorld world;
-  ScopedEventLoop process(world.loop);  // stops the GCS and all its connections
-  auto transport = MakeInprocessTransport(process);
+  ScopedEventLoop process(world.loop);
+  ScopedEventLoop network(world.loop);
+  auto transport = MakeInprocessTransport(network);
   Server server({process, world.storage, world.log, world.metrics, Random(1)}, {});
   server.Start([](const Result<void>&) {});
   world.loop.RunFor(milliseconds(10));
@@ -90,8 +91,11 @@ TEST(GcsServerTest, AGcsThatWasPausedItselfBuriesNobody) {
   world.loop.RunFor(seconds(3));
   EXPECT_TRUE(node.registered);
   process.Pause();
+  network.Pause();
   world.loop.RunFor(seconds(60));
-  process.Resume();
+  process.Resume();  // the timers are due at once, what waits in the network comes a little later
+  world.loop.RunFor(milliseconds(100));
+  network.Resume();
   world.loop.RunFor(seconds(60));
   EXPECT_EQ(node.fenced, 0);
 }
@@ -228,6 +232,28 @@ class BorrowedStorage final : public Storage {
  private:
   Storage& inner_;
 };
+
+TEST(GcsServerTest, NobodyHearsOfWhatIsNotDurableYet) {
+  GcsWorld world;
+  FaultyStorage slow(world.loop, Random(1), std::make_unique<BorrowedStorage>(world.storage),
+                     {{.table = "nodes", .skip = 1, .delay = seconds(2)}});  // but for the start
+  world.StartServer(&slow);
+  Observer observer(world);
+  TestNode node(world.loop, *world.transport, 'a', 2);
+  world.loop.RunFor(milliseconds(10));
+  std::size_t listed = 99;
+  observer.client->ListNodes([&](const auto& nodes) { listed = nodes->size(); });
+  world.loop.RunFor(seconds(1));
+  EXPECT_EQ(observer.Take(), "");
+  EXPECT_FALSE(node.registered);
+  EXPECT_EQ(listed, 99U) << "an answer that may show it waits too";
+  world.loop.RunFor(seconds(2));
+  EXPECT_EQ(observer.Take(), "a0 ");
+  EXPECT_TRUE(node.registered);
+  EXPECT_EQ(listed, 1U);
+  observer.client->Stop();
+  world.KillServer();
+}
 
 class FailingWriteTest : public testing::TestWithParam<std::tuple<int, bool>> {};
 

@@ -112,12 +112,12 @@ TEST(NodeTableTest, AVersionAfterARestartIsAboveAllBeforeIt) {
   Nodes before;
   NodeInfo node = Node('a');
   const auto epoch = *before.Register(node);
-  const Storage::Entries stored{{before.step.changes[0].key, *before.step.changes[0].value}};
+  const Storage::Entries stored{{node.node_id(), *before.step.changes.back().value}};
   node.set_worker_count(1);
   before.Heartbeat(node, epoch);
   const auto version = before.table.Find(IdOf(node))->version();
   Nodes after;
-  ASSERT_TRUE(after.table.Load(stored, 1ULL << 32, after.now));
+  ASSERT_TRUE(after.table.Load(stored, {1ULL << 32, epoch}, after.now));
   node.set_worker_count(2);
   EXPECT_EQ(*after.Register(node), epoch);
   EXPECT_GT(after.table.Find(IdOf(node))->version(), version);
@@ -125,7 +125,8 @@ TEST(NodeTableTest, AVersionAfterARestartIsAboveAllBeforeIt) {
 
 TEST(NodeTableTest, GarbageInTheStorageIsReportedAndNotSkipped) {
   Nodes nodes;
-  EXPECT_EQ(nodes.table.Load({{"k", "garbage"}}, 0, nodes.now).error().code(), ErrorCode::kCorrupt);
+  EXPECT_EQ(nodes.table.Load({{"k", "garbage"}}, {}, nodes.now).error().code(),
+            ErrorCode::kCorrupt);
 }
 
 StartJobRequest Request(const std::string& id) {

@@ -1,0 +1,167 @@
+// Calling any handler twice with the same request equals once: played over every method of every
+// service of gcs.proto, so a method without a sample here fails too.
+
+#include <google/protobuf/descriptor.h>
+
+#include <map>
+
+#include "components/gcs/methods.h"
+#include "tests/components/gcs/gcs_world.h"
+
+namespace mobula::gcs {
+namespace {
+
+using Samples = std::map<std::string, std::vector<std::pair<rpc::MethodInfo, std::string>>>;
+
+template <typename M>
+void Add(Samples& samples, const M& method, const typename M::Request& request) {
+  std::string name(method.name);
+  name[name.find('/')] = '.';
+  samples[name].emplace_back(method, request.SerializeAsString());
+}
+
+void AddNodeSamples(Samples& samples) {
+  RegisterNodeRequest reg;
+  reg.mutable_node()->set_node_id(NodeIdOf('n'));
+  Add(samples, kRegisterNode, reg);
+  reg.mutable_node()->set_node_id(NodeIdOf('l'));
+  Add(samples, kRegisterNode, reg);
+  Add(samples, kRegisterNode, {});
+  HeartbeatRequest beat;
+  beat.set_node_id(NodeIdOf('n'));
+  beat.set_epoch(1);
+  beat.mutable_changed()->set_worker_count(4);
+  Add(samples, kHeartbeat, beat);
+  beat.set_epoch(7);
+  Add(samples, kHeartbeat, beat);
+  LeaveRequest leave;
+  leave.set_node_id(NodeIdOf('l'));
+  Add(samples, kLeaveNode, leave);
+  Add(samples, kListNodes, {});
+  ReportWorkerDeathRequest death;
+  death.mutable_death()->set_worker_id("w");
+  Add(samples, kReportWorkerDeath, death);
+}
+
+void AddJobSamples(Samples& samples) {
+  for (const char node : {'n', 'l'}) {  // alive, left
+    StartJobRequest start;
+    start.set_request_id(std::string("r") + node);
+    start.mutable_job()->set_node_id(NodeIdOf(node));
+    start.mutable_job()->set_driver_id(std::string("d") + node);
+    Add(samples, kStartJob, start);
+  }
+  FinishJobRequest finish;
+  finish.set_job_id(std::string("\0\0\0\1", 4));
+  finish.set_state("FAILED");
+  Add(samples, kFinishJob, finish);
+  finish.set_job_id(std::string("\0\0\0\7", 4));
+  Add(samples, kFinishJob, finish);
+  Add(samples, kListJobs, {});
+}
+
+void AddKeyValueSamples(Samples& samples) {
+  PutRequest put;
+  put.set_key("k");
+  put.set_value("1");
+  Add(samples, kPut, put);
+  put.set_keep_existing(true);
+  put.set_value("2");
+  Add(samples, kPut, put);
+  put.set_key("kept");
+  Add(samples, kPut, put);
+  GetRequest get;
+  get.set_key("k");
+  Add(samples, kGet, get);
+  DeleteRequest del;
+  del.set_key("k");
+  Add(samples, kDelete, del);
+  Add(samples, kKeys, {});
+}
+
+Samples AllSamples() {
+  Samples samples;
+  AddNodeSamples(samples);
+  AddJobSamples(samples);
+  AddKeyValueSamples(samples);
+  SubscribeRequest subscribe;
+  subscribe.add_channels(NODES);
+  subscribe.add_channels(JOBS);
+  Add(samples, kSubscribe, subscribe);
+  return samples;
+}
+
+/// A GCS to which every request is sent `times` times, and what came of it.
+struct Played {
+  explicit Played(int times) : times_(times) {
+    world.StartServer();
+    observer.emplace(world);
+    caller.emplace(world.loop, *world.transport, "inproc://gcs", Random(3),
+                   rpc::ClientOptions{.reconnect_window = Duration(-1)}, &services);
+    services.Handle(kDeliver, [](const Delta&, const rpc::CallContext&, auto respond) {
+      respond(DeliverReply());
+    });
+  }
+
+  void Play(const rpc::MethodInfo& method, const std::string& request) {
+    for (int i = 0; i < times_; ++i) {
+      std::string answer = "none";
+      caller->CallRaw(method, request, {}, [&answer](Result<rpc::RawReply> r) {
+        answer = r ? ToHex(r->body) : r.error().ToString();
+      });
+      world.loop.RunReady();
+      last = answer;
+      if (i == 0) first_answer = answer;
+    }
+    world.loop.RunFor(milliseconds(10));
+    world.server->CheckInvariants();
+  }
+
+  /// \return all that is stored and all that was heard.
+  std::string State() {
+    std::string state = observer->heard + "\n";
+    for (const char* table : {"meta", "nodes", "jobs", "worker_deaths", "key_value"}) {
+      const auto entries = world.Await<Storage::Entries>(
+          [&](auto done) { world.storage.Scan(table, "", done); }, milliseconds(1));
+      for (const auto& [key, value] : *entries) {
+        state += fmt::format("{} {} {}\n", table, ToHex(key), ToHex(value));
+      }
+    }
+    return state;
+  }
+
+  int times_;
+  GcsWorld world;
+  std::optional<Observer> observer;
+  rpc::ServiceTable services;
+  std::optional<rpc::Client> caller;
+  std::string first_answer;
+  std::string last;
+};
+
+TEST(GcsTwiceTest, EveryRequestTwiceEqualsOnce) {
+  const Samples samples = AllSamples();
+  Played once(1);
+  Played twice(2);
+  const auto* file = NodeInfo::descriptor()->file();
+  for (int s = 0; s < file->service_count(); ++s) {
+    for (int m = 0; m < file->service(s)->method_count(); ++m) {
+      const std::string& name = file->service(s)->method(m)->full_name();
+      if (name == "mobula.gcs.PubSubService.Deliver") continue;  // the subscriber's handler
+      ASSERT_TRUE(samples.contains(name)) << "add a sample request of " << name;
+      for (const auto& [method, request] : samples.at(name)) {
+        SCOPED_TRACE(name);
+        once.Play(method, request);
+        twice.Play(method, request);
+        EXPECT_EQ(once.State(), twice.State());
+        EXPECT_EQ(once.last, twice.first_answer);
+        if (method.id != kDelete.id) {  // it counts what this call removed
+          EXPECT_EQ(twice.last, twice.first_answer);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mobula::gcs
