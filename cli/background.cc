@@ -51,16 +51,26 @@ std::string ReadAll(int fd) {
 
 }  // namespace
 
-Result<node::NodeRecord> StartInBackground(const std::string& yaml) {
+Result<node::NodeRecord> StartWithText(const std::string& yaml) {
+  RealFileSystem files;
+  const std::string config = fmt::format("{}/start-{}.yaml", node::SessionsFolder(), ::getpid());
+  Result<void> written = files.MakeFolder(node::SessionsFolder());
+  if (written) written = files.WriteAtomically(config, yaml, FileMode::kPrivate);
+  if (!written) return Fail(std::move(written.error()));
+  Result<node::NodeRecord> record = StartInBackground(config);
+  (void)files.Remove(config);  // a small leftover at worst
+  const std::string prefix = config + ": ";
+  if (!record && record.error().message().starts_with(prefix)) {
+    return Fail(record.error().code(), "{}", record.error().message().substr(prefix.size()));
+  }
+  return record;
+}
+
+Result<node::NodeRecord> StartInBackground(const std::string& config) {
   RealFileSystem files;
   const std::string root = node::SessionsFolder();
   if (Result<void> made = files.MakeFolder(root); !made) return Fail(std::move(made.error()));
-  const std::string stem = fmt::format("{}/start-{}", root, ::getpid());
-  const std::string config = stem + ".yaml";
-  const std::string output = stem + ".out";
-  if (Result<void> written = files.WriteAtomically(config, yaml, FileMode::kPrivate); !written) {
-    return Fail(std::move(written.error()));
-  }
+  const std::string output = fmt::format("{}/start-{}.out", root, ::getpid());
   int ready[2] = {-1, -1};
   if (::pipe2(ready, O_CLOEXEC) != 0) return Fail(ErrorCode::kInternal, "no pipe left");
   const pid_t child = ::fork();
@@ -70,7 +80,6 @@ Result<node::NodeRecord> StartInBackground(const std::string& yaml) {
   const std::string folder = ReadAll(ready[0]);
   ::close(ready[0]);
   std::string said = files.Read(output, kOutputMax).value_or(std::string());
-  (void)files.Remove(config);  // small leftovers; swept with the folder otherwise
   (void)files.Remove(output);
   if (folder.empty()) {
     int status = 0;

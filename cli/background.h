@@ -10,9 +10,11 @@
 
 namespace mobula::cli {
 
-/// Starts `node` detached from this terminal with a configuration text, and waits until it is up.
+/// Starts `node` detached from this terminal with a configuration file, and waits until it is up.
 /// \return its record. Otherwise the error is what the node said.
-[[nodiscard]] Result<node::NodeRecord> StartInBackground(const std::string& yaml);
+[[nodiscard]] Result<node::NodeRecord> StartInBackground(const std::string& config);
+/// The same with the text of a configuration, which errors then do not name a file for.
+[[nodiscard]] Result<node::NodeRecord> StartWithText(const std::string& yaml);
 
 /// Asks a node to end and waits; forces it after `patience`. \return false if it had to be forced.
 [[nodiscard]] bool EndNode(const node::NodeRecord& record, Duration patience);

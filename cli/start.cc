@@ -83,12 +83,9 @@ void PrintStarted(const node::NodeRecord& record, const StartOptions& options) {
 }
 
 int Start(const StartOptions& options) {
-  std::string yaml;
+  Result<node::NodeRecord> record;
   if (!options.config_file.empty()) {
-    RealFileSystem files;
-    Result<std::string> text = files.Read(options.config_file, 1 << 20);
-    if (!text) return Complain(text.error());
-    yaml = std::move(*text);
+    record = StartInBackground(options.config_file);
   } else {
     if (options.is_head == !options.head_address.empty()) {
       return Complain(
@@ -97,9 +94,8 @@ int Start(const StartOptions& options) {
     }
     Result<std::string> text = ToYaml(options);
     if (!text) return Complain(text.error());
-    yaml = std::move(*text);
+    record = StartWithText(*text);
   }
-  Result<node::NodeRecord> record = StartInBackground(yaml);
   if (!record) {
     const std::string& why = record.error().message();
     if (why.find("in use") != std::string::npos) {

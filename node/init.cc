@@ -59,13 +59,15 @@ LogLevel LevelOf(const std::string& name) {
 }
 
 /// Serves tasks in a process that a zygote forked. Ends the process.
-[[noreturn]] void ServeTasks(const ForkRequest& request) {
+/// \param own what this process really runs: the file may have changed since the job began.
+[[noreturn]] void ServeTasks(const ForkRequest& request, const core_worker::Program& own) {
   CoreProcessOptions options;
   options.raylet_endpoint = request.raylet_endpoint();
   options.node_address = request.node_address();
   options.token = Token(request.token());
-  options.program.set_hash(request.program_hash());
-  options.program.set_build(request.program_build());
+  options.program.set_hash(own.hash());
+  options.program.set_build(own.hash() == request.program_hash() ? request.program_build()
+                                                                 : own.build());
   options.job = JobId::FromBinaryOrNil(request.job_id());
   options.startup_id = WorkerId::FromBinaryOrNil(request.startup_id());
   options.log_level = static_cast<LogLevel>(request.log_level());
@@ -153,7 +155,10 @@ void StartSession(InitOptions options) {
 }  // namespace
 
 void Init(InitOptions options) {
-  if (IsZygote()) ServeTasks(RunZygote());
+  if (IsZygote()) {
+    const core_worker::Program own = OrThrow(ThisProgram());
+    ServeTasks(RunZygote(), own);
+  }
   const std::lock_guard lock(session_mutex);
   if (CurrentSession()) {
     Throw(Error(ErrorCode::kInvalidArgument,

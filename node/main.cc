@@ -48,7 +48,11 @@ int Run(const Arguments& arguments) {
   Node node(*config, *token,
             arguments.is_background ? LogSink() : FileDescriptorSink(STDERR_FILENO));
   Result<NodeEndpoints> endpoints = node.Start();
-  if (!endpoints) return Complain(endpoints.error());
+  if (!endpoints) {
+    const bool is_config = endpoints.error().code() == ErrorCode::kInvalidArgument;
+    return Complain(is_config ? std::move(endpoints.error()).Context(arguments.config)
+                              : endpoints.error());
+  }
   NodeRecord record{.folder = endpoints->folder,
                     .pid = ::getpid(),
                     .pid_start = ProcessStart(::getpid()),

@@ -220,4 +220,16 @@ ReferencePtr BlockingRuntime::Borrow(const ObjectId& id, std::shared_ptr<const s
   return core_.Borrow(id, std::move(owner));
 }
 
+RuntimeContext BlockingRuntime::Context() const {
+  const Lock lock(loop_.StateLock());
+  const CoreWorker::Context& context = core_.context();
+  return {.node_id = NodeId::FromBinaryOrNil(core_.self().node_id()),
+          .worker_id = WorkerId::FromBinaryOrNil(core_.self().worker_id()),
+          .job_id = core_.job(),
+          .task_id = context.task,
+          .task_name = context.task_name,
+          .attempt = static_cast<std::int32_t>(context.attempt),
+          .is_driver = task_thread_.load() == std::thread::id()};
+}
+
 }  // namespace mobula::core_worker

@@ -41,6 +41,7 @@ class BlockingRuntime final : public internal::Runtime {
       std::optional<std::chrono::nanoseconds> timeout) override;
   [[nodiscard]] internal::ReferencePtr Borrow(const ObjectId& id,
                                               std::shared_ptr<const std::string> owner) override;
+  [[nodiscard]] RuntimeContext Context() const override;
 
   /// Writes an object into this node's store, on the calling thread. One that is there already, of
   /// an earlier attempt, will do. kResourceExhausted, kUnavailable. \pre lock not held.

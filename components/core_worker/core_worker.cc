@@ -43,7 +43,8 @@ class CoreWorker::Impl {
   void EnterTask(const TaskSpec& spec) {
     context = {.task = TaskId::FromBinaryOrNil(spec.task_id()),
                .attempt = spec.attempt(),
-               .depth = spec.depth()};
+               .depth = spec.depth(),
+               .task_name = spec.name()};
   }
   [[nodiscard]] std::shared_ptr<const SchedulingKey> KeyOf(const internal::TaskOptions& options);
   [[nodiscard]] bool MayExit() const {

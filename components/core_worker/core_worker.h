@@ -97,6 +97,7 @@ class CoreWorker {
     std::uint32_t depth = 0;
     std::uint64_t next_child = 0;
     std::uint32_t next_put = 0;
+    std::string task_name = {};  ///< Empty in a driver.
   };
   [[nodiscard]] Context& context();
 

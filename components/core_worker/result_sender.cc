@@ -148,6 +148,8 @@ void ResultSender::FlushLease(const ServedLeasePtr& lease) {
       alive_.Bind([this, lease, batch = std::exchange(lease->outbox, {})] {
         --unsent_;
         if (lease->link->peer == nullptr) return;
+        // Without our raylet we end, and what failed may have failed for that: let it be retried.
+        if (!deps_.raylet.IsConnected()) return;
         lease->link->peer->Notify(kTasksDone, batch);
         lease->link->peer->Flush();
       }));

@@ -228,7 +228,10 @@ void TaskTable::Retry(Record& record, const Error& error, Charge charge) {
   SubmittedTask& task = record.task;
   if (charge == Charge::kOneRetry) {
     if (record.retries_left == 0) {
-      Fail(record, error);
+      const bool is_first = record.max_retries == 0;
+      Fail(record, is_first ? error
+                            : Error(error).Context(fmt::format("the last of {} attempts",
+                                                               record.max_retries + 1)));
       return;
     }
     if (record.retries_left > 0) --record.retries_left;

@@ -46,7 +46,9 @@ Result<std::unique_ptr<ObjectStore>> MakeObjectStore(ConfigReader& reader,
   if (const auto read = eviction.Finish(); !read) return Fail(read.error());
   const auto store = kinds.stores.Find(reader.Text("kind", "shared_memory"));
   if (!store) return Fail(store.error());
-  return (**store)(reader, (**policy)());
+  auto made = (**store)(reader, (**policy)());
+  if (const auto read = reader.Finish(); !read) return Fail(read.error());
+  return made;
 }
 
 }  // namespace mobula

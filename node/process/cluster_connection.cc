@@ -102,13 +102,15 @@ std::string HostOf(std::string_view endpoint) {
 Result<gcs::NodeInfo> FindLocalNode(const std::vector<gcs::NodeInfo>& nodes,
                                     const std::string& head_address) {
   const std::set<std::string> own = OwnAddresses();
+  const gcs::NodeInfo* found = nullptr;
   for (const gcs::NodeInfo& node : nodes) {
     const std::string path = node.local_endpoint().substr(std::string_view("unix://").size());
     if (node.state() == gcs::ALIVE && own.contains(HostOf(node.endpoint())) &&
-        ::access(path.c_str(), R_OK | W_OK) == 0) {
-      return node;
+        ::access(path.c_str(), R_OK | W_OK) == 0 && (found == nullptr || node.is_head())) {
+      found = &node;  // the head's before others': the same one every time
     }
   }
+  if (found != nullptr) return *found;
   return Fail(ErrorCode::kNotFound,
               "no node of the cluster at {} runs on this host (it has {} nodes); start one here "
               "with: mobula start --address={}",

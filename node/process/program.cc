@@ -40,7 +40,10 @@ Result<core_worker::Program> ThisProgram() {
   std::array<char, 4096> path{};
   const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
   core_worker::Program program;
-  program.set_path(std::string(path.data(), size > 0 ? static_cast<std::size_t>(size) : 0));
+  std::string_view name(path.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+  constexpr std::string_view kReplaced = " (deleted)";  // as Linux says; hashes tell the new one
+  if (name.ends_with(kReplaced)) name.remove_suffix(kReplaced.size());
+  program.set_path(std::string(name));
   program.set_hash(*hash);
   std::ifstream file("/proc/self/cmdline");
   std::stringstream text;

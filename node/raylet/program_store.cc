@@ -78,6 +78,10 @@ void ProgramStore::EnsureShared(const std::string& hash, Done done) {
 Task<void> ProgramStore::Share(std::string hash, std::string path) {
   Result<std::string> bytes = deps_.files.Read(path, kProgramBytesMax);
   if (!bytes) co_return Fail(std::move(bytes.error()).Context("sharing the program"));
+  if (HashProgram(*bytes) != hash) {
+    co_return Fail(ErrorCode::kVersionMismatch,
+                   "{} has changed since the driver was started; start the driver again", path);
+  }
   const std::string count_key = CountKey(hash);
   Result<std::optional<std::string>> known = co_await AwaitCallback<std::optional<std::string>>(
       [&](auto done) { deps_.gcs.Get(std::string(kSpace), count_key, std::move(done)); });

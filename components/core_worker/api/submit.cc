@@ -19,3 +19,5 @@ ReferencePtr SubmitOne(const FunctionEntry& function, std::vector<Argument> argu
 }
 
 }  // namespace mobula::internal
+
+mobula::RuntimeContext mobula::GetRuntimeContext() { return internal::RequireRuntime().Context(); }

@@ -18,6 +18,7 @@
 #include "components/base/ids.h"
 #include "components/base/payload.h"
 #include "components/base/result.h"
+#include "mobula/context.h"
 
 namespace mobula::internal {
 
@@ -109,6 +110,8 @@ class Runtime {
   /// Makes this process a borrower of an object that arrived inside a value.
   [[nodiscard]] virtual ReferencePtr Borrow(const ObjectId& id,
                                             std::shared_ptr<const std::string> owner) = 0;
+  /// \return where the calling thread is.
+  [[nodiscard]] virtual RuntimeContext Context() const = 0;
 };
 
 /// \return the runtime of this thread: a worker's own in embedded mode, else the process's.

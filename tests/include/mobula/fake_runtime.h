@@ -82,6 +82,7 @@ class FakeRuntime final : public internal::Runtime {
     ++borrowed;
     return Handle(id, std::move(owner));
   }
+  [[nodiscard]] RuntimeContext Context() const override { return {.is_driver = true}; }
 
   /// \return the bytes that a reader in another process would see: in 64-byte aligned memory.
   [[nodiscard]] static Payload Flatten(const internal::SerializedValue& value) {

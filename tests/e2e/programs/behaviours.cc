@@ -1,0 +1,230 @@
+// Tasks that do what tasks should not, and a driver that says what it learns of it, line by line.
+// The first word names what to do; the tests beside it read the output.
+
+#include <fcntl.h>
+#include <mobula/mobula.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <map>
+
+namespace {
+
+using mobula::Get;
+using mobula::ObjectRef;
+using mobula::Remote;
+using Bytes = mobula::Array<char>;
+
+int Square(int x) { return x * x; }
+
+// What tasks do.
+
+int ThrowRuntimeError() { throw std::runtime_error("the disk is on fire"); }
+int ThrowNumber() { throw 42; }
+
+int Segfault() {
+  std::fprintf(stderr, "last words before the fault\n");
+  std::raise(SIGSEGV);
+  return 0;
+}
+
+int ExitThree() {
+  std::fprintf(stderr, "last words before exit\n");
+  std::exit(3);
+}
+
+int Abort() {
+  std::fprintf(stderr, "last words before abort\n");
+  std::abort();
+}
+
+/// Memory that is promised but never touched: who copies it shows up in the memory of its process.
+Bytes Huge(std::uint64_t bytes) { return Bytes::Make(bytes).Share(); }
+
+std::uint64_t SizeOf(const Bytes& bytes) { return bytes.size(); }
+
+/// Blocks until somebody writes to the pipe at `path`; a retry after that returns at once.
+int WaitForPipe(const std::string& path) {
+  std::printf("waiting\n");
+  std::fflush(stdout);
+  const int fd = ::open(path.c_str(), O_RDONLY);
+  char byte = 0;
+  const auto size = ::read(fd, &byte, 1);
+  ::close(fd);
+  return static_cast<int>(size);
+}
+
+/// Dies the first time, works the second.
+int DieOnce() {
+  if (mobula::GetRuntimeContext().attempt == 0) std::raise(SIGKILL);
+  return mobula::GetRuntimeContext().attempt;
+}
+
+struct Owned {
+  ObjectRef<Bytes> stored;
+  ObjectRef<int> small;
+  int pid = 0;
+};
+
+/// The worker owns what it hands out.
+Owned MakeOwned() {
+  return {mobula::Put(Bytes(std::vector<char>(1 << 20, 'x'))), Remote<Square>(5), ::getpid()};
+}
+
+std::string WhereAmI() {
+  char path[4096] = {};
+  (void)!::readlink("/proc/self/exe", path, sizeof path - 1);
+  return mobula::GetRuntimeContext().node_id.Hex() + " " + path;
+}
+
+// What drivers do.
+
+void Say(const std::string& line) {
+  std::printf("%s\n", line.c_str());
+  std::fflush(stdout);
+}
+
+/// Runs `action`; says what it threw. \return whether it threw.
+void Report(const std::function<void()>& action) {
+  try {
+    action();
+    Say("no error");
+  } catch (const mobula::TaskError& error) {
+    Say("TaskError " + std::string(error.what()));
+    Say("type=" + error.type_name() + " message=" + error.message() + " node=" + error.node_id() +
+        " pid=" + std::to_string(error.pid()));
+  } catch (const mobula::WorkerDiedError& error) {
+    Say("WorkerDiedError " + std::string(error.what()));
+  } catch (const mobula::NodeDiedError& error) {
+    Say("NodeDiedError " + std::string(error.what()));
+  } catch (const mobula::OwnerDiedError& error) {
+    Say("OwnerDiedError " + std::string(error.what()));
+  } catch (const mobula::StoreFullError& error) {
+    Say("StoreFullError " + std::string(error.what()));
+  } catch (const mobula::InfeasibleError& error) {
+    Say("InfeasibleError " + std::string(error.what()));
+  } catch (const mobula::GetTimeoutError& error) {
+    Say("GetTimeoutError " + std::string(error.what()));
+  } catch (const mobula::VersionMismatchError& error) {
+    Say("VersionMismatchError " + std::string(error.what()));
+  } catch (const mobula::PermissionDeniedError& error) {
+    Say("PermissionDeniedError " + std::string(error.what()));
+  } catch (const mobula::Exception& error) {
+    Say("Exception " + std::string(error.what()));
+  }
+}
+
+void Replaced(const std::vector<std::string>&) {
+  Report([] { Get(Remote<Square>(1)); });
+}
+
+void CheckThatAllIsWell() { Say("square " + std::to_string(Get(Remote<Square>(7)))); }
+
+/// `Remote<F>` with a number of retries, whatever F.
+template <auto F>
+int Run(int retries) {
+  return Get(Remote<F>.With({.max_retries = retries})());
+}
+
+void Fail(const std::vector<std::string>& words) {
+  const std::map<std::string, int (*)(int)> tasks = {{"runtime_error", Run<ThrowRuntimeError>},
+                                                     {"number", Run<ThrowNumber>},
+                                                     {"segfault", Run<Segfault>},
+                                                     {"exit", Run<ExitThree>},
+                                                     {"abort", Run<Abort>},
+                                                     {"die_once", Run<DieOnce>}};
+  Report([&] { Say("value " + std::to_string(tasks.at(words.at(0))(std::stoi(words.at(1))))); });
+  CheckThatAllIsWell();
+}
+
+void Infeasible(const std::vector<std::string>& words) {
+  const double cpus = std::stod(words.at(0));
+  Report([&] { Get(Remote<Square>.With({.num_cpus = cpus})(1)); });
+  CheckThatAllIsWell();
+}
+
+void TooLarge(const std::vector<std::string>& words) {
+  Report([&] { (void)Get(Remote<Huge>(std::stoull(words.at(0)))); });
+  Report([&] { (void)mobula::Put(Huge(std::stoull(words.at(0)))); });
+  CheckThatAllIsWell();
+}
+
+void Timeout(const std::vector<std::string>& words) {
+  const ObjectRef<int> ref = Remote<WaitForPipe>(words.at(0));
+  Report([&] { Get(ref, std::chrono::milliseconds(200)); });
+  const int fd = ::open(words.at(0).c_str(), O_WRONLY);
+  (void)!::write(fd, "x", 1);
+  ::close(fd);
+  Say("value " + std::to_string(Get(ref)));
+}
+
+void Owner(const std::vector<std::string>&) {
+  const Owned owned = Get(Remote<MakeOwned>());
+  Say("stored " + std::to_string(Get(owned.stored).size()));
+  ::kill(owned.pid, SIGKILL);
+  // What has not been fetched since: through a task, and by a new reading of the small one.
+  Report([&] { Get(Remote<Square>(owned.small)); });
+  Report([&] { Say("size " + std::to_string(Get(Remote<SizeOf>(owned.stored)))); });
+  CheckThatAllIsWell();
+}
+
+/// Holds objects and running tasks until somebody ends it.
+void Hold(const std::vector<std::string>& words) {
+  const auto large = mobula::Put(Bytes(std::vector<char>(32 << 20, 'x')));
+  const auto result = Remote<Huge>(std::uint64_t{4} << 20);
+  (void)mobula::Wait(std::vector{result}, 1);
+  Say("size " + std::to_string(Get(Remote<SizeOf>(large))));
+  std::vector<ObjectRef<int>> blocked;
+  for (int i = 0; i < 2; ++i) blocked.push_back(Remote<WaitForPipe>(words.at(0)));
+  Say("holding " + std::to_string(::getpid()));
+  Report([&] { (void)Get(blocked); });
+}
+
+/// One task for each node that is named; says where it ran.
+void Places(const std::vector<std::string>& nodes) {
+  for (const std::string& node : nodes) {
+    const mobula::RemoteOptions there{.scheduling = mobula::NodeAffinity{.node_id_hex = node}};
+    Report([&] { Say("ran on " + Get(Remote<WhereAmI>.With(there)())); });
+  }
+}
+
+/// Twice a task that waits at a pipe, at first on the node that is named.
+void Survive(const std::vector<std::string>& words) {
+  const mobula::RemoteOptions there{
+      .scheduling = mobula::NodeAffinity{.node_id_hex = words.at(1), .soft = true}};
+  Report(
+      [&] { Say("value " + std::to_string(Get(Remote<WaitForPipe>.With(there)(words.at(0))))); });
+  const ObjectRef<int> again = Remote<WaitForPipe>.With(there)(words.at(0));
+  Say("again");
+  Report([&] { Say("value " + std::to_string(Get(again))); });
+  CheckThatAllIsWell();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  const std::map<std::string, void (*)(const std::vector<std::string>&)> actions = {
+      {"fail", Fail},          {"infeasible", Infeasible},
+      {"too_large", TooLarge}, {"timeout", Timeout},
+      {"owner", Owner},        {"hold", Hold},
+      {"places", Places},      {"survive", Survive},
+      {"replaced", Replaced},  {"square", [](const auto&) {
+                                                           CheckThatAllIsWell(); }}};
+  if (words.at(0) == "replaced" && std::rename(words.at(1).c_str(), argv[0]) == 0) {
+    Say("another file stands at " + std::string(argv[0]));
+  }
+  try {
+    mobula::Init(argc, argv);
+  } catch (const mobula::Exception& error) {
+    std::printf("Init: %s\n", error.what());
+    return 1;
+  }
+  actions.at(words.at(0))({words.begin() + 1, words.end()});
+  mobula::Shutdown();
+  return 0;
+}

@@ -1,0 +1,150 @@
+"""Starting, looking, stopping; and the ways in which a start fails: it says why, harms nothing."""
+import os
+import re
+import signal
+import socket
+import time
+
+import cluster
+from cluster import MOBULA, NODE
+
+
+class StartTest(cluster.ClusterTest):
+    def write(self, text):
+        path = self.box / "node.yaml"
+        path.write_text(text)
+        return path
+
+    def assert_refused(self, yaml, *parts):
+        """The node ends with status 2, names the file and says `parts`; so does `mobula start`."""
+        path = self.write(yaml)
+        for words in ((NODE, "--config", path), (MOBULA, "start", "--config", path)):
+            text = self.run_program(*words, status=2)
+            for part in parts:
+                self.assertIn(part, text)
+            self.assertIn("node.yaml", text)
+            self.assertEqual(len(text.splitlines()), 1, text)
+
+    def test_an_unknown_key_names_its_line_and_the_known_ones(self):
+        self.assert_refused("node:\n  role: head\n  adress: 127.0.0.1\ngcs: { port: 0 }\n",
+                            "adress", "line 3", "address")
+
+    def test_an_unknown_key_of_a_component_names_its_line(self):
+        self.assert_refused("node: { role: head }\ngcs: { port: 0 }\n"
+                            "object_store:\n  kind: shared_memory\n  capasity: 64MiB\n",
+                            "capasity", "line 5", "capacity")
+
+    def test_a_value_of_the_wrong_type_names_what_would_be_right(self):
+        self.assert_refused("node: { role: head }\ngcs: { port: many }\n", "gcs.port", "many",
+                            "line 2")
+        self.assert_refused("node: { role: head }\nworkers: { idle_max: [1, 2] }\n",
+                            "workers.idle_max", "line 2")
+
+    def test_an_unknown_kind_names_the_known_ones(self):
+        self.assert_refused("node: { role: head }\nscheduler: { kind: clever }\n", "clever",
+                            "distributed", "local")
+
+    def test_a_configuration_that_is_not_there_is_named(self):
+        text = self.run_program(NODE, "--config", self.box / "absent.yaml", status=1)
+        self.assertIn("absent.yaml", text)
+        self.assertIn("No such file", text)
+
+    def test_start_says_what_to_do_next_and_stop_leaves_nothing(self):
+        text = self.start_head()
+        for part in ("head node", "is up", self.address, str(self.home), "logs",
+                     f"mobula start --address={self.address}", "mobula run", "mobula status",
+                     "mobula stop"):
+            self.assertIn(part, text)
+        token = self.home / ".mobula/token"
+        self.assertEqual(token.stat().st_mode & 0o777, 0o600)
+        self.assertEqual(len(token.read_text().strip()), 64)
+        self.assert_works()
+        self.assertIn("stopped head node", self.run_mobula("stop"))
+        self.assert_nothing_left()
+        self.assertIn("nothing to stop", self.run_mobula("stop"))
+        text = self.run_mobula("status", status=1, MOBULA_ADDRESS="")
+        self.assertIn("mobula start --head", text)
+
+    def test_status_tells_people_and_programs_the_same(self):
+        self.start_head("--resource", "tape=3", "--label", "zone=a")
+        self.start_worker()
+        text = self.run_mobula("status")
+        for part in (f"Cluster at {self.address}", "head", "worker", "0 / 4 CPU", "0 / 3 tape",
+                     "0 B / 128 MiB object store", "Waiting\n  nothing", "Jobs\n  none running"):
+            self.assertIn(part, text)
+        status = self.status()
+        self.assertEqual(status["address"], self.address)
+        self.assertEqual(sorted(node["is_head"] for node in status["nodes"]), [False, True])
+        head = next(node for node in status["nodes"] if node["is_head"])
+        self.assertEqual(head["resources_total"]["CPU"], 2)
+        self.assertEqual(head["resources_total"]["tape"], 3)
+        self.assertEqual(head["object_store_capacity_bytes"], 64 << 20)
+
+    def test_a_port_in_use_is_named_with_what_to_do(self):
+        self.start_head()
+        port = self.address.split(":")[1]
+        text = self.run_mobula("start", "--head", f"--port={port}", status=1)
+        self.assertIn(f"port {port} on 127.0.0.1 is in use", text)
+        self.assertIn("--port", text)
+        yaml = self.write(f"node: {{ role: head }}\ngcs: {{ port: {port} }}\n")
+        text = self.run_program(NODE, "--config", yaml, status=1)
+        self.assertIn("in use", text)
+        self.assertIn("gcs.port", text)
+        self.assert_works()
+        self.assertEqual(len(self.nodes()), 1)
+
+    def test_a_head_that_cannot_be_reached_is_named_in_time(self):
+        self.start_head()  # mints the token
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
+            address = "127.0.0.1:%d" % closed.getsockname()[1]
+            begin = time.monotonic()
+            text = self.run_mobula("start", f"--address={address}", status=1)
+            self.assertIn(address, text)
+            self.assertLess(time.monotonic() - begin, 15)  # 10 s by contract, 5 s for the machine
+            text = self.run_mobula("status", f"--address={address}", status=1)
+            self.assertIn(address, text)
+            text = self.behave("square", status=1, MOBULA_ADDRESS=address)
+            self.assertIn(address, text)
+        self.assert_works()
+
+    def test_a_head_that_is_silent_is_named_in_time(self):
+        self.start_head()
+        with socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))
+            silent.listen()
+            address = "127.0.0.1:%d" % silent.getsockname()[1]
+            begin = time.monotonic()
+            text = self.run_mobula("start", f"--address={address}", status=1)
+            self.assertIn(address, text)
+            self.assertLess(time.monotonic() - begin, 15)
+        self.assert_works()
+
+    def test_wrong_usage_is_told_with_status_2(self):
+        for words in (("start",), ("start", "--head", "--address=h:1"), ("start", "--port=70000"),
+                      ("start", "--head", "--resource", "tape"), ("sing",), ("status", "--format=x")):
+            text = self.run_mobula(*words, status=2)
+            self.assertNotEqual(text, "")
+
+    def test_a_node_in_the_foreground_ends_on_a_signal_with_status_0(self):
+        yaml = self.write("node: { role: head, resources: { cpu: 1 } }\ngcs: { port: 0 }\n"
+                          "object_store: { kind: shared_memory, capacity: 32MiB }\n")
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            node = self.spawn(NODE, "--config", yaml)
+            line = node.line("is up")
+            self.address = re.search(r"head at (\S+);", line).group(1)
+            self.assert_works()
+            node.signal(number)
+            self.assertEqual(node.wait(), 0, node.text())
+            self.address = None
+            self.processes.remove(node)
+            self.assert_nothing_left()
+
+    def test_a_driver_without_a_cluster_brings_its_own(self):
+        self.assert_works()
+        self.assert_nothing_left()
+        self.assertEqual([p for p in os.listdir(self.sessions) if not p.startswith("n-")], [])
+
+
+if __name__ == "__main__":
+    cluster.main()

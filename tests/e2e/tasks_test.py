@@ -1,0 +1,104 @@
+"""Tasks that fail: the driver learns what, where and why, and everything else goes on."""
+import os
+import shutil
+
+import cluster
+from cluster import BEHAVIOURS
+
+
+class TasksTest(cluster.ClusterTest):
+    def run_task(self, name, retries=0):
+        self.start_head()
+        return self.behave("fail", name, retries)
+
+    def assert_died(self, text, *parts):
+        """`text` tells a worker's death with its cause, pid, node and last words."""
+        self.assertRegex(text, r"WorkerDiedError .*pid \d+ on node [0-9a-f]{8}")
+        for part in parts:
+            self.assertIn(part, text)
+        self.assertIn("square 49", text)
+
+    def test_an_exception_comes_back_with_type_message_node_and_process(self):
+        text = self.run_task("runtime_error")
+        self.assertIn("TaskError", text)
+        node = self.nodes()[0]["node_id"]
+        self.assertRegex(text, r"type=std::runtime_error message=.*the disk is on fire.* "
+                               rf"node={node} pid=\d+")
+        self.assertIn("ThrowRuntimeError", text)
+        self.assertIn("square 49", text)
+
+    def test_what_is_thrown_may_be_no_exception(self):
+        text = self.run_task("number")
+        self.assertIn("type=int", text)
+        self.assertIn("square 49", text)
+
+    def test_a_segmentation_fault_names_the_signal(self):
+        self.assert_died(self.run_task("segfault"), "signal 11", "last words before the fault")
+
+    def test_exit_in_a_task_names_the_status(self):
+        self.assert_died(self.run_task("exit"), "exit code 3", "last words before exit")
+
+    def test_abort_names_the_signal(self):
+        self.assert_died(self.run_task("abort"), "signal 6", "last words before abort")
+
+    def test_retries_are_used_up_and_counted(self):
+        text = self.run_task("segfault", retries=2)
+        self.assert_died(text, "signal 11", "the last of 3 attempts")
+
+    def test_a_retry_after_a_death_gives_the_value(self):
+        text = self.run_task("die_once", retries=1)
+        self.assertIn("value 1", text)
+
+    def test_a_task_too_large_for_the_cluster_is_infeasible_with_the_reason(self):
+        yaml = self.box / "head.yaml"
+        yaml.write_text("node: { role: head, resources: { cpu: 2 } }\ngcs: { port: 0 }\n"
+                        "workers: { infeasible_grace: 1s }\n")
+        text = self.run_mobula("start", "--config", yaml)
+        self.address = next(line.split()[1] for line in text.splitlines() if "address " in line)
+        driver = self.spawn(BEHAVIOURS, "infeasible", 1000)
+        line = driver.line("InfeasibleError")
+        self.assertIn("1000", line)
+        self.assertIn("CPU", line)
+        driver.line("square 49")
+        self.assertEqual(driver.wait(), 0)
+
+    def test_a_value_larger_than_the_store_names_both_sizes_and_copies_nothing(self):
+        self.start_head(store="512MiB")
+        text = self.behave("too_large", 3 << 30)
+        lines = [line for line in text.splitlines() if line.startswith("StoreFullError")]
+        self.assertEqual(len(lines), 2, text)  # as a result and as a Put
+        for line in lines:
+            self.assertRegex(line, r"3(\.0)? ?GiB|32212254\d\d")
+            self.assertRegex(line, r"512(\.0)? ?MiB|536870912")
+        self.assertIn("square 49", text)
+
+    def test_get_gives_up_after_its_time_and_the_task_goes_on(self):
+        self.start_head()
+        pipe = self.box / "pipe"
+        os.mkfifo(pipe)
+        text = self.behave("timeout", pipe)
+        self.assertIn("GetTimeoutError", text)
+        self.assertIn("value 1", text)
+
+    def test_a_borrower_of_a_dead_owner_is_told(self):
+        self.start_head()
+        text = self.behave("owner")
+        self.assertIn("stored 1048576", text)
+        self.assertEqual(text.count("OwnerDiedError"), 2, text)
+        self.assertIn("square 49", text)
+
+    def test_a_program_that_is_replaced_while_it_runs_is_told_apart(self):
+        self.start_head()
+        program, other = self.box / "program", self.box / "other"
+        for path in (program, other):
+            shutil.copy(BEHAVIOURS, path)
+        with other.open("ab") as file:
+            file.write(b"another build")  # still runs, with another hash
+        text = self.run_program(program, "replaced", other)
+        self.assertIn("VersionMismatchError", text)
+        self.assertRegex(text, r"program [0-9a-f]{8}.*program [0-9a-f]{8}")
+        self.assert_works()
+
+
+if __name__ == "__main__":
+    cluster.main()
