@@ -122,7 +122,8 @@ class StartTest(cluster.ClusterTest):
 
     def test_wrong_usage_is_told_with_status_2(self):
         for words in (("start",), ("start", "--head", "--address=h:1"), ("start", "--port=70000"),
-                      ("start", "--head", "--resource", "tape"), ("sing",), ("status", "--format=x")):
+                      ("start", "--head", "--resource", "tape"), ("sing",),
+                      ("status", "--format=x")):
             text = self.run_mobula(*words, status=2)
             self.assertNotEqual(text, "")
 
