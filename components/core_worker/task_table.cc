@@ -230,8 +230,8 @@ void TaskTable::Retry(Record& record, const Error& error, Charge charge) {
     if (record.retries_left == 0) {
       const bool is_first = record.max_retries == 0;
       Fail(record, is_first ? error
-                            : Error(error).Context(fmt::format("the last of {} attempts",
-                                                               record.max_retries + 1)));
+                            : Error(error).Context(
+                                  fmt::format("the last of {} attempts", record.max_retries + 1)));
       return;
     }
     if (record.retries_left > 0) --record.retries_left;

@@ -1,8 +1,9 @@
 /// \file
 /// \brief Turns lease requests into grants: the scheduler decides, the worker pool provides.
 ///
-///     RequestLease ─► asked ──Grant──► waiting for a worker ──► granted (reply) ──ReturnLease──► over
-///                       ├──SpillTo──► reply: ask that raylet                └─ worker or owner died ─► over
+///     RequestLease ─► asked ──Grant──► waiting for a worker ──► granted (reply) ──► over, when
+///                       │                                         returned, or worker or owner died
+///                       ├──SpillTo──► reply: ask that raylet
 ///                       └──Infeasible, after `infeasible_grace`──► reply: never, because …
 ///
 /// The check at grant is authoritative: it is made on this node's own books. When requests wait and
