@@ -45,7 +45,6 @@ struct StoreUsage {
   std::size_t object_count = 0;
 };
 
-//! [object-store-interface]
 /// Holds immutable objects within a fixed capacity.
 ///
 /// Threads: the state lock. Lifetime: views stay valid while the object is pinned or unsealed by
@@ -54,6 +53,7 @@ class ObjectStore {
  public:
   virtual ~ObjectStore() = default;
 
+  //! [object-store-interface]
   /// Makes room (evicting unpinned secondary copies if need be) and gives memory to write.
   /// kAlreadyExists if the id is here; kResourceExhausted if it does not fit: the message has the
   /// object's size and the store's numbers, and `Usage()` tells whether waiting can help.
@@ -74,6 +74,7 @@ class ObjectStore {
   virtual void Delete(const ObjectId& id) = 0;
   /// Aborts what this client had not sealed and drops all its pins; for a process that died.
   virtual void DropClient(StoreClientId client) = 0;
+  //! [object-store-interface]
 
   [[nodiscard]] virtual bool ContainsSealed(const ObjectId& id) const = 0;
   [[nodiscard]] virtual std::optional<std::uint64_t> SizeOf(const ObjectId& id) const = 0;
@@ -91,6 +92,5 @@ class ObjectStore {
   /// Aborts the process if the numbers do not add up; simulation calls it after every event.
   virtual void CheckInvariants() const = 0;
 };
-//! [object-store-interface]
 
 }  // namespace mobula

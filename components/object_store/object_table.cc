@@ -23,6 +23,7 @@ Result<StoredObject> ObjectTable::Create(const ObjectId& id, std::uint64_t size_
     return Fail(ErrorCode::kAlreadyExists, "object {} is already here, {}", id.Short(),
                 sealed ? "sealed" : "being written");
   }
+  //! [make-room]
   if (size_bytes > capacity_bytes_) return NoRoom(id, size_bytes);
   const std::uint64_t block_bytes = BlockBytes(size_bytes);
   // Nothing is evicted for an object that would not fit even then.
@@ -33,6 +34,7 @@ Result<StoredObject> ObjectTable::Create(const ObjectId& id, std::uint64_t size_
   auto object = memory_->Allocate(size_bytes);
   while (!object && EvictOne()) object = memory_->Allocate(size_bytes);  // room, but in pieces
   if (!object) return NoRoom(id, size_bytes);
+  //! [make-room]
 
   auto entry = std::make_unique<Entry>(Entry{.id = id,
                                              .object = *object,
@@ -189,6 +191,7 @@ void ObjectTable::KeepFromEviction(Entry& entry) {
   policy_->Remove(entry.id);
 }
 
+//! [let-go]
 void ObjectTable::LetGo(Entry& entry) {
   if (--entry.holders > 0) return;
   if (entry.state == State::kDoomed) {
@@ -197,6 +200,7 @@ void ObjectTable::LetGo(Entry& entry) {
     MakeEvictable(entry);
   }
 }
+//! [let-go]
 
 void ObjectTable::Drop(const Holding& holding) {
   for (Entry* entry : holding.earlier) LetGo(*entry);

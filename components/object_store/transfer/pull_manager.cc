@@ -228,6 +228,7 @@ void PullManager::ReadChunk(State& pull, std::uint64_t index) {
   request.set_offset(offset);
   request.set_size_bytes(size);
   rpc::CallOptions options;
+  //! [landing]
   options.place_attachment = [weak = std::weak_ptr<Landing>(pull.landing), offset,
                               size](std::uint64_t bytes) -> Result<WritablePayload> {
     const auto landing = weak.lock();
@@ -239,6 +240,7 @@ void PullManager::ReadChunk(State& pull, std::uint64_t index) {
     }
     return WritablePayload{.keep = landing, .bytes = landing->bytes.subspan(offset, size)};
   };
+  //! [landing]
   pull.client->CallRaw(
       kReadChunk, request.SerializeAsString(), std::move(options),
       alive_.Bind([this, id = pull.id, serial = pull.serial, attempt = pull.attempt, index,
