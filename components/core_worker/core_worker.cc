@@ -95,7 +95,7 @@ void CoreWorker::AddHandlers(rpc::ServiceTable& services) {
   impl->references.AddHandlers(services);
   services.Handle(kOpenLease, alive.Bind([impl](OpenLeaseRequest& request, CallContext call,
                                                 Respond<OpenLeaseReply> respond) {
-    respond(impl->execution.OpenLease(request, *call.peer));
+    impl->execution.OpenLease(request, *call.peer, std::move(respond));
   }));
   services.Handle(kPushTasks,
                   alive.Bind([impl](PushTasksRequest& request, CallContext, Respond<NoReply>) {
@@ -154,7 +154,7 @@ void CoreWorker::Start(Address self, JobId job, Program program, std::string ray
   impl.getter.Start(*impl.store, impl.node, impl.raylet_endpoint);
   impl.sender.Start(impl.self, impl.raylet_endpoint, *impl.store, impl.config.inline_bytes_max);
   impl.leases.SetSelf(impl.self, job, program, impl.raylet_endpoint);
-  if (executor != nullptr) impl.execution.Start(job, program, *impl.store, *executor);
+  impl.execution.Start(job, program, *impl.store, executor);
   const auto lost = impl.alive.Bind([&impl](const Error& reason) {
     impl.MustExit(
         Error(ErrorCode::kUnavailable, "the raylet of this node is gone: " + reason.message()));

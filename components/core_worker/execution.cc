@@ -10,14 +10,28 @@ Execution::Execution(Deps deps, std::function<void(const TaskSpec&)> on_run)
     : deps_(deps), on_run_(std::move(on_run)) {}
 
 void Execution::Start(const JobId& job, const Program& program, StoreClient& store,
-                      TaskExecutor& executor) {
+                      TaskExecutor* executor) {
   job_ = job;
   program_ = program;
   store_ = &store;
-  executor_ = &executor;
+  executor_ = executor;
+  is_started_ = true;
+  for (Early& early : std::exchange(early_, {})) {
+    OpenLease(early.request, *early.peer, std::move(early.respond));
+    for (PushTasksRequest& push : early.pushes) PushTasks(std::move(push));
+  }
 }
 
-Result<OpenLeaseReply> Execution::OpenLease(const OpenLeaseRequest& request, rpc::Peer& peer) {
+void Execution::OpenLease(const OpenLeaseRequest& request, rpc::Peer& peer,
+                          rpc::Respond<OpenLeaseReply> respond) {
+  if (!is_started_) {
+    early_.push_back({&peer, request, std::move(respond), {}});
+    return;
+  }
+  respond(Open(request, peer));
+}
+
+Result<OpenLeaseReply> Execution::Open(const OpenLeaseRequest& request, rpc::Peer& peer) {
   if (executor_ == nullptr) {
     return Fail(ErrorCode::kInvalidArgument, "a driver runs no tasks of others");
   }
@@ -44,6 +58,11 @@ Result<OpenLeaseReply> Execution::OpenLease(const OpenLeaseRequest& request, rpc
 }
 
 void Execution::PushTasks(PushTasksRequest request) {
+  for (Early& early : early_) {
+    if (early.request.lease_id() != request.lease_id()) continue;
+    early.pushes.push_back(std::move(request));
+    return;
+  }
   const auto lease = leases_.find(LeaseId::FromBinaryOrNil(request.lease_id()));
   if (lease == leases_.end()) return;  // refused; its owner knows
   for (TaskSpec& spec : *request.mutable_tasks()) {
@@ -199,6 +218,7 @@ Execution::Queued Execution::TakeOut(std::map<Sequence, Queued>::iterator task) 
 }
 
 void Execution::OnPeerClosed(const rpc::Peer& peer) {
+  std::erase_if(early_, [&](const Early& early) { return early.peer == &peer; });
   const auto link = links_.extract(&peer);
   if (link.empty()) return;
   deps_.sender.DropPeer(peer);
@@ -213,6 +233,7 @@ void Execution::OnPeerClosed(const rpc::Peer& peer) {
 
 void Execution::Stop() {
   alive_.End();
+  early_.clear();
   queue_.clear();
   leases_.clear();
   links_.clear();

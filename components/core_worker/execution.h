@@ -35,10 +35,13 @@ class Execution {
   };
   /// \param on_run runs before each task: from now on its name stands for what is submitted.
   Execution(Deps deps, std::function<void(const TaskSpec&)> on_run);
-  void Start(const JobId& job, const Program& program, StoreClient& store, TaskExecutor& executor);
+  /// What arrived before is looked at now. \param executor null for a driver.
+  void Start(const JobId& job, const Program& program, StoreClient& store, TaskExecutor* executor);
 
-  /// kVersionMismatch if we are another program, or work for another job; names both.
-  [[nodiscard]] Result<OpenLeaseReply> OpenLease(const OpenLeaseRequest& request, rpc::Peer& peer);
+  /// Answers kVersionMismatch if we are another program, or work for another job; names both. An
+  /// owner may be faster than the raylet's welcome: before `Start` it waits, and so do its tasks.
+  void OpenLease(const OpenLeaseRequest& request, rpc::Peer& peer,
+                 rpc::Respond<OpenLeaseReply> respond);
   void PushTasks(PushTasksRequest request);
   void TakeBack(const TakeBackRequest& request);
   /// An owner is gone: its queued tasks are dropped; the result of a running one will be.
@@ -61,6 +64,13 @@ class Execution {
     std::vector<internal::ReferencePtr> holds;  ///< Of arguments asked for by reference.
     std::vector<WatchId> gets;
   };
+  struct Early {
+    rpc::Peer* peer;
+    OpenLeaseRequest request;
+    rpc::Respond<OpenLeaseReply> respond;
+    std::vector<PushTasksRequest> pushes;
+  };
+  [[nodiscard]] Result<OpenLeaseReply> Open(const OpenLeaseRequest& request, rpc::Peer& peer);
   void Step();
   void Fetch(Sequence sequence, Queued& task);
   void FetchArgument(Sequence sequence, Queued& task, int index);
@@ -72,6 +82,8 @@ class Execution {
 
   Deps deps_;
   std::function<void(const TaskSpec&)> on_run_;
+  bool is_started_ = false;
+  std::vector<Early> early_;  // in order of arrival
   JobId job_;
   Program program_;
   StoreClient* store_ = nullptr;
