@@ -12,6 +12,8 @@ using Impl = ReferenceTable::Impl;
 
 namespace {
 
+constexpr Duration kFreeTimeout = std::chrono::seconds(10);
+
 Error OwnerDied(const ObjectId& id, const Address& owner, std::string_view why) {
   return {ErrorCode::kOwnerDied,
           fmt::format("the owner of object {} is gone (worker {}, pid {}, node {}): {}", id.Short(),
@@ -117,6 +119,10 @@ void Impl::ReportCopy(const ObjectId& id, const NodeId& node, const std::string&
   const auto link = links.find(*it->second.owner);
   if (link == links.end() || link->second.is_gone) return;
   ReportCopiesRequest& report = link->second.report;
+  if (report.added_ids_size() > 0 && report.node().node_id() != node.Binary()) {
+    link->second.client->Notify(kReportCopies, report);  // one message speaks of one node
+    report.Clear();
+  }
   report.mutable_node()->set_node_id(std::string(node.Binary()));
   report.mutable_node()->set_raylet_endpoint(endpoint);
   report.add_added_ids(std::string(id.Binary()));
@@ -199,7 +205,9 @@ void Impl::FlushAll() {
   flush_scheduled = false;
   for (auto& [owner, link] : links) Flush(link);
   for (auto& [endpoint, request] : std::exchange(to_free, {})) {
-    deps.peers.Get(endpoint)->Notify(kFreeObjects, request);
+    // A call and not a notification, which would be dropped before there is a connection.
+    deps.peers.Get(endpoint)->Call(kFreeObjects, request, [](const Result<NoReply>&) {},
+                                   {.timeout = kFreeTimeout});
   }
 }
 
