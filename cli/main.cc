@@ -52,6 +52,7 @@ int main(int argc, char** argv) {
   mobula::cli::AddStart(app, action);
   mobula::cli::AddStop(app, action);
   mobula::cli::AddStatus(app, action);
+  mobula::cli::AddSim(app, action);
   mobula::cli::AddRun(app, action);
   mobula::cli::AddNew(app, action);
   try {

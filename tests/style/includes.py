@@ -22,7 +22,8 @@ SHARED_FOLDERS = {"components/object_store/transfer", "components/transport/rpc"
                   "components/transport/pipe", "components/transport/stream"}
 # Who names implementations; everyone else takes them through an interface.
 ASSEMBLERS = re.compile(
-    r"^(node/wiring\w*\.(h|cc)|components/.*registration\.(h|cc)|(tests|bench|labs)/.*)$")
+    r"^(node/wiring\w*\.(h|cc)|node/simulation/.*|components/.*registration\.(h|cc)"
+    r"|(tests|bench|labs)/.*)$")
 # Who may name the real and the simulated seams of base: what makes a process, and real sockets.
 PROCESS_MAKERS = re.compile(
     r"^(node|cli|components/core_worker/assembly|components/transport/(stream|tcp|unix))/")
@@ -83,7 +84,8 @@ def check_file(file):
             continue
         if target == "components/base" and PROCESS_MAKERS.match(file.path):
             continue
-        yield f"{where}; an implementation is named only by registration.cc and node/wiring*.cc"
+        makers = "registration.cc, node/wiring*.cc and node/simulation/"
+        yield f"{where}; an implementation is named only by {makers}"
 
 
 def check(root):

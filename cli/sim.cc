@@ -1,0 +1,125 @@
+// `mobula sim`: a whole cluster in this process, on virtual time, with faults and an oracle.
+
+#include <csignal>
+#include <cstdlib>
+#include <memory>
+
+#include "cli/commands.h"
+#include "node/simulation/simulation.h"
+
+namespace mobula::cli {
+namespace {
+
+using simulation::DrawOptions;
+using simulation::Plant;
+using simulation::Report;
+using simulation::SimConfig;
+using simulation::SimOptions;
+
+struct Settings {
+  std::string config = "node/config/sim.yaml";
+  std::uint64_t seed = 1;
+  std::string seeds;  // "1..100"
+  std::int64_t nodes = 0;
+  std::string plant;
+  bool check_determinism = false;
+  bool verbose = false;
+};
+
+/// What to type to see the run at hand again; for `OnAbort`, which can be given nothing.
+std::string& Replay() {
+  static std::string command;
+  return command;
+}
+
+/// A broken invariant aborts: the least it can do is to say how to see it again.
+extern "C" void OnAbort(int /*signal*/) {
+  std::fprintf(stderr, "replay: %s\n", Replay().c_str());
+  std::signal(SIGABRT, SIG_DFL);
+}
+
+std::string ReplayCommand(const Settings& settings, std::uint64_t seed) {
+  std::string command = "mobula sim --config " + settings.config;
+  if (settings.nodes > 0) command += fmt::format(" --nodes {}", settings.nodes);
+  if (!settings.plant.empty()) command += " --plant " + settings.plant;
+  return command + fmt::format(" --seed {}", seed);
+}
+
+void Explain(const Report& report) {
+  fmt::print("violated: {}\nlast events:\n", *report.violation);
+  for (const std::string& line : report.last_lines) fmt::print("  {}\n", line);
+  fmt::print("replay: {}\n", Replay());
+}
+
+Result<std::pair<std::uint64_t, std::uint64_t>> ParseSeeds(const Settings& settings) {
+  if (settings.seeds.empty()) return std::pair(settings.seed, settings.seed);
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  int used = 0;
+  if (std::sscanf(settings.seeds.c_str(), "%lu..%lu%n", &first, &last, &used) != 2 ||
+      static_cast<std::size_t>(used) != settings.seeds.size() || first > last) {
+    return Fail(ErrorCode::kInvalidArgument, "--seeds is '{}'; it looks like 1..500",
+                settings.seeds);
+  }
+  return std::pair(first, last);
+}
+
+/// \return whether the run kept all promises.
+bool RunSeed(const Settings& settings, const SimConfig& config, Plant plant, std::uint64_t seed) {
+  SimOptions options = DrawOptions(config, seed);
+  if (settings.nodes > 0) options.nodes = settings.nodes;
+  Replay() = ReplayCommand(settings, seed);
+  simulation::Watching watching;
+  if (settings.verbose) watching.on_line = [](std::string_view line) { fmt::print("{}\n", line); };
+  if (settings.seeds.empty()) fmt::print("options: {}\n", options.ToString());
+  const Report report = simulation::RunSimulation(config, options, plant, watching);
+  fmt::print("{}\n", report.Summary());
+  if (report.violation) {
+    Explain(report);
+    return false;
+  }
+  if (!settings.check_determinism) return true;
+  const Report again = simulation::RunSimulation(config, options, plant);
+  if (again.digest == report.digest) return true;
+  fmt::print("violated: one seed gave two runs, {} and {}\nreplay: {} --check-determinism\n",
+             report.Summary(), again.Summary(), Replay());
+  return false;
+}
+
+int Run(const Settings& settings) {
+  Result<SimConfig> config = simulation::LoadSimConfig(settings.config);
+  if (!config) return Complain(config.error()), 2;
+  const Result<Plant> plant = simulation::ParsePlant(settings.plant);
+  if (!plant) return Complain(plant.error());
+  const auto seeds = ParseSeeds(settings);
+  if (!seeds) return Complain(seeds.error());
+  std::signal(SIGABRT, OnAbort);
+  for (std::uint64_t seed = seeds->first; seed <= seeds->second; ++seed) {
+    if (!RunSeed(settings, *config, *plant, seed)) return 1;
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void AddSim(CLI::App& app, Action& action) {
+  auto* command = app.add_subcommand(
+      "sim",
+      "Simulate a whole cluster in one thread: random work, faults, and an oracle that knows "
+      "every\n"
+      "value. Exit codes: 0 right, 1 a promise was broken, 2 wrong usage or configuration.");
+  auto settings = std::make_shared<Settings>();
+  command->add_option("--config", settings->config, "What to simulate")->capture_default_str();
+  command->add_option("--seed", settings->seed, "Of this run")->capture_default_str();
+  command->add_option("--seeds", settings->seeds, "Many runs, such as 1..500; stops at a failure");
+  command->add_option("--nodes", settings->nodes, "Nodes, head included; instead of the file's")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--plant", settings->plant, "Put in a bug by name, to see it found");
+  command->add_flag("--check-determinism", settings->check_determinism,
+                    "Run twice and compare the digests");
+  command->add_flag("--verbose", settings->verbose, "Print the event log");
+  command->callback([settings, &action] { action = [settings] { return Run(*settings); }; });
+}
+
+}  // namespace mobula::cli

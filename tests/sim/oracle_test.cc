@@ -1,0 +1,109 @@
+// The judge is judged first: what it knows, what it excuses and what it does not.
+
+#include "node/simulation/oracle.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "node/config.h"
+#include "node/simulation/sim_config.h"
+
+namespace mobula::simulation {
+namespace {
+
+using testing::HasSubstr;
+
+class OracleTest : public testing::Test {
+ protected:
+  OracleTest() {
+    plan_.set_id(oracle_.NewId());
+    plan_.set_constant(7);
+    plan_.set_max_retries(1);
+    oracle_.AddTask(plan_, {}, {}, "one");
+  }
+  Result<Payload> Good() const {
+    return Payload::FromString(EncodeValue(oracle_.HashOf(plan_.id()), 10, nullptr));
+  }
+  std::string Judged(const Result<Payload>& outcome) const {
+    return oracle_.Judge(plan_.id(), outcome).value_or("right");
+  }
+
+  Oracle oracle_;
+  Plan plan_;
+};
+
+TEST_F(OracleTest, KnowsTheValueOfATask) {
+  EXPECT_EQ(Judged(Good()), "right");
+  EXPECT_THAT(Judged(Payload::FromString(EncodeValue(8, 10, nullptr))), HasSubstr("wrong value"));
+}
+
+TEST_F(OracleTest, SeesADamagedByte) {
+  std::string bytes(Good()->text());
+  bytes.back() ^= 1;
+  EXPECT_THAT(Judged(Payload::FromString(bytes)), HasSubstr("padding"));
+}
+
+TEST_F(OracleTest, ExcusesNoErrorWithoutAFault) {
+  EXPECT_THAT(Judged(Fail(ErrorCode::kWorkerDied, "x")), HasSubstr("nothing was killed"));
+}
+
+TEST_F(OracleTest, ExcusesAWorkerDeathWhenTheRetriesMayBeUsedUp) {
+  oracle_.OnFault(Fault::kWorkerKilled);
+  EXPECT_THAT(Judged(Fail(ErrorCode::kWorkerDied, "x")), HasSubstr("may be retried 1 times"));
+  oracle_.OnFault(Fault::kNodeKilled);
+  EXPECT_EQ(Judged(Fail(ErrorCode::kWorkerDied, "x")), "right");
+}
+
+TEST_F(OracleTest, ExcusesNoLostObjectThatCanBeMadeAgain) {
+  oracle_.OnFault(Fault::kNodeKilled);
+  EXPECT_THAT(Judged(Fail(ErrorCode::kObjectLost, "x")), HasSubstr("can run again"));
+  EXPECT_THAT(Judged(Fail(ErrorCode::kOwnerDied, "x")), HasSubstr("its owner lives"));
+  EXPECT_THAT(Judged(Fail(ErrorCode::kTaskFailed, "x")), HasSubstr("waits for anything"));
+}
+
+TEST_F(OracleTest, KnowsWhatATaskMakesOfItsArgumentsAndChildren) {
+  Plan outer;
+  outer.set_id(oracle_.NewId());
+  outer.set_constant(3);
+  outer.set_max_retries(2);
+  Plan& child = *outer.add_children();
+  child.set_id(oracle_.NewId());
+  child.set_constant(5);
+  const std::vector<std::uint32_t> arguments = {plan_.id()};
+  oracle_.AddTask(outer, arguments, {}, "outer");
+  EXPECT_EQ(oracle_.HashOf(outer.id()), Mix(Mix(3, 7), 5));
+  oracle_.OnFault(Fault::kWorkerKilled);  // the child has no retries, and its owner may die
+  EXPECT_FALSE(oracle_.Judge(outer.id(), Fail(ErrorCode::kTaskFailed, "x")));
+  EXPECT_FALSE(oracle_.Judge(outer.id(), Fail(ErrorCode::kWorkerDied, "x")));
+}
+
+TEST(SimConfigTest, RangesAreDrawnFromTheSeed) {
+  const auto root = node::ParseYaml("work: { tasks: 10..20, task_time: 1ms }", "test");
+  const auto config = ReadSimConfig(*root);
+  ASSERT_TRUE(config.has_value()) << config.error().ToString();
+  EXPECT_EQ(config->task_time_us.min, 1000);
+  EXPECT_EQ(config->task_time_us.max, 1000);
+  std::set<std::int64_t> seen;
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    const SimOptions options = DrawOptions(*config, seed);
+    EXPECT_EQ(options.tasks, DrawOptions(*config, seed).tasks);
+    EXPECT_GE(options.tasks, 10);
+    EXPECT_LE(options.tasks, 20);
+    seen.insert(options.tasks);
+  }
+  EXPECT_GT(seen.size(), 5U);
+}
+
+TEST(SimConfigTest, AWrongKeyOrRangeIsNamed) {
+  const auto refused = [](std::string_view yaml) {
+    const auto config = ReadSimConfig(*node::ParseYaml(yaml, "test"));
+    return config ? std::string("accepted") : config.error().message();
+  };
+  EXPECT_THAT(refused("work: { task: 3 }"), HasSubstr("task"));
+  EXPECT_THAT(refused("work: { tasks: 9..3 }"), HasSubstr("goes up"));
+  EXPECT_THAT(refused("work: { shapes: { star: 1 } }"), HasSubstr("fan_out"));
+  EXPECT_THAT(refused("faults: { window: soon }"), HasSubstr("soon"));
+}
+
+}  // namespace
+}  // namespace mobula::simulation
