@@ -2,7 +2,7 @@
 /// \brief Turns lease requests into grants: the scheduler decides, the worker pool provides.
 ///
 ///     RequestLease ─► asked ──Grant──► waiting for a worker ──► granted (reply) ──► over, when
-///                       │                                         returned, or worker or owner died
+///                       │                                        returned, or worker or owner died
 ///                       ├──SpillTo──► reply: ask that raylet
 ///                       └──Infeasible, after `infeasible_grace`──► reply: never, because …
 ///

@@ -11,7 +11,8 @@ INTERFACE_HEADER_MAX = 150
 HEADER_MAX = 250
 SOURCE_MAX = 400
 TEST_MAX = 500
-RUNTIME_MAX = 20_000
+RUNTIME_MAX = 20_000  # the promise; book/decisions/0007 says why it is not kept yet
+RUNTIME_CEILING = 30_500  # what it may be until then; only ever lowered
 RUNTIME = ("include", "components", "node", "cli")
 # What opens a scope that is no function.
 SCOPE = re.compile(r"\b(namespace|class|struct|union|enum|extern)\b[^()]*$")
@@ -77,7 +78,8 @@ def check(root):
     total = sizes.total()
     for folder, lines in sorted(sizes.items()):
         print(f"{lines:6} {folder}")
-    print(f"{total:6} lines of runtime; at most {RUNTIME_MAX}")
-    if total > RUNTIME_MAX:
-        problems.append(f"the runtime has {total} lines; at most {RUNTIME_MAX}: simplify")
+    print(f"{total:6} lines of runtime; promised are at most {RUNTIME_MAX}")
+    if total > RUNTIME_CEILING:
+        problems.append(f"the runtime has {total} lines; at most {RUNTIME_CEILING}, and "
+                        f"{RUNTIME_MAX} in the end: simplify")
     return problems

@@ -58,7 +58,7 @@ class DyingProcessTest : public testing::Test {
  protected:
   using Pipe = std::array<int, 2>;
 
-  /// Forks; the child runs `life` once the store is up, and calls `Tell()` to let the test go on.
+  /// Forks; the child runs `life` once the store is up, and calls `Tell()` so the test goes on.
   void Start(const std::function<void(Child&)>& life) {
     ASSERT_EQ(::pipe(go_.data()), 0);
     ASSERT_EQ(::pipe(told_.data()), 0);
