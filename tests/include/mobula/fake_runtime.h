@@ -82,7 +82,11 @@ class FakeRuntime final : public internal::Runtime {
     ++borrowed;
     return Handle(id, std::move(owner));
   }
-  [[nodiscard]] RuntimeContext Context() const override { return {.is_driver = true}; }
+  [[nodiscard]] RuntimeContext Context() const override {
+    RuntimeContext context;
+    context.is_driver = true;
+    return context;
+  }
 
   /// \return the bytes that a reader in another process would see: in 64-byte aligned memory.
   [[nodiscard]] static Payload Flatten(const internal::SerializedValue& value) {
