@@ -266,6 +266,8 @@ bool TaskTable::IsAnyResultOwned(const Record& record) const {
 void TaskTable::KeepLineage(Record& record) {
   std::erase_if(record.holds, [&](const internal::ReferencePtr& held) {
     if (!deps_.references.IsOwned(held->id)) return false;
+    // A Put object, or the result of a task that is not retried, could not be made again.
+    if (held->id.IsPut() || !records_.contains(held->id.Task())) return false;
     if (!std::holds_alternative<InStore>(deps_.references.Peek(held->id))) return false;
     if (record.lineage_of.insert(held->id).second) deps_.references.AddLineage(held->id);
     return true;
