@@ -12,7 +12,7 @@ import subprocess
 import threading
 
 import cluster
-from cluster import MOBULA, WORD_COUNT
+from cluster import BEHAVIOURS, MOBULA, WORD_COUNT
 
 MEGABYTES = int(os.environ.get("MOBULA_E2E_MEGABYTES", "20"))
 PATIENCE = 60 + 6 * MEGABYTES
@@ -125,10 +125,12 @@ class NamespacesTest(cluster.ClusterTest):
     def test_word_count_over_three_hosts_equals_the_count_by_hand(self):
         self.assertEqual(len(self.nodes()), 3)
         self.assert_counted(self.start_counting())
-        for host in self.hosts[1:]:  # the program went there by itself, and is not ours by path
-            fetched = list(pathlib.Path(self.folder_of(host)).glob("n-*/programs/*"))
-            self.assertEqual(len(fetched), 1, fetched)
-            self.assertEqual(fetched[0].read_bytes(), pathlib.Path(WORD_COUNT).read_bytes())
+        # A task on each: the program goes there by itself.
+        self.on(self.hosts[0], BEHAVIOURS, "places", *(node["node_id"] for node in self.nodes()))
+        program = pathlib.Path(BEHAVIOURS).read_bytes()
+        for host in self.hosts[1:]:
+            fetched = pathlib.Path(self.folder_of(host)).glob("n-*/programs/*")
+            self.assertIn(program, [path.read_bytes() for path in fetched], host.name)
 
     def test_word_count_is_right_while_workers_and_a_node_die(self):
         nodes = [node["pid"] for node in self.nodes()]
