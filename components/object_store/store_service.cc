@@ -137,6 +137,7 @@ Result<SealReply> StoreService::Seal(const rpc::CallContext& context, const Seal
   if (auto sealed = deps_.store.Seal(*id, (*session)->client); !sealed) {
     return Fail(std::move(sealed.error()));
   }
+  if (on_sealed_) on_sealed_(*context.peer, *id);
   (*session)->writing.erase(*id);
   return SealReply();
 }

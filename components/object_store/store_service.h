@@ -47,6 +47,10 @@ class StoreService {
 
   // What the raylet does itself, without a message.
 
+  /// Tells of every object that a client has sealed. One callback.
+  void OnSealed(std::function<void(const rpc::Peer&, const ObjectId&)> callback) {
+    on_sealed_ = std::move(callback);
+  }
   /// Forgets objects whose owner has freed them; memory comes back with the last pin.
   void Delete(std::span<const ObjectId> ids);
   /// \return a view of a sealed local object that stays pinned while held; nullopt if none.
@@ -81,6 +85,7 @@ class StoreService {
   Result<Session*> SessionOf(const rpc::Peer* peer);
 
   Deps deps_;
+  std::function<void(const rpc::Peer&, const ObjectId&)> on_sealed_;
   std::unordered_map<const rpc::Peer*, Session> sessions_;  // never walked
   StoreClientId last_client_ = kRaylet;
   RayletPins sending_;

@@ -24,8 +24,8 @@ void Impl::AddHandlers() {
     }
   });
   services.Handle(cw::kAdoptObjects,
-                  [this](const cw::AdoptObjectsRequest& request, const CallContext&,
-                         const Respond<NoReply>&) { owners.Adopt(request); });
+                  [this](const cw::AdoptObjectsRequest& request, const CallContext& call,
+                         const Respond<NoReply>&) { owners.Adopt(request, call.peer); });
   services.Handle(cw::kFreeObjects, [this](const cw::FreeObjectsRequest& request,
                                            const CallContext&, const Respond<NoReply>&) {
     owners.Free(request);

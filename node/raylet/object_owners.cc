@@ -2,10 +2,24 @@
 
 namespace mobula::node {
 
-void ObjectOwners::Adopt(const core_worker::AdoptObjectsRequest& request) {
+void ObjectOwners::OnSealed(const rpc::Peer& peer, const ObjectId& object) {
+  unclaimed_[&peer].insert(object);
+}
+
+void ObjectOwners::OnPeerClosed(const rpc::Peer& peer) {
+  const auto unclaimed = unclaimed_.extract(&peer);
+  if (unclaimed.empty()) return;
+  for (const ObjectId& object : unclaimed.mapped()) {
+    if (!owner_of_.contains(object)) remove_(object);
+  }
+}
+
+void ObjectOwners::Adopt(const core_worker::AdoptObjectsRequest& request, const rpc::Peer* peer) {
+  const auto unclaimed = unclaimed_.find(peer);
   const WorkerId id = WorkerId::FromBinaryOrNil(request.owner().worker_id());
   for (const std::string& binary : request.ids()) {
     const ObjectId object(ObjectId::FromBinaryOrNil(binary));
+    if (unclaimed != unclaimed_.end()) unclaimed->second.erase(object);
     if (dead_.contains(id)) {
       remove_(object);
       continue;

@@ -8,6 +8,7 @@
 
 #include "components/base/ids.h"
 #include "components/core_worker/worker.pb.h"
+#include "components/transport/rpc/peer.h"
 
 namespace mobula::node {
 
@@ -17,8 +18,12 @@ class ObjectOwners {
   /// \param remove deletes a copy from this node's store.
   explicit ObjectOwners(std::function<void(const ObjectId&)> remove) : remove_(std::move(remove)) {}
 
+  /// A process has sealed a copy and has not said yet whose it is.
+  void OnSealed(const rpc::Peer& peer, const ObjectId& object);
   /// These copies belong to `owner`. If that owner is known to be dead they are deleted.
-  void Adopt(const core_worker::AdoptObjectsRequest& request);
+  void Adopt(const core_worker::AdoptObjectsRequest& request, const rpc::Peer* peer);
+  /// A process is gone: what it has sealed for nobody is deleted.
+  void OnPeerClosed(const rpc::Peer& peer);
   /// Their owner says that nobody holds them any more.
   void Free(const core_worker::FreeObjectsRequest& request);
   /// A process, or every process of a node, ended: what it owned is deleted.
@@ -35,6 +40,7 @@ class ObjectOwners {
   std::map<WorkerId, Owner> owners_;
   std::map<ObjectId, WorkerId> owner_of_;
   std::set<WorkerId> dead_;
+  std::map<const rpc::Peer*, std::set<ObjectId>> unclaimed_;  // never walked
 };
 
 }  // namespace mobula::node

@@ -38,6 +38,8 @@ Impl::Impl(const Deps& the_deps, RayletConfig the_config)
       report_timer(deps.loop) {
   AddHandlers();
   store_service.Bind(services);
+  store_service.OnSealed(
+      [this](const rpc::Peer& peer, const ObjectId& object) { owners.OnSealed(peer, object); });
   transfer_service.Bind(services);
   server.OnPeer([](rpc::Peer&) {}, [this](rpc::Peer& peer, const Error&) { OnPeerClosed(peer); });
 }
@@ -200,6 +202,7 @@ void Impl::EndJob(const JobId& job) {
 
 void Impl::OnPeerClosed(rpc::Peer& peer) {
   store_service.OnPeerClosed(peer);
+  owners.OnPeerClosed(peer);
   leases.OnPeerClosed(peer);
   pool.OnPeerClosed(peer);
 }
