@@ -4,7 +4,6 @@ Needs root and iproute2. MOBULA_E2E_MEGABYTES sets the size of the text (20).
 """
 import itertools
 import os
-import pathlib
 import random
 import re
 import signal
@@ -12,7 +11,7 @@ import subprocess
 import threading
 
 import cluster
-from cluster import BEHAVIOURS, MOBULA, WORD_COUNT
+from cluster import MOBULA, WORD_COUNT
 
 MEGABYTES = int(os.environ.get("MOBULA_E2E_MEGABYTES", "20"))
 PATIENCE = 60 + 6 * MEGABYTES
@@ -125,12 +124,6 @@ class NamespacesTest(cluster.ClusterTest):
     def test_word_count_over_three_hosts_equals_the_count_by_hand(self):
         self.assertEqual(len(self.nodes()), 3)
         self.assert_counted(self.start_counting())
-        # A task on each: the program goes there by itself.
-        self.on(self.hosts[0], BEHAVIOURS, "places", *(node["node_id"] for node in self.nodes()))
-        program = pathlib.Path(BEHAVIOURS).read_bytes()
-        for host in self.hosts[1:]:
-            fetched = pathlib.Path(self.folder_of(host)).glob("n-*/programs/*")
-            self.assertIn(program, [path.read_bytes() for path in fetched], host.name)
 
     def test_word_count_is_right_while_workers_and_a_node_die(self):
         nodes = [node["pid"] for node in self.nodes()]
