@@ -133,7 +133,7 @@ class NamespacesTest(cluster.ClusterTest):
 
         def kill_workers():
             chance = random.Random(7)
-            while not over.wait(0.5):
+            while not over.wait(0.1):
                 workers = [pid for node in nodes for pid in self.workers_of(node)
                            if cluster.parent_of(pid) != node]  # not the zygotes
                 if workers:
