@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "components/core_worker/submitted_task.h"
+#include "components/core_worker/status_codec.h"
 
 namespace mobula::core_worker {
 

@@ -4,6 +4,7 @@
 
 #include "components/base/check.h"
 #include "components/core_worker/methods.h"
+#include "components/core_worker/status_codec.h"
 
 namespace mobula::core_worker {
 
@@ -84,7 +85,8 @@ void LeasePool::Assign(Group& group) {
   for (const std::size_t limit : {fair_share, config_.pipeline_tasks_max}) {
     for (Lease* lease : usable) {
       const std::size_t target = std::min(limit, Window(*lease));
-      while (lease->in_flight.size() < target && !group.ready.empty()) {
+      while (lease->in_flight.size() < target && !group.ready.empty() &&
+             lease->outbox_bytes < kInlineBytesPerMessage) {  // until it is open
         SubmittedTask& task = *group.ready.front();
         group.ready.pop_front();
         Push(*lease, task);

@@ -121,7 +121,12 @@ void Impl::FreeCopies(const ObjectId& id, const ObjectState& state) {
 
 void Impl::HandleWatch(const WatchRequest& request, rpc::Peer* peer) {
   StatusRequest status;
+  std::size_t inline_bytes = 0;
   for (const std::string& binary : request.ids()) {
+    if (inline_bytes >= kInlineBytesPerMessage) {
+      peer->Notify(kStatus, std::exchange(status, {}));
+      inline_bytes = 0;
+    }
     const ObjectId id(ObjectId::FromBinaryOrNil(binary));
     const auto it = owned.find(id);
     if (it == owned.end()) {
@@ -133,6 +138,7 @@ void Impl::HandleWatch(const WatchRequest& request, rpc::Peer* peer) {
       it->second.remote_watchers.push_back(peer);
     } else {
       ToMessage(id, it->second.state, status.add_objects());
+      inline_bytes += status.objects(status.objects_size() - 1).inline_value().size();
     }
   }
   if (status.objects_size() > 0) peer->Notify(kStatus, status);

@@ -3,7 +3,6 @@
 #include "components/base/check.h"
 #include "components/core_worker/methods.h"
 #include "components/core_worker/status_codec.h"
-#include "components/core_worker/submitted_task.h"
 
 namespace mobula::core_worker {
 

@@ -16,10 +16,6 @@
 
 namespace mobula::core_worker {
 
-/// Inline values of one message are at most this much together, far below the frame's bound;
-/// what is beyond travels through the store or is asked for by reference.
-inline constexpr std::size_t kInlineBytesPerMessage = 2U << 20;
-
 /// What a lease is asked for. Tasks of one key may run on each other's leases.
 struct SchedulingKey {
   ResourceSet resources;

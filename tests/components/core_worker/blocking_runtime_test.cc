@@ -1,0 +1,231 @@
+// User threads, the loop's thread and a task's thread, all real, in one process.
+
+#include "components/core_worker/blocking_runtime.h"
+
+#include <gtest/gtest.h>
+
+#include <future>
+#include <map>
+#include <thread>
+
+#include "components/base/real/event_loop.h"
+#include "components/core_worker/methods.h"
+#include "components/core_worker/thread_executor.h"
+#include "components/transport/inprocess/inprocess_transport.h"
+#include "mobula/errors.h"
+#include "mobula/get.h"
+#include "mobula/put.h"
+#include "mobula/remote.h"
+
+namespace mobula::core_worker {
+namespace {
+
+constexpr std::uint64_t kInlineMax = 1000;
+using std::chrono::milliseconds;
+
+int Square(int x) { return x * x; }
+std::string Fill(int size) { return std::string(static_cast<std::size_t>(size), 'x'); }
+std::size_t Size(const std::string& text) { return text.size(); }
+int Outer(int x) { return Get(Remote<Square>(x)) + 1; }
+int Refuse(int) { throw std::out_of_range("no"); }
+
+/// One map for all processes.
+class MapStore final : public StoreClient {
+ public:
+  MapStore(EventLoop& loop, std::map<ObjectId, WritablePayload>& objects)
+      : loop_(loop), objects_(objects) {}
+  void Create(const ObjectId& id, std::uint64_t size_bytes,
+              std::move_only_function<void(Result<WritablePayload>)> done) override {
+    objects_[id] = WritablePayload::Allocate(size_bytes);
+    loop_.Post([done = std::move(done), room = objects_[id]]() mutable { done(room); });
+  }
+  void Seal(const ObjectId&, std::move_only_function<void(Result<void>)> done) override {
+    loop_.Post([done = std::move(done)]() mutable { done({}); });
+  }
+  void Abort(const ObjectId&) override {}
+  void Get(const ObjectId& id, const ObjectHint&,
+           std::move_only_function<void(Result<Payload>)> done) override {
+    Result<Payload> found = Fail(ErrorCode::kNotFound, "no {}", id.Short());
+    if (objects_.contains(id)) found = objects_[id].Freeze();
+    loop_.Post([done = std::move(done), found = std::move(found)]() mutable { done(found); });
+  }
+  std::string_view Name() const override { return "map"; }
+
+ private:
+  EventLoop& loop_;
+  std::map<ObjectId, WritablePayload>& objects_;
+};
+
+class BlockingRuntimeTest : public ::testing::Test {
+ protected:
+  struct Process {
+    Process(BlockingRuntimeTest& test, std::string name)
+        : log(test.loop_.clock(), name, LogLevel::kError, nullptr),
+          peers(
+              test.loop_, [&test](std::string_view) { return test.transport_.get(); }, Random(1),
+              {}, &services),
+          raylet(test.loop_, *test.transport_, "inproc://raylet", Random(2), {}, &services),
+          core({test.loop_, peers, raylet, log, Random(3)}, {.inline_bytes_max = kInlineMax}),
+          server(test.loop_, services),
+          runtime(core, test.loop_, kInlineMax),
+          executor(core, test.loop_, runtime, kInlineMax) {
+      core.AddHandlers(services);
+      server.OnPeer({}, [this](rpc::Peer& peer, const Error& e) { core.OnPeerClosed(peer, e); });
+      address.set_endpoint(*server.Listen(*test.transport_, "inproc://" + name));
+      address.set_worker_id(std::string(WorkerId::kSize, name[0]));
+      address.set_node_id(std::string(NodeId::kSize, 'n'));
+      core.Start(address, JobId(), {}, "inproc://raylet",
+                 std::make_unique<MapStore>(test.loop_, test.objects_),
+                 name == "driver" ? nullptr : &executor);
+      raylet.Connect();
+    }
+    Address address;
+    EventLog log;
+    rpc::ServiceTable services;
+    rpc::ClientPool peers;
+    rpc::Client raylet;
+    CoreWorker core;
+    rpc::Server server;
+    BlockingRuntime runtime;
+    ThreadExecutor executor;
+  };
+
+  BlockingRuntimeTest() {
+    loop_.Enter([this] { BuildCluster(); });
+    loop_.RunInThread();
+    for (const auto& worker : workers_) {
+      threads_.emplace_back([&executor = worker->executor] { executor.RunUntilStopped(); });
+    }
+    internal::SetProcessRuntime(&driver_->runtime);
+  }
+  ~BlockingRuntimeTest() override {
+    internal::SetProcessRuntime(nullptr);
+    loop_.Enter([this] {
+      for (const auto& worker : workers_) worker->executor.Stop();
+    });
+    for (std::thread& thread : threads_) thread.join();
+    loop_.Enter([this] {
+      held_.clear();
+      driver_.reset();
+      workers_.clear();
+      raylet_.reset();
+    });
+    loop_.Stop();
+    loop_.Join();
+  }
+
+  void BuildCluster() {
+    transport_ = MakeInprocessTransport(loop_);
+    AddRaylet();
+    driver_ = std::make_unique<Process>(*this, "driver");
+    workers_.push_back(std::make_unique<Process>(*this, "first"));
+    workers_.push_back(std::make_unique<Process>(*this, "second"));
+  }
+
+  /// Grants its two workers to whoever asks first; others wait for ever.
+  void AddRaylet() {
+    using rpc::CallContext;
+    services_.Handle(kRequestLease, [this](const RequestLeaseRequest& request, CallContext,
+                                           rpc::Respond<RequestLeaseReply> respond) {
+      if (!grants_ || leased_ == workers_.size()) {
+        held_.push_back(std::move(respond));
+        return;
+      }
+      RequestLeaseReply reply;
+      reply.mutable_grant()->set_lease_id(request.request_id());
+      *reply.mutable_grant()->mutable_worker() = workers_[leased_++]->address;
+      respond(reply);
+    });
+    services_.Handle(kReturnLease,
+                     [](const ReturnLeaseRequest&, CallContext,
+                        rpc::Respond<ReturnLeaseReply> respond) { respond(ReturnLeaseReply()); });
+    services_.Handle(kSetBlocked, [this](const SetBlockedRequest& request, CallContext,
+                                         rpc::Respond<NoReply>) { blocked_ += request.blocked(); });
+    raylet_ = std::make_unique<rpc::Server>(loop_, services_);
+    static_cast<void>(raylet_->Listen(*transport_, "inproc://raylet"));
+  }
+
+  RealEventLoop loop_;
+  std::unique_ptr<Transport> transport_;
+  std::map<ObjectId, WritablePayload> objects_;
+  rpc::ServiceTable services_;
+  std::unique_ptr<rpc::Server> raylet_;
+  std::vector<rpc::Respond<RequestLeaseReply>> held_;
+  bool grants_ = true;
+  int blocked_ = 0;
+  std::size_t leased_ = 0;
+  std::unique_ptr<Process> driver_;
+  std::vector<std::unique_ptr<Process>> workers_;
+  std::vector<std::thread> threads_;
+};
+
+TEST_F(BlockingRuntimeTest, PutsAndGetsSmallAndLarge) {
+  EXPECT_EQ(Get(Put(std::string("small"))), "small");
+  const std::string large(1 << 20, 'x');
+  EXPECT_EQ(Get(Put(large)), large);
+  EXPECT_EQ(objects_.size(), 1U);
+}
+
+TEST_F(BlockingRuntimeTest, TasksRunOnTheExecutorsThread) {
+  EXPECT_EQ(Get(Remote<Square>(Remote<Square>(3))), 81);
+  EXPECT_EQ(Get(Remote<Fill>(100'000)).size(), 100'000U);
+  EXPECT_EQ(Get(Remote<Size>(std::string(50'000, 'y'))), 50'000U);
+}
+
+TEST_F(BlockingRuntimeTest, WhatATaskThrowsComesOutOfGet) {
+  try {
+    Get(Remote<Refuse>(1));
+    FAIL();
+  } catch (const TaskError& error) {
+    EXPECT_NE(std::string(error.what()).find("no"), std::string::npos);
+  }
+}
+
+TEST_F(BlockingRuntimeTest, ManyThreadsMayAskAtOnce) {
+  std::vector<std::future<int>> threads;
+  for (int t = 0; t < 8; ++t) {
+    threads.push_back(std::async(std::launch::async, [t] {
+      int sum = 0;
+      for (int i = 0; i < 50; ++i) sum += Get(Remote<Square>(t));
+      return sum;
+    }));
+  }
+  for (int t = 0; t < 8; ++t) EXPECT_EQ(threads[static_cast<std::size_t>(t)].get(), 50 * t * t);
+}
+
+TEST_F(BlockingRuntimeTest, TimeoutsEndGetAndWait) {
+  loop_.Enter([this] { grants_ = false; });
+  const ObjectRef<int> never = Remote<Square>(1);
+  EXPECT_THROW(Get(never, milliseconds(1)), GetTimeoutError);
+  const ObjectRef<int> there = Put(5);
+  const std::vector<internal::ReferencePtr> both = {never.reference(), there.reference()};
+  const auto outcome = driver_->runtime.Wait(both, 2, milliseconds(1));
+  ASSERT_TRUE(outcome);
+  EXPECT_EQ(outcome->ready, std::vector<std::size_t>{1});
+  EXPECT_EQ(outcome->pending, std::vector<std::size_t>{0});
+  EXPECT_EQ(driver_->runtime.Wait(both, 3, {}).error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(driver_->runtime.Wait(both, 0, {}).error().code(), ErrorCode::kInvalidArgument);
+}
+
+TEST_F(BlockingRuntimeTest, ALostRayletEndsEveryWait) {
+  loop_.Enter([this] { grants_ = false; });
+  const ObjectRef<int> never = Remote<Square>(1);
+  auto got = std::async(std::launch::async, [&] {
+    return driver_->runtime.Get(std::vector{never.reference()}, {}).error().code();
+  });
+  auto waited = std::async(std::launch::async, [&] {
+    return driver_->runtime.Wait(std::vector{never.reference()}, 1, {}).error().code();
+  });
+  loop_.Enter([this] { raylet_.reset(); });
+  EXPECT_EQ(got.get(), ErrorCode::kUnavailable);
+  EXPECT_EQ(waited.get(), ErrorCode::kUnavailable);
+  EXPECT_EQ(driver_->runtime.Put({}).error().code(), ErrorCode::kUnavailable);
+}
+
+TEST_F(BlockingRuntimeTest, ATaskThatWaitsForItsChildGivesItsCpuBack) {
+  EXPECT_EQ(Get(Remote<Outer>(3)), 10);
+  loop_.Enter([this] { EXPECT_EQ(blocked_, 1); });
+}
+
+}  // namespace
+}  // namespace mobula::core_worker

@@ -1,0 +1,286 @@
+#include "tests/components/core_worker/sim_cluster.h"
+
+#include <gtest/gtest.h>
+
+#include "components/base/check.h"
+
+namespace mobula::core_worker::sim {
+namespace {
+
+/// The store of a node as its processes see it; pulls copy from node to node at once.
+class Store final : public StoreClient {
+ public:
+  explicit Store(Node& node) : node_(node) {}
+
+  void Create(const ObjectId& id, std::uint64_t size_bytes,
+              std::move_only_function<void(Result<WritablePayload>)> done) override {
+    Result<WritablePayload> room = WritablePayload::Allocate(size_bytes);
+    std::uint64_t used = size_bytes;
+    for (const auto& [other, payload] : node_.objects) used += payload.size();
+    if (node_.objects.contains(id)) {
+      room = Fail(ErrorCode::kAlreadyExists, "object {} is here", id.Short());
+    } else if (used > node_.capacity_bytes) {
+      room = Fail(ErrorCode::kResourceExhausted, "object {} of {} bytes: the store holds {}",
+                  id.Short(), size_bytes, node_.capacity_bytes);
+    } else {
+      node_.unsealed[id] = *room;
+    }
+    Later([done = std::move(done), room = std::move(room)]() mutable { done(std::move(room)); });
+  }
+  void Seal(const ObjectId& id, std::move_only_function<void(Result<void>)> done) override {
+    node_.objects[id] = node_.unsealed.at(id).Freeze();
+    node_.unsealed.erase(id);
+    Later([done = std::move(done)]() mutable { done({}); });
+  }
+  void Abort(const ObjectId& id) override { node_.unsealed.erase(id); }
+  void Get(const ObjectId& id, const ObjectHint& hint,
+           std::move_only_function<void(Result<Payload>)> done) override {
+    Result<Payload> value = Fail(ErrorCode::kNotFound, "object {} is nowhere", id.Short());
+    if (const auto it = node_.objects.find(id); it != node_.objects.end()) value = it->second;
+    for (const std::string& endpoint : hint.raylet_endpoints) {
+      Node* other = node_.cluster.FindNode(endpoint);
+      if (value || other == nullptr || !other->objects.contains(id)) continue;
+      value = other->objects.at(id);
+      node_.objects[id] = *value;
+    }
+    Later([done = std::move(done), value = std::move(value)]() mutable { done(std::move(value)); });
+  }
+  std::string_view Name() const override { return "test"; }
+
+ private:
+  void Later(EventLoop::Callback callback) {
+    node_.cluster.loop.Post(alive_.Bind(std::move(callback)));
+  }
+  Node& node_;
+  Lifetime alive_;
+};
+
+constexpr std::int64_t kPid = 4711;
+
+}  // namespace
+
+internal::SerializedValue Serialize(std::string text, std::vector<ReferencePtr> references) {
+  internal::SerializedValue value;
+  value.size = text.size();
+  value.document = std::move(text);
+  value.references = std::move(references);
+  return value;
+}
+
+std::string Mention(const ReferencePtr& reference) {
+  return reference->id.Hex() + ToHex(*reference->owner);
+}
+
+// ---- TaskRun ----
+
+void TaskRun::Return(std::string text, std::vector<ReferencePtr> references) {
+  std::vector<TaskOutput> outputs(1);
+  outputs[0].value = Serialize(std::move(text), std::move(references));
+  task_.arguments.clear();
+  process_.core.FinishTask(std::move(outputs));
+}
+
+void TaskRun::ReturnAll(std::vector<std::string> texts) {
+  std::vector<TaskOutput> outputs;
+  for (std::string& text : texts) outputs.push_back({.value = Serialize(std::move(text))});
+  task_.arguments.clear();
+  process_.core.FinishTask(std::move(outputs));
+}
+
+void TaskRun::Throw(std::string message) {
+  process_.core.FinishTask(Fail(Error(ErrorCode::kTaskFailed, std::move(message))));
+}
+
+void TaskRun::After(Duration time, std::function<void()> next) {
+  process_.cluster.loop.Schedule(
+      time, process_.alive.Bind([self = shared_from_this(), next = std::move(next)] { next(); }));
+}
+
+ReferencePtr TaskRun::Submit(const std::string& program, std::vector<Value> arguments,
+                             const Options& options) {
+  return process_.Submit(program, std::move(arguments), options);
+}
+
+ReferencePtr TaskRun::Borrow(const std::string& mention) {
+  constexpr std::size_t kIdDigits = 2 * ObjectId::kSize;
+  const ObjectId id(ObjectId::FromBinaryOrNil(*FromHex(mention.substr(0, kIdDigits))));
+  return process_.core.Borrow(
+      id, std::make_shared<const std::string>(*FromHex(mention.substr(kIdDigits))));
+}
+
+void TaskRun::Get(const ReferencePtr& reference, Next next) {
+  process_.core.SetBlocked(true);
+  process_.core.Get(reference, process_.alive.Bind([self = shared_from_this(),
+                                                    next = std::move(next)](Result<Payload> value) {
+    self->process_.core.SetBlocked(false);
+    next(value ? Result<std::string>(std::string(value->text())) : Fail(value.error()));
+  }));
+}
+
+// ---- Process ----
+
+Process::Process(Cluster& the_cluster, Node& the_node, bool is_driver)
+    : cluster(the_cluster),
+      node(the_node),
+      log(cluster.loop.clock(), is_driver ? "driver" : "worker", LogLevel::kDebug,
+          [this](LogLevel, std::string_view line) { cluster.loop.Mix(line); }),
+      peers(
+          cluster.loop, [this](std::string_view) { return cluster.transport.get(); },
+          cluster.random.Fork("peers" + std::to_string(cluster.made)), {}, &services),
+      raylet(cluster.loop, *cluster.transport, node.endpoint,
+             cluster.random.Fork("raylet" + std::to_string(cluster.made)), {}, &services),
+      core({cluster.loop, peers, raylet, log,
+            cluster.random.Fork("core" + std::to_string(cluster.made))},
+           cluster.config) {
+  core.AddHandlers(services);
+  server = std::make_unique<rpc::Server>(cluster.loop, services);
+  server->OnPeer({}, [this](rpc::Peer& peer, const Error& why) { core.OnPeerClosed(peer, why); });
+  const std::string endpoint = fmt::format("inproc://process{}", cluster.made++);
+  address.set_endpoint(*server->Listen(*cluster.transport, endpoint));
+  address.set_node_id(std::string(node.id.Binary()));
+  address.set_worker_id(std::string(cluster.random.NewId<WorkerId>().Binary()));
+  address.set_pid(kPid);
+  core_worker::Program program;
+  program.set_hash(cluster.program);
+  program.set_build(cluster.program);
+  core.OnMustExit([this](const Error& why) { must_exit = why; });
+  core.Start(address, JobId(), program, node.endpoint, std::make_unique<Store>(node),
+             is_driver ? nullptr : this);
+  RegisterWorkerRequest request;
+  *request.mutable_address() = address;
+  raylet.Call(kRegisterWorker, request, [](const Result<RegisterWorkerReply>&) {});
+}
+
+Process::~Process() {
+  alive.End();
+  server->Stop();
+  core.Stop();
+}
+
+void Process::Run(RunnableTask task) {
+  const std::string name = task.spec.function().name();
+  ++tasks_started;
+  cluster.loop.Post(alive.Bind([this, name, task = std::move(task)]() mutable {
+    ++cluster.runs[name];
+    cluster.programs.at(name)(std::make_shared<TaskRun>(*this, std::move(task)));
+  }));
+}
+
+std::vector<ReferencePtr> Process::SubmitAll(const std::string& program,
+                                             std::vector<Value> arguments, const Options& options) {
+  std::vector<internal::Argument> encoded;
+  for (Value& value : arguments) {
+    internal::Argument& argument = encoded.emplace_back();
+    if (auto* text = std::get_if<std::string>(&value)) {
+      argument.value = Serialize(std::move(*text));
+    } else {
+      argument.reference = std::get<ReferencePtr>(std::move(value));
+    }
+  }
+  internal::TaskOptions task;
+  if (options.cpus > 0) task.resources["CPU"] = options.cpus;
+  task.max_retries = options.max_retries;
+  task.retry_exceptions = options.retry_exceptions;
+  internal::FunctionKey key;
+  key.name = program;
+  return core.Submit(key, std::move(encoded), options.result_count, task);
+}
+
+ReferencePtr Process::PutLarge(std::string text) {
+  const ObjectId id = core.NextPutId();
+  const std::size_t size = text.size();
+  node.objects[id] = Payload::FromString(std::move(text));
+  return core.FinishPut(id, size, {});
+}
+
+Result<std::string> Process::Get(const ReferencePtr& reference) {
+  std::optional<Result<std::string>> seen;
+  const WatchId get = core.Get(reference, [&](Result<Payload> value) {
+    seen = value ? Result<std::string>(std::string(value->text())) : Fail(value.error());
+  });
+  if (cluster.loop.RunUntil([&] { return seen.has_value(); }, seconds(100))) return *seen;
+  core.Cancel(get);
+  return Fail(ErrorCode::kDeadlineExceeded, "no value after 100 s");
+}
+
+// ---- Cluster ----
+
+Cluster::Cluster(std::uint64_t seed)
+    : loop(seed), random(seed), transport(MakeInprocessTransport(loop)) {
+  config.inline_bytes_max = 100;
+}
+
+Cluster::~Cluster() {
+  drivers.clear();
+  nodes.clear();
+}
+
+Node& Cluster::AddNode(double cpus, std::uint64_t capacity_bytes) {
+  nodes.push_back(
+      std::make_unique<Node>(*this, fmt::format("node{}", made++), cpus, capacity_bytes));
+  return *nodes.back();
+}
+
+Process& Cluster::AddDriver(Node& node) {
+  drivers.push_back(std::make_unique<Process>(*this, node, true));
+  return *drivers.back();
+}
+
+void Cluster::KillDriver(Process& driver) {
+  std::erase_if(drivers, [&](const auto& entry) { return entry.get() == &driver; });
+}
+
+void Cluster::KillNode(Node& node) {
+  NodeDiedRequest died;
+  died.set_node_id(std::string(node.id.Binary()));
+  died.set_reason("no heartbeat");
+  std::erase_if(nodes, [&](const auto& entry) { return entry.get() == &node; });
+  loop.Schedule(milliseconds(200), [this, died] {
+    for (const auto& other : nodes) {
+      for (const auto& [worker, peer] : other->peers()) peer->Notify(kNodeDied, died);
+    }
+  });
+}
+
+Node* Cluster::FindNode(std::string_view endpoint) {
+  for (const auto& node : nodes) {
+    if (node->endpoint == endpoint) return node.get();
+  }
+  return nullptr;
+}
+
+std::string Cluster::LeftOver() const {
+  std::string left;
+  const auto look = [&](const std::string& who, const Process& process) {
+    const CoreWorker::Census c = process.core.Count();
+    const auto& r = c.references;
+    const std::size_t sum = c.tasks + c.lineage + c.leases + c.lease_requests + c.served + c.gets +
+                            r.owned + r.borrowed + r.watches + r.inline_bytes;
+    if (sum == 0) return;
+    left += fmt::format(
+        "{}: tasks={} lineage={} leases={} requests={} served={} gets={} owned={} borrowed={} "
+        "watches={} inline_bytes={}\n",
+        who, c.tasks, c.lineage, c.leases, c.lease_requests, c.served, c.gets, r.owned, r.borrowed,
+        r.watches, r.inline_bytes);
+  };
+  for (const auto& driver : drivers) look("driver", *driver);
+  for (const auto& node : nodes) {
+    for (const auto& [id, worker] : node->workers) look("worker", *worker);
+    if (!node->objects.empty()) {
+      left += fmt::format("{}: {} objects\n", node->endpoint, node->objects.size());
+    }
+    if (node->lease_count() + node->queued_count() > 0) {
+      left += fmt::format("{}: {} leases, {} queued\n", node->endpoint, node->lease_count(),
+                          node->queued_count());
+    }
+  }
+  return left;
+}
+
+void Cluster::ExpectNothingLeft() {
+  loop.RunFor(seconds(20));
+  EXPECT_EQ(LeftOver(), "");
+  for (const auto& driver : drivers) driver->core.CheckInvariants();
+}
+
+}  // namespace mobula::core_worker::sim

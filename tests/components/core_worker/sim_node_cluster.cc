@@ -1,0 +1,180 @@
+// The raylet of the simulated cluster: grants in order of arrival, tells owners when others wait.
+
+#include <algorithm>
+
+#include "components/base/check.h"
+#include "components/base/resources.h"
+#include "tests/components/core_worker/sim_cluster.h"
+
+namespace mobula::core_worker::sim {
+
+Node::Node(Cluster& the_cluster, std::string name, double cpus, std::uint64_t capacity)
+    : cluster(the_cluster),
+      endpoint("inproc://" + name),
+      id(cluster.random.NewId<NodeId>()),
+      capacity_bytes(capacity),
+      total_units_(Amount::FromDouble(cpus).units()),
+      free_units_(total_units_) {
+  AddHandlers();
+  server_ = std::make_unique<rpc::Server>(cluster.loop, services_);
+  server_->OnPeer({}, [this](rpc::Peer& peer, const Error&) {
+    const auto gone =
+        std::ranges::find_if(peers_, [&](const auto& entry) { return entry.second == &peer; });
+    if (gone == peers_.end()) return;
+    const std::string process = gone->first;
+    peers_.erase(gone);
+    EndLeasesOf(process);
+  });
+  Check(server_->Listen(*cluster.transport, endpoint).has_value(), "a node can listen");
+}
+
+void Node::AddHandlers() {
+  using rpc::CallContext;
+  using rpc::Respond;
+  services_.Handle(kRegisterWorker, [this](const RegisterWorkerRequest& request, CallContext call,
+                                           Respond<RegisterWorkerReply> respond) {
+    peers_[request.address().worker_id()] = call.peer;
+    respond(RegisterWorkerReply());
+  });
+  services_.Handle(kRequestLease, [this](const RequestLeaseRequest& request, CallContext,
+                                         Respond<RequestLeaseReply> respond) {
+    requests_seen.push_back(request);
+    if (auto reply = script ? script(request) : std::nullopt) {
+      respond(*reply);
+      return;
+    }
+    const auto cpu = request.resources().units().find("CPU");
+    if (cpu != request.resources().units().end() && cpu->second > total_units_) {
+      RequestLeaseReply reply;
+      reply.mutable_infeasible()->set_reason(
+          fmt::format("no node has {} CPU", Amount::FromUnits(cpu->second).ToString()));
+      respond(reply);
+      return;
+    }
+    queue_.push_back({request, std::move(respond)});
+    GrantWaiting();
+    if (!queue_.empty()) Reclaim();
+  });
+  services_.Handle(kCancelLease,
+                   [this](const CancelLeaseRequest& request, CallContext, Respond<NoReply>) {
+                     std::erase_if(queue_, [&](const Waiting& waiting) {
+                       return waiting.request.request_id() == request.request_id();
+                     });
+                   });
+  services_.Handle(kReturnLease, [this](const ReturnLeaseRequest& request, CallContext,
+                                        Respond<ReturnLeaseReply> respond) {
+    respond(OnReturn(request));
+    GrantWaiting();
+  });
+  services_.Handle(kSetBlocked,
+                   [this](const SetBlockedRequest& request, CallContext call, Respond<NoReply>) {
+                     if (request.blocked()) ++blocked_seen;
+                     SetBlocked(call.peer, request.blocked());
+                   });
+  services_.Handle(kAdoptObjects, [](const AdoptObjectsRequest&, CallContext, Respond<NoReply>) {});
+  services_.Handle(kFreeObjects,
+                   [this](const FreeObjectsRequest& request, CallContext, Respond<NoReply>) {
+                     for (const std::string& object : request.ids()) {
+                       objects.erase(ObjectId(ObjectId::FromBinaryOrNil(object)));
+                     }
+                   });
+}
+
+void Node::GrantWaiting() {
+  while (!queue_.empty()) {
+    Waiting& waiting = queue_.front();
+    if (waiting.respond.IsAbandoned()) {  // its owner is gone
+      queue_.pop_front();
+      continue;
+    }
+    const auto cpu = waiting.request.resources().units().find("CPU");
+    const std::int64_t units = cpu == waiting.request.resources().units().end() ? 0 : cpu->second;
+    if (units > free_units_) return;
+    if (idle_.empty()) {
+      auto worker = std::make_unique<Process>(cluster, *this, false);
+      idle_.push_back(worker->worker_id());
+      workers.emplace(worker->worker_id(), std::move(worker));
+    }
+    const std::string worker = idle_.back();
+    idle_.pop_back();
+    free_units_ -= units;
+    const std::string lease(cluster.random.NewId<LeaseId>().Binary());
+    leases_[lease] = {worker, waiting.request.owner().worker_id(), units};
+    RequestLeaseReply reply;
+    reply.mutable_grant()->set_lease_id(lease);
+    *reply.mutable_grant()->mutable_worker() = workers.at(worker)->address;
+    waiting.respond(reply);
+    queue_.pop_front();
+  }
+}
+
+void Node::EndLease(const std::string& lease_id) {
+  const auto lease = leases_.extract(lease_id);
+  if (lease.empty()) return;
+  if (!lease.mapped().is_blocked) free_units_ += lease.mapped().units;
+  if (workers.contains(lease.mapped().worker_id)) idle_.push_back(lease.mapped().worker_id);
+}
+
+ReturnLeaseReply Node::OnReturn(const ReturnLeaseRequest& request) {
+  ReturnLeaseReply reply;
+  if (request.connection_lost()) {
+    const auto death = deaths_.find(request.worker_id());
+    if (death != deaths_.end()) reply = death->second;
+    for (const std::string& object : request.drop_ids()) {
+      objects.erase(ObjectId(ObjectId::FromBinaryOrNil(object)));
+    }
+  }
+  EndLease(request.lease_id());
+  return reply;
+}
+
+void Node::SetBlocked(rpc::Peer* peer, bool blocked) {
+  for (auto& [lease, leased] : leases_) {
+    const auto found = peers_.find(leased.worker_id);
+    if (found == peers_.end() || found->second != peer || leased.is_blocked == blocked) continue;
+    leased.is_blocked = blocked;
+    free_units_ += blocked ? leased.units : -leased.units;
+  }
+  GrantWaiting();
+}
+
+void Node::EndLeasesOf(const std::string& owner) {
+  std::vector<std::string> over;
+  for (const auto& [lease, leased] : leases_) {
+    if (leased.owner == owner) over.push_back(lease);
+  }
+  for (const std::string& lease : over) EndLease(lease);
+  GrantWaiting();
+}
+
+void Node::Reclaim() {
+  ReclaimLeasesRequest reclaim;
+  for (const auto& [lease, leased] : leases_) {
+    const bool others_wait = std::ranges::any_of(queue_, [&](const Waiting& waiting) {
+      return waiting.request.owner().worker_id() != leased.owner;
+    });
+    *(others_wait ? reclaim.add_lease_ids() : reclaim.add_if_idle_ids()) = lease;
+  }
+  for (const auto& [worker, peer] : peers_) peer->Notify(kReclaimLeases, reclaim);
+}
+
+void Node::Kill(Process& process, std::string cause, std::string log_tail) {
+  const std::string worker = process.worker_id();
+  ReturnLeaseReply& death = deaths_[worker];
+  death.set_worker_died(true);
+  death.set_cause(std::move(cause));
+  death.set_pid(process.address.pid());
+  death.set_node_id(std::string(id.Binary()));
+  death.set_log_tail(std::move(log_tail));
+  std::erase(idle_, worker);
+  workers.erase(worker);
+}
+
+Process* Node::FindWorker(const std::function<bool(const Process&)>& wanted) {
+  for (const auto& [worker, process] : workers) {
+    if (wanted(*process)) return process.get();
+  }
+  return nullptr;
+}
+
+}  // namespace mobula::core_worker::sim
