@@ -133,7 +133,9 @@ class ClusterTest(unittest.TestCase):
         self.home = self.box / "home"
         self.home.mkdir()
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(self.home),
-                            "MOBULA_SESSIONS": str(self.sessions)}
+                            "MOBULA_SESSIONS": str(self.sessions),
+                            # Sanitizers leave the signal to kill the worker, as everywhere.
+                            "ASAN_OPTIONS": "handle_segv=0", "TSAN_OPTIONS": "handle_segv=0"}
         self.mark = f"MOBULA_SESSIONS={self.sessions}".encode()
         self.processes = []
         self.address = None

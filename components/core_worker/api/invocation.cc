@@ -61,11 +61,10 @@ bool CheckArgumentCount(Invocation& call, std::size_t expected) {
 
 std::string Readable(std::string_view name) {
   static constexpr std::pair<std::string_view, std::string_view> kReplacements[] = {
-      {"std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >",
-       "std::string"},
-      {"std::__cxx11::basic_string<char>", "std::string"},
-      {"std::basic_string_view<char>", "std::string_view"},
       {"std::__cxx11::", "std::"},
+      {"std::basic_string<char, std::char_traits<char>, std::allocator<char> >", "std::string"},
+      {"std::basic_string<char>", "std::string"},
+      {"std::basic_string_view<char>", "std::string_view"},
       {"{anonymous}::", ""},
       {"(anonymous namespace)::", ""},
       {"<lambda closure object>", ""},

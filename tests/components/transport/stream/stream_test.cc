@@ -134,6 +134,7 @@ TEST_F(StreamTest, AcceptingGoesOnAfterDescriptorsRanOut) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   Timer timer(loop_);  // a sanitizer looks at a type once, and needs descriptors for it
   timer.Set(std::chrono::hours(1), [] {});
+  loop_.PollOnce();
   rlimit tight = before;
   tight.rlim_cur = static_cast<rlim_t>(client.get()) + 1;  // all lower ones are taken
   ::setrlimit(RLIMIT_NOFILE, &tight);
