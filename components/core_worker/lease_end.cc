@@ -12,21 +12,19 @@ namespace {
 /// Why `task` did not come back, from what the worker's raylet says; it may be silent.
 Error LossError(const SubmittedTask& task, const NodeId& node, const std::string& connection,
                 const Result<ReturnLeaseReply>& answer) {
-  const std::string& name = task.spec.name();
-  RemoteFailure remote{.task_name = name, .type_name = {}, .node_id = node.Hex(), .pid = 0};
+  RemoteFailure remote{
+      .task_name = task.spec.name(), .type_name = {}, .node_id = node.Hex(), .pid = 0};
   if (!answer) {
-    return Error(ErrorCode::kNodeDied, fmt::format("node {} died while running task {}: {}",
-                                                   node.Short(), name, answer.error().message()))
+    return Error(ErrorCode::kNodeDied, "the node died: " + answer.error().message())
         .WithRemote(std::move(remote));
   }
   remote.pid = answer->pid();
-  std::string text = fmt::format(
-      "worker died while running task {}: {}", name,
-      answer->worker_died() ? answer->cause() : "its connection was lost (" + connection + ")");
-  if (remote.pid != 0) text += fmt::format(", pid {} on node {}", remote.pid, node.Short());
-  if (!answer->log_tail().empty()) {
-    text += fmt::format("; last lines of its log: {}", answer->log_tail());
-  }
+  std::string text =
+      "the worker died: " +
+      (answer->worker_died() ? answer->cause() : "its connection was lost (" + connection + ")");
+  const std::string& log = answer->log_tail();
+  const std::size_t last = log.find_last_not_of('\n');
+  if (last != std::string::npos) text += "; last lines of its log: " + log.substr(0, last + 1);
   return Error(ErrorCode::kWorkerDied, std::move(text)).WithRemote(std::move(remote));
 }
 

@@ -112,7 +112,7 @@ void ResultSender::Complete(const std::shared_ptr<Draft>& draft) {
 void ResultSender::SetFailure(const RunningTask& task, const Error& error,
                               TaskResult* result) const {
   Failure failure = ToMessage(error);
-  if (failure.task_name().empty()) failure.set_task_name(task.name);
+  failure.set_task_name(task.name);
   if (failure.node_id().empty()) failure.set_node_id(ToHex(self_.node_id()));
   if (failure.pid() == 0) failure.set_pid(self_.pid());
   *result->mutable_failure() = std::move(failure);

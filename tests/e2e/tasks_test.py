@@ -13,7 +13,7 @@ class TasksTest(cluster.ClusterTest):
 
     def assert_died(self, text, *parts):
         """`text` tells a worker's death with its cause, pid, node and last words."""
-        self.assertRegex(text, r"WorkerDiedError .*pid \d+ on node [0-9a-f]{8}")
+        self.assertRegex(text, r"WorkerDiedError .* on node [0-9a-f]{8} in process \d+: ")
         for part in parts:
             self.assertIn(part, text)
         self.assertIn("square 49", text)
@@ -30,6 +30,7 @@ class TasksTest(cluster.ClusterTest):
     def test_what_is_thrown_may_be_no_exception(self):
         text = self.run_task("number")
         self.assertIn("type=int", text)
+        self.assertIn("task a name of its own failed", text)
         self.assertIn("square 49", text)
 
     def test_a_segmentation_fault_names_the_signal(self):

@@ -2,13 +2,15 @@
 
 #include <fmt/core.h>
 
+#include "mobula/internal/type_name.h"
+
 namespace mobula {
 namespace {
 
 std::string Describe(const Error& error) {
   const RemoteFailure* const remote = error.remote();
   if (remote == nullptr) return error.ToString();
-  std::string text = fmt::format("task {}", remote->task_name);
+  std::string text = fmt::format("task {}", internal::Readable(remote->task_name));
   text += error.code() == ErrorCode::kTaskFailed
               ? " failed"
               : fmt::format(" did not finish ({})", ErrorCodeName(error.code()));
@@ -24,7 +26,9 @@ Exception::Exception(Error error) : std::runtime_error(Describe(error)), error_(
 
 TaskError::TaskError(Error error)
     : Exception(std::move(error)),
-      remote_(this->error().remote() == nullptr ? RemoteFailure() : *this->error().remote()) {}
+      remote_(this->error().remote() == nullptr ? RemoteFailure() : *this->error().remote()) {
+  remote_.task_name = internal::Readable(remote_.task_name);
+}
 
 NotInitializedError::NotInitializedError()
     : InvalidArgumentError(

@@ -15,6 +15,15 @@ std::string Demangled(const char* name) {
   return Readable(text == nullptr ? name : text.get());
 }
 
+/// What of an exception's text travels.
+constexpr std::size_t kMessageBytesMax = 64 << 10;
+
+std::string Cut(std::string_view text) {
+  if (text.size() <= kMessageBytesMax) return std::string(text);
+  return fmt::format("{}… ({} of {} bytes)", text.substr(0, kMessageBytesMax), kMessageBytesMax,
+                     text.size());
+}
+
 Error TaskFailed(const FunctionEntry& function, std::string type, std::string message) {
   return Error(ErrorCode::kTaskFailed, std::move(message))
       .WithRemote({.task_name = Readable(function.key().name),
@@ -34,11 +43,12 @@ Result<SerializedValue> Invoke(const FunctionEntry& function, Runtime& runtime,
   } catch (const abi::__forced_unwind&) {
     throw;  // the thread is being cancelled; to swallow that is to abort
   } catch (const std::exception& failure) {
-    return Fail(TaskFailed(function, Demangled(typeid(failure).name()), failure.what()));
+    return Fail(TaskFailed(function, Demangled(typeid(failure).name()), Cut(failure.what())));
   } catch (...) {
     const std::type_info* type = abi::__cxa_current_exception_type();
     std::string name = type == nullptr ? "unknown" : Demangled(type->name());
-    std::string message = fmt::format("threw a {}, which is not a std::exception", name);
+    std::string message =
+        fmt::format("threw something of type {}, which is no std::exception", name);
     return Fail(TaskFailed(function, std::move(name), std::move(message)));
   }
   if (call.error) {

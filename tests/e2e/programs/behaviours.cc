@@ -129,10 +129,13 @@ template <auto F>
 int Run(int retries) {
   return Get(Remote<F>.With({.max_retries = retries})());
 }
+int RunNamed(int retries) {
+  return Get(Remote<ThrowNumber>.With({.max_retries = retries, .name = "a name of its own"})());
+}
 
 void Fail(const std::vector<std::string>& words) {
   const std::map<std::string, int (*)(int)> tasks = {{"runtime_error", Run<ThrowRuntimeError>},
-                                                     {"number", Run<ThrowNumber>},
+                                                     {"number", RunNamed},
                                                      {"segfault", Run<Segfault>},
                                                      {"exit", Run<ExitThree>},
                                                      {"abort", Run<Abort>},

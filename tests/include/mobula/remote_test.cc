@@ -160,7 +160,7 @@ TEST_F(RemoteTest, AThrownNonExceptionIsNamedToo) {
     FAIL() << "no exception";
   } catch (const TaskError& error) {
     EXPECT_EQ(error.type_name(), "int");
-    EXPECT_EQ(error.message(), "threw a int, which is not a std::exception");
+    EXPECT_EQ(error.message(), "threw something of type int, which is no std::exception");
   }
   try {
     Get(Remote<ThrowsStruct>());
