@@ -23,7 +23,6 @@ struct InitOptions {
   std::uint64_t object_store_bytes = 0;  ///< For each node that is started.
   std::string token_file = {};           ///< Where the cluster's token is, if not in its home.
   std::string log_level = {};            ///< "error", "info" or "debug".
-  std::string job_name = {};             ///< For listings; empty: the program's name.
 };
 
 /// Makes this process part of a cluster. Call it first in `main`: in a worker process, which is
