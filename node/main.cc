@@ -59,8 +59,6 @@ int Run(const Arguments& arguments) {
                     .is_head = config->is_head,
                     .is_background = arguments.is_background,
                     .head_address = endpoints->head_address,
-                    .local_endpoint = endpoints->local_endpoint,
-                    .node_address = endpoints->node_address,
                     .node_id = endpoints->node_id.Hex()};
   if (Result<void> written = WriteRecord(files, record); !written) return Complain(written.error());
   int exit_pipe[2] = {-1, -1};

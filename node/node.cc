@@ -127,7 +127,6 @@ class Node::Impl {
     settings.labels = config.labels;
     settings.listen_endpoint = fmt::format("tcp://{}:0", config.address);
     settings.local_listen_endpoint = fmt::format("unix://{}/raylet.sock", endpoints.folder);
-    settings.node_address = config.address;
     settings.host_name = HostName();
     settings.log_folder = endpoints.folder + "/logs";
     settings.program_folder =

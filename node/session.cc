@@ -37,8 +37,6 @@ Result<NodeRecord> ReadRecord(FileSystem& files, const std::string& folder) {
   record.is_head = reader.Boolean("is_head", false);
   record.is_background = reader.Boolean("is_background", false);
   record.head_address = reader.Text("head_address", "");
-  record.local_endpoint = reader.Text("local_endpoint", "");
-  record.node_address = reader.Text("node_address", "");
   record.node_id = reader.Text("node_id", "");
   if (Result<void> fine = reader.Finish(); !fine) return Fail(std::move(fine.error()));
   return record;
@@ -111,9 +109,9 @@ Result<std::string> MakeSession(FileSystem& files, std::string_view id) {
 Result<void> WriteRecord(FileSystem& files, const NodeRecord& record) {
   const std::string text = fmt::format(
       "pid: {}\npid_start: {}\nis_head: {}\nis_background: {}\nhead_address: \"{}\"\n"
-      "local_endpoint: \"{}\"\nnode_address: \"{}\"\nnode_id: \"{}\"\n",
+      "node_id: \"{}\"\n",
       record.pid, record.pid_start, record.is_head, record.is_background, record.head_address,
-      record.local_endpoint, record.node_address, record.node_id);
+      record.node_id);
   return files.WriteAtomically(RecordPath(record.folder), text, FileMode::kPrivate);
 }
 

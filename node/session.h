@@ -29,8 +29,6 @@ struct NodeRecord {
   bool is_head = false;
   bool is_background = false;  ///< Started by `mobula start`.
   std::string head_address;    ///< "host:port" of its GCS.
-  std::string local_endpoint;  ///< unix endpoint of its raylet.
-  std::string node_address;
   std::string node_id;
 };
 

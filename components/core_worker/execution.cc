@@ -141,24 +141,22 @@ void Execution::OnFetched(Sequence sequence, int index, Result<Payload> value) {
     GiveBack(TakeOut(it), std::move(id));
   } else {
     const Queued failed = TakeOut(it);
-    const RunningTask outcome{.lease = failed.lease,
-                              .id = TaskId::FromBinaryOrNil(failed.spec.task_id()),
-                              .attempt = failed.spec.attempt(),
-                              .result_count = failed.spec.result_count(),
-                              .name = failed.spec.name(),
-                              .started = deps_.loop.Now()};
-    deps_.sender.Send(outcome, Fail(Error(value.error()).Context("fetching an argument")));
+    deps_.sender.Send(Begun(failed), Fail(Error(value.error()).Context("fetching an argument")));
   }
   Step();
 }
 
+RunningTask Execution::Begun(const Queued& task) const {
+  return {.lease = task.lease,
+          .id = TaskId::FromBinaryOrNil(task.spec.task_id()),
+          .attempt = task.spec.attempt(),
+          .result_count = task.spec.result_count(),
+          .name = task.spec.name(),
+          .started = deps_.loop.Now()};
+}
+
 void Execution::Run(Queued task) {
-  running_ = RunningTask{.lease = task.lease,
-                         .id = TaskId::FromBinaryOrNil(task.spec.task_id()),
-                         .attempt = task.spec.attempt(),
-                         .result_count = task.spec.result_count(),
-                         .name = task.spec.name(),
-                         .started = deps_.loop.Now()};
+  running_ = Begun(task);
   on_run_(task.spec);
   executor_->Run({.spec = std::move(task.spec),
                   .owner = task.lease->owner,

@@ -75,6 +75,7 @@ class Execution {
   void Fetch(Sequence sequence, Queued& task);
   void FetchArgument(Sequence sequence, Queued& task, int index);
   void OnFetched(Sequence sequence, int index, Result<Payload> value);
+  [[nodiscard]] RunningTask Begun(const Queued& task) const;
   void Run(Queued task);
   void GiveBack(Queued task, std::string missing_id = {});
   void GiveBackAll();

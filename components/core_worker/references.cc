@@ -183,10 +183,6 @@ void ReferenceTable::DropNode(const NodeId& node) { impl_->DropNode(node); }
 void ReferenceTable::AddLineage(const ObjectId& id) { impl_->AddLineage(id); }
 void ReferenceTable::RemoveLineage(const ObjectId& id) { impl_->RemoveLineage(id); }
 bool ReferenceTable::IsOwned(const ObjectId& id) const { return impl_->owned.contains(id); }
-bool ReferenceTable::IsHeld(const ObjectId& id) const {
-  const auto it = impl_->owned.find(id);
-  return it != impl_->owned.end() && (it->second.holds > 0 || !it->second.borrowers.empty());
-}
 std::size_t ReferenceTable::LentCount() const { return impl_->LentCount(); }
 internal::ReferencePtr ReferenceTable::Hold(const ObjectId& id, OwnerPtr owner) {
   return impl_->Hold(id, std::move(owner));

@@ -101,8 +101,6 @@ class ReferenceTable {
   void AddLineage(const ObjectId& id);
   void RemoveLineage(const ObjectId& id);
   [[nodiscard]] bool IsOwned(const ObjectId& id) const;
-  /// \return true if somebody but lineage holds it.
-  [[nodiscard]] bool IsHeld(const ObjectId& id) const;
   /// \return objects we own that a process other than us holds; then we must not exit.
   [[nodiscard]] std::size_t LentCount() const;
 

@@ -54,8 +54,6 @@ core_worker::RegisterWorkerReply Impl::Welcome(const JobId& job) const {
   reply.set_node_id(std::string(config.node_id.Binary()));
   reply.set_job_id(std::string(job.Binary()));
   reply.set_raylet_endpoint(endpoint);
-  reply.set_cluster_id(cluster_id);
-  reply.set_node_address(config.node_address);
   reply.set_inline_bytes_max(config.inline_bytes_max);
   return reply;
 }

@@ -33,7 +33,6 @@ struct RayletConfig {
   std::map<std::string, std::string> labels;
   std::string listen_endpoint;        ///< "tcp://127.0.0.1:0"; others reach this node there.
   std::string local_listen_endpoint;  ///< "unix:///…/raylet.sock".
-  std::string node_address;           ///< Host part where workers listen.
   std::string host_name;
   std::string log_folder;      ///< Worker logs; empty: none kept.
   std::string program_folder;  ///< Programs fetched by hash.

@@ -346,19 +346,9 @@ std::string WorkerPool::LogTail(const std::string& path) const {
   return log->substr(begin);
 }
 
-rpc::Peer* WorkerPool::PeerOf(const WorkerId& worker) const {
-  const auto it = by_worker_id_.find(worker);
-  return it == by_worker_id_.end() ? nullptr : workers_.at(it->second).peer;
-}
-
 const WorkerId* WorkerPool::WorkerAt(const rpc::Peer& peer) const {
   const auto it = by_peer_.find(&peer);
   return it == by_peer_.end() ? nullptr : &it->second;
-}
-
-bool WorkerPool::IsDriver(const WorkerId& worker) const {
-  const auto it = by_worker_id_.find(worker);
-  return it != by_worker_id_.end() && workers_.at(it->second).state == State::kDriver;
 }
 
 void WorkerPool::ForEachPeer(const std::function<void(rpc::Peer&)>& visit) const {

@@ -79,9 +79,7 @@ class WorkerPool {
   void DescribeDeath(const WorkerId& worker,
                      std::move_only_function<void(std::optional<gcs::WorkerDeath>)> done);
 
-  [[nodiscard]] rpc::Peer* PeerOf(const WorkerId& worker) const;
   [[nodiscard]] const WorkerId* WorkerAt(const rpc::Peer& peer) const;
-  [[nodiscard]] bool IsDriver(const WorkerId& worker) const;
   void ForEachPeer(const std::function<void(rpc::Peer&)>& visit) const;
   [[nodiscard]] std::size_t worker_count() const;
   [[nodiscard]] std::size_t idle_count() const;

@@ -29,7 +29,6 @@ Result<void> SimulatedNode::Build() {
                        Amount::FromDouble(static_cast<double>(world_.options.cpus)));
   config.listen_endpoint = Endpoint("raylet");
   config.local_listen_endpoint = Endpoint("local");
-  config.node_address = host_;
   config.host_name = host_;
   config.inline_bytes_max = static_cast<std::uint64_t>(world_.options.inline_bytes_max);
 

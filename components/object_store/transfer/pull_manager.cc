@@ -88,7 +88,6 @@ bool PullManager::IsWanted(State& pull) {
 }
 
 void PullManager::NextSource(State& pull) {
-  pull.reading = false;
   if (!IsWanted(pull)) return;
   if (deps_.store.ContainsSealed(pull.id)) return Finish(pull, {});
   if (pull.untried.empty()) {
@@ -136,7 +135,6 @@ void PullManager::Located(State& pull, const LocateReply& reply) {
     if (!pull.received[i]) pull.missing.push_back(i);
   }
   pull.in_flight = 0;
-  pull.reading = true;
   ReadMore(pull);
 }
 
@@ -181,7 +179,6 @@ void PullManager::Created(State& pull, const StoredObject& object) {
   pull.chunks_left = (pull.size_bytes + options_.chunk_bytes - 1) / options_.chunk_bytes;
   pull.received.resize(pull.chunks_left);
   for (std::uint64_t i = 0; i < pull.chunks_left; ++i) pull.missing.push_back(i);
-  pull.reading = true;
   ReadMore(pull);
 }
 

@@ -85,7 +85,6 @@ class PullManager final : public Puller {
     std::shared_ptr<rpc::Client> client;
     std::uint64_t size_bytes = 0;
     bool admitted = false;
-    bool reading = false;
     std::shared_ptr<Landing> landing;  ///< Null until created.
     std::vector<bool> received;        ///< By chunk.
     std::deque<std::uint64_t> missing;
