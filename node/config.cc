@@ -46,30 +46,24 @@ Result<void> ReadNode(const ConfigValue& value, NodeConfig& config) {
   }
   config.session_folder = reader.Text("session_folder", "");
   config.token_file = reader.Text("token_file", "");
-  config.labels = reader.TextMap("labels");
-  const std::string level = reader.Text("log_level", "info");
-  if (level == "error") {
-    config.log_level = LogLevel::kError;
-  } else if (level == "info") {
-    config.log_level = LogLevel::kInfo;
-  } else if (level == "debug") {
-    config.log_level = LogLevel::kDebug;
-  } else {
-    reader.Reject("log_level", "is '" + level + "'; known: error, info, debug");
-  }
+  config.raylet.labels = reader.TextMap("labels");
+  config.gcs_reconnect_window = reader.Time("gcs_reconnect_window", config.gcs_reconnect_window);
+  const Result<LogLevel> level = ParseLogLevel(reader.Text("log_level", "info"));
+  if (!level) reader.Reject("log_level", level.error().message());
+  config.log_level = level.value_or(LogLevel::kInfo);
   ConfigReader resources(reader.Child("resources"), "node.resources");
   if (resources.Has("cpu")) {
-    config.resources.Set(kCpu, Amount::FromDouble(resources.Number("cpu", 0, 0, 1e6)));
+    config.raylet.resources.Set(kCpu, Amount::FromDouble(resources.Number("cpu", 0, 0, 1e6)));
   }
   if (resources.Has("gpu")) {
-    config.resources.Set(kGpu, Amount::FromDouble(resources.Number("gpu", 0, 0, 1e6)));
+    config.raylet.resources.Set(kGpu, Amount::FromDouble(resources.Number("gpu", 0, 0, 1e6)));
   }
   if (resources.Has("memory")) {
-    config.resources.Set(kMemory,
-                         Amount::FromDouble(static_cast<double>(resources.Size("memory", 0))));
+    config.raylet.resources.Set(
+        kMemory, Amount::FromDouble(static_cast<double>(resources.Size("memory", 0))));
   }
   for (const auto& [name, amount] : resources.NumberMap("custom")) {
-    config.resources.Set(name, Amount::FromDouble(amount));
+    config.raylet.resources.Set(name, Amount::FromDouble(amount));
   }
   if (Result<void> fine = resources.Finish(); !fine) return fine;
   return reader.Finish();
@@ -79,9 +73,19 @@ Result<void> ReadGcs(const ConfigValue& value, NodeConfig& config) {
   ConfigReader reader(value, "gcs");
   config.gcs_port = static_cast<std::uint16_t>(reader.Integer("port", config.gcs_port, 0, 65535));
   config.gcs_storage = reader.Child("storage");
-  config.heartbeat_period = reader.Time("heartbeat_period", config.heartbeat_period);
-  config.heartbeat_timeout = reader.Time("heartbeat_timeout", config.heartbeat_timeout);
-  config.reconnect_grace = reader.Time("reconnect_grace", config.reconnect_grace);
+  gcs::ServerConfig& gcs = config.gcs;
+  gcs.heartbeat_period = reader.Time("heartbeat_period", gcs.heartbeat_period);
+  gcs.heartbeat_timeout = reader.Time("heartbeat_timeout", gcs.heartbeat_timeout);
+  gcs.reconnect_grace = reader.Time("reconnect_grace", gcs.reconnect_grace);
+  gcs.value_bytes_max = reader.Size("value_bytes_max", gcs.value_bytes_max);
+  for (const auto& [key, count] : std::initializer_list<std::pair<const char*, std::size_t*>>{
+           {"dead_nodes_kept_max", &gcs.dead_nodes_kept_max},
+           {"finished_jobs_kept_max", &gcs.finished_jobs_kept_max},
+           {"worker_deaths_kept_max", &gcs.worker_deaths_kept_max},
+           {"deltas_queued_max", &gcs.deltas_queued_max}}) {
+    const auto fallback = static_cast<std::int64_t>(*count);
+    *count = static_cast<std::size_t>(reader.Integer(key, fallback, 1, 1'000'000'000));
+  }
   return reader.Finish();
 }
 
@@ -91,16 +95,24 @@ Result<void> ReadWorkers(const ConfigValue& value, NodeConfig& config) {
   if (config.worker_kind != "zygote" && config.worker_kind != "thread") {
     reader.Reject("kind", "is '" + config.worker_kind + "'; known: thread, zygote");
   }
-  config.workers_prestart = static_cast<std::size_t>(reader.Integer("prestart", 0, 0, 10'000));
-  config.workers_max = static_cast<std::size_t>(reader.Integer("max", 1000, 1, 100'000));
-  config.worker_idle_max = reader.Time("idle_max", config.worker_idle_max);
-  config.worker_start_timeout = reader.Time("start_timeout", config.worker_start_timeout);
-  config.infeasible_grace = reader.Time("infeasible_grace", config.infeasible_grace);
-  config.inline_bytes_max = reader.Size("inline_bytes_max", config.inline_bytes_max);
+  RayletConfig& raylet = config.raylet;
+  raylet.prestart_workers = static_cast<std::size_t>(reader.Integer("prestart", 0, 0, 10'000));
+  raylet.workers_max = static_cast<std::size_t>(reader.Integer("max", 1000, 1, 100'000));
+  raylet.worker_idle_max = reader.Time("idle_max", raylet.worker_idle_max);
+  raylet.worker_start_timeout = reader.Time("start_timeout", raylet.worker_start_timeout);
+  raylet.infeasible_grace = reader.Time("infeasible_grace", raylet.infeasible_grace);
+  raylet.inline_bytes_max = reader.Size("inline_bytes_max", raylet.inline_bytes_max);
   return reader.Finish();
 }
 
 }  // namespace
+
+Result<LogLevel> ParseLogLevel(std::string_view name) {
+  if (name == "error") return LogLevel::kError;
+  if (name == "info") return LogLevel::kInfo;
+  if (name == "debug") return LogLevel::kDebug;
+  return Fail(ErrorCode::kInvalidArgument, "is '{}'; known: error, info, debug", name);
+}
 
 Result<ConfigValue> ParseYaml(std::string_view text, std::string_view name) {
   try {  // yaml-cpp reports by exception; it ends here
@@ -129,7 +141,7 @@ Result<NodeConfig> ReadNodeConfig(const ConfigValue& root, std::string_view name
   return config;
 }
 
-Result<NodeConfig> LoadNodeConfig(const std::string& path) {
+Result<ConfigValue> LoadYaml(const std::string& path) {
   std::ifstream file(path);
   if (!file) {
     return Fail(ErrorCode::kNotFound, "cannot read the configuration {}: {}", path,
@@ -137,20 +149,24 @@ Result<NodeConfig> LoadNodeConfig(const std::string& path) {
   }
   std::stringstream text;
   text << file.rdbuf();
-  Result<ConfigValue> root = ParseYaml(text.str(), path);
+  return ParseYaml(text.str(), path);
+}
+
+Result<NodeConfig> LoadNodeConfig(const std::string& path) {
+  Result<ConfigValue> root = LoadYaml(path);
   if (!root) return Fail(std::move(root.error()));
   return ReadNodeConfig(*root, path);
 }
 
 void FillMachineDefaults(NodeConfig& config) {
-  if (config.resources.Get(kCpu) == Amount()) {
-    config.resources.Set(kCpu,
-                         Amount::FromDouble(std::max(1U, std::thread::hardware_concurrency())));
+  if (config.raylet.resources.Get(kCpu) == Amount()) {
+    config.raylet.resources.Set(
+        kCpu, Amount::FromDouble(std::max(1U, std::thread::hardware_concurrency())));
   }
-  if (config.resources.Get(kMemory) == Amount()) {
+  if (config.raylet.resources.Get(kMemory) == Amount()) {
     const double bytes = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) *
                          static_cast<double>(::sysconf(_SC_PAGESIZE));
-    config.resources.Set(kMemory, Amount::FromDouble(bytes * 0.7));  // Ray's share
+    config.raylet.resources.Set(kMemory, Amount::FromDouble(bytes * 0.7));  // Ray's share
   }
 }
 

@@ -6,12 +6,12 @@
 /// is an error that lists the known ones with the line it stands on.
 #pragma once
 
-#include <map>
 #include <string>
 
 #include "components/base/config_value.h"
 #include "components/base/event_log.h"
-#include "components/base/resources.h"
+#include "components/gcs/server.h"
+#include "node/raylet/raylet.h"
 
 namespace mobula::node {
 
@@ -21,33 +21,33 @@ struct NodeConfig {
   bool is_head = false;
   std::string address = "127.0.0.1";  ///< Where this node listens; others reach it there.
   std::string head_address;           ///< Workers: "host:port" of the head.
-  ResourceSet resources;              ///< CPU and memory filled in from the machine if absent.
-  std::map<std::string, std::string> labels;
   std::string session_folder;  ///< Sockets, logs, programs; empty: one below /tmp/mobula-UID.
   std::string token_file;      ///< Empty: ~/.mobula/token.
   LogLevel log_level = LogLevel::kInfo;
+  Duration gcs_reconnect_window = std::chrono::seconds(60);  ///< Then the node ends.
   // gcs:
   std::uint16_t gcs_port = 6379;
   ConfigValue gcs_storage;  ///< kind: memory
-  Duration heartbeat_period = std::chrono::seconds(1);
-  Duration heartbeat_timeout = std::chrono::seconds(5);
-  Duration reconnect_grace = std::chrono::milliseconds(500);
+  gcs::ServerConfig gcs;
   // scheduler:, object_store:, transport:
   ConfigValue scheduler;
   ConfigValue object_store;
   ConfigValue transport;
   // workers:
   std::string worker_kind = "zygote";  ///< "zygote" or "thread".
-  std::size_t workers_prestart = 0;    ///< 0: one per CPU.
-  std::size_t workers_max = 1000;
-  Duration worker_idle_max = std::chrono::seconds(10);
-  Duration worker_start_timeout = std::chrono::seconds(30);
-  Duration infeasible_grace = std::chrono::seconds(5);
-  std::uint64_t inline_bytes_max = 100 * 1024;
+  /// Resources (CPU and memory filled in from the machine if absent), labels, `workers:`. The rest
+  /// is filled in by `Node`.
+  RayletConfig raylet;
 };
+
+/// \return the level that "error", "info" or "debug" names. kInvalidArgument with these otherwise.
+[[nodiscard]] Result<LogLevel> ParseLogLevel(std::string_view name);
 
 /// \return the tree of a YAML text. kInvalidArgument with file, line and cause otherwise.
 [[nodiscard]] Result<ConfigValue> ParseYaml(std::string_view text, std::string_view name);
+
+/// Reads a YAML file. kNotFound if it is not there; otherwise as `ParseYaml`.
+[[nodiscard]] Result<ConfigValue> LoadYaml(const std::string& path);
 
 /// \return the settings in `root`. kInvalidArgument names the first wrong key, its line and value,
 ///         and what would be right. \param name the file, for messages.

@@ -48,14 +48,11 @@ T OrThrow(Result<T> result) {
   return std::move(*result);
 }
 
-LogLevel LevelOf(const std::string& name) {
-  if (name == "debug") return LogLevel::kDebug;
-  if (name == "info") return LogLevel::kInfo;
-  if (!name.empty() && name != "error") {
-    Throw(Error(ErrorCode::kInvalidArgument,
-                "log_level is '" + name + "'; known: error, info, debug"));
-  }
-  return LogLevel::kError;
+LogLevel LevelOf(const InitOptions& options, std::string_view usual) {
+  const std::string_view name = options.log_level.empty() ? usual : options.log_level;
+  Result<LogLevel> level = ParseLogLevel(name);
+  if (!level) Throw(std::move(level.error()).Context("log_level"));
+  return *level;
 }
 
 /// Serves tasks in a process that a zygote forked. Ends the process.
@@ -87,8 +84,8 @@ NodeConfig ClusterConfig(const InitOptions& options, bool is_embedded) {
   NodeConfig config;
   config.is_head = true;
   config.gcs_port = 0;
-  config.log_level = options.log_level.empty() ? LogLevel::kInfo : LevelOf(options.log_level);
-  if (options.num_cpus > 0) config.resources.Set(kCpu, Amount::FromDouble(options.num_cpus));
+  config.log_level = LevelOf(options, "info");
+  if (options.num_cpus > 0) config.raylet.resources.Set(kCpu, Amount::FromDouble(options.num_cpus));
   ConfigValue::Map store;
   store.emplace("kind", ConfigValue(std::string(is_embedded ? "heap" : "shared_memory")));
   if (options.object_store_bytes > 0) {
@@ -145,7 +142,7 @@ void StartSession(InitOptions options) {
     driver.token = token;
   }
   driver.is_driver = true;
-  driver.log_level = LevelOf(options.log_level);
+  driver.log_level = LevelOf(options, "error");
   driver.program = OrThrow(ThisProgram());
   session->driver = OrThrow(CoreProcess::Start(std::move(driver)));
   internal::SetProcessRuntime(&session->driver->runtime());

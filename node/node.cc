@@ -65,20 +65,19 @@ class Node::Impl {
   /// Builds everything. \pre the state lock is held.
   Result<void> Build() {
     handshake->self.role = config.is_head ? "gcs" : "raylet";
-    handshake->self.build = BuildName();
     handshake->self.id = id.Hex();
     handshake->token = token;
     Result<Transports> made = MakeTransports(loop, config.transport, random, handshake);
     if (!made) return Fail(std::move(made.error()).Context("transport"));
     transports = std::move(*made);
-    Result<std::unique_ptr<ObjectStore>> made_store = MakeStore(config.object_store);
+    Result<StoreParts> made_store = MakeStore(config.object_store);
     if (!made_store) return Fail(std::move(made_store.error()).Context("object_store"));
     store = std::move(*made_store);
     FillMachineDefaults(config);
     NodeView local;
     local.id = id;
-    local.total = local.available = config.resources;
-    local.labels = {config.labels.begin(), config.labels.end()};
+    local.total = local.available = config.raylet.resources;
+    local.labels = {config.raylet.labels.begin(), config.raylet.labels.end()};
     Result<std::unique_ptr<Scheduler>> made_scheduler =
         MakeScheduler(config.scheduler, std::move(local), random.Fork("scheduler"));
     if (!made_scheduler) return Fail(std::move(made_scheduler.error()).Context("scheduler"));
@@ -94,11 +93,8 @@ class Node::Impl {
     Result<std::unique_ptr<gcs::Storage>> made = MakeStorage(loop, config.gcs_storage);
     if (!made) return Fail(std::move(made.error()).Context("gcs.storage"));
     storage = std::move(*made);
-    gcs::ServerConfig server;
-    server.heartbeat_period = config.heartbeat_period;
-    server.heartbeat_timeout = config.heartbeat_timeout;
-    server.reconnect_grace = config.reconnect_grace;
-    gcs_server.emplace(gcs::Server::Deps{loop, *storage, log, metrics, random.Fork("gcs")}, server);
+    gcs_server.emplace(gcs::Server::Deps{loop, *storage, log, metrics, random.Fork("gcs")},
+                       config.gcs);
     return {};
   }
 
@@ -107,7 +103,8 @@ class Node::Impl {
         loop, [this](std::string_view endpoint) { return transports.For(endpoint); },
         random.Fork("peers"), rpc::ClientOptions());
     rpc::ClientOptions to_gcs;
-    to_gcs.reconnect_window = kStartMax;  // widened once joined
+    to_gcs.first_window = kStartMax;
+    to_gcs.reconnect_window = config.gcs_reconnect_window;
     gcs_client.emplace(loop, *transports.tcp, "tcp://" + endpoints.head_address,
                        random.Fork("gcs_client"), to_gcs);
     if (config.worker_kind == "thread") {
@@ -120,11 +117,9 @@ class Node::Impl {
           ZygoteLauncher::Settings{token, config.address, endpoints.folder + "/logs",
                                    config.log_level});
     }
-    RayletConfig settings;
+    RayletConfig settings = config.raylet;
     settings.node_id = id;
     settings.is_head = config.is_head;
-    settings.resources = config.resources;
-    settings.labels = config.labels;
     settings.listen_endpoint = fmt::format("tcp://{}:0", config.address);
     settings.local_listen_endpoint = fmt::format("unix://{}/raylet.sock", endpoints.folder);
     settings.host_name = HostName();
@@ -132,14 +127,10 @@ class Node::Impl {
     settings.program_folder =
         config.worker_kind == "thread" ? std::string() : endpoints.folder + "/programs";
     settings.pid = ::getpid();
-    settings.prestart_workers = config.workers_prestart;
-    settings.workers_max = config.workers_max;
-    settings.worker_idle_max = config.worker_idle_max;
-    settings.worker_start_timeout = config.worker_start_timeout;
-    settings.infeasible_grace = config.infeasible_grace;
-    settings.inline_bytes_max = config.inline_bytes_max;
+    settings.creates = store.creates;
+    settings.pulls = store.pulls;
     raylet.emplace(
-        Raylet::Deps{loop, *transports.tcp, *transports.local, *peers, *gcs_client, *store,
+        Raylet::Deps{loop, *transports.tcp, *transports.local, *peers, *gcs_client, *store.store,
                      *scheduler, *launcher, files, log, metrics, random.Fork("raylet")},
         settings);
   }
@@ -204,7 +195,7 @@ class Node::Impl {
   Metrics metrics;
   std::shared_ptr<HandshakeConfig> handshake = std::make_shared<HandshakeConfig>();
   Transports transports;
-  std::unique_ptr<ObjectStore> store;
+  StoreParts store;
   std::unique_ptr<Scheduler> scheduler;
   std::unique_ptr<gcs::Storage> storage;
   std::optional<gcs::Server> gcs_server;

@@ -6,22 +6,6 @@
 #include "components/transport/registration.h"
 
 namespace mobula::node {
-namespace {
-
-/// \return the `kind:` of a component's map, or the default when there is no map.
-ConfigValue WithDefaultKind(const ConfigValue& config, std::string_view kind) {
-  ConfigValue::Map map = config.map() != nullptr ? *config.map() : ConfigValue::Map();
-  map.try_emplace("kind", ConfigValue(std::string(kind)));
-  return ConfigValue(std::move(map), config.line());
-}
-
-std::string KindOf(const ConfigValue& config) {
-  const auto it = config.map()->find("kind");
-  return it->second.scalar() != nullptr ? *it->second.scalar() : std::string();
-}
-
-}  // namespace
-
 Transport* Transports::For(std::string_view endpoint) const {
   if (endpoint.starts_with("tcp://")) return tcp.get();
   if (endpoint.starts_with("unix://")) return local.get();
@@ -35,10 +19,10 @@ Result<Transports> MakeTransports(RealEventLoop& loop, const ConfigValue& config
   RegisterTransports(kinds);
   const TransportDeps deps{loop, random.Fork("transport"), kinds};
   Transports made;
-  Result<std::unique_ptr<Transport>> tcp = MakeTransport(WithDefaultKind(config, "tcp"), deps);
+  Result<std::unique_ptr<Transport>> tcp = MakeTransport(config, deps);
   if (!tcp) return Fail(std::move(tcp.error()));
   Result<std::unique_ptr<Transport>> local =
-      MakeTransport(WithDefaultKind(ConfigValue(), "unix"), deps);
+      MakeTransport(ConfigValue(ConfigValue::Map{{"kind", ConfigValue("unix")}}), deps);
   if (!local) return Fail(std::move(local.error()));
   made.tcp_below = std::move(*tcp);
   made.unix_below = std::move(*local);
@@ -47,12 +31,15 @@ Result<Transports> MakeTransports(RealEventLoop& loop, const ConfigValue& config
   return made;
 }
 
-Result<std::unique_ptr<ObjectStore>> MakeStore(const ConfigValue& config) {
+Result<StoreParts> MakeStore(const ConfigValue& config) {
   ObjectStoreKinds kinds;
   RegisterObjectStores(kinds);
-  const ConfigValue with_kind = WithDefaultKind(config, "shared_memory");
-  ConfigReader reader(with_kind, "object_store");
-  return MakeObjectStore(reader, kinds);
+  ConfigReader reader(config, "object_store");
+  StoreParts parts{{}, ReadCreateQueueOptions(reader), ReadPullOptions(reader)};
+  Result<std::unique_ptr<ObjectStore>> store = MakeObjectStore(reader, kinds);
+  if (!store) return Fail(std::move(store.error()));
+  parts.store = std::move(*store);
+  return parts;
 }
 
 Result<std::unique_ptr<Scheduler>> MakeScheduler(const ConfigValue& config, NodeView local,
@@ -61,15 +48,15 @@ Result<std::unique_ptr<Scheduler>> MakeScheduler(const ConfigValue& config, Node
   RegisterPolicies(policies);
   Registry<SchedulerMaker> schedulers("scheduler");
   RegisterSchedulers(schedulers);
-  const ConfigValue with_kind = WithDefaultKind(config, "distributed");
-  Result<const SchedulerMaker*> maker = schedulers.Find(KindOf(with_kind));
+  const std::string kind = ConfigReader(config, "scheduler").Text("kind", "distributed");
+  Result<const SchedulerMaker*> maker = schedulers.Find(kind);
   if (!maker) return Fail(std::move(maker.error()));
-  return (**maker)(with_kind, std::move(local), policies, random);
+  return (**maker)(config, std::move(local), policies, random);
 }
 
 Result<std::unique_ptr<gcs::Storage>> MakeStorage(EventLoop& loop, const ConfigValue& config) {
   const Registry<gcs::StorageMaker> kinds = gcs::BuiltInStorages();
-  return gcs::MakeStorage(WithDefaultKind(config, "memory"),
+  return gcs::MakeStorage(config,
                           {.loop = loop, .random = Random(0).Fork("storage"), .registry = kinds});
 }
 

@@ -8,7 +8,8 @@
 #include "components/base/config_value.h"
 #include "components/base/real/event_loop.h"
 #include "components/gcs/storage.h"
-#include "components/object_store/object_store.h"
+#include "components/object_store/create_queue.h"
+#include "components/object_store/transfer/pull_manager.h"
 #include "components/scheduler/scheduler.h"
 #include "components/transport/handshake.h"
 #include "components/transport/transport.h"
@@ -27,7 +28,14 @@ struct Transports {
 [[nodiscard]] Result<Transports> MakeTransports(RealEventLoop& loop, const ConfigValue& config,
                                                 const Random& random,
                                                 std::shared_ptr<HandshakeConfig> handshake);
-[[nodiscard]] Result<std::unique_ptr<ObjectStore>> MakeStore(const ConfigValue& config);
+
+/// What `object_store:` describes: the store, and the bounds of those who wait for it.
+struct StoreParts {
+  std::unique_ptr<ObjectStore> store;
+  CreateQueueOptions creates;
+  PullOptions pulls;
+};
+[[nodiscard]] Result<StoreParts> MakeStore(const ConfigValue& config);
 [[nodiscard]] Result<std::unique_ptr<Scheduler>> MakeScheduler(const ConfigValue& config,
                                                                NodeView local,
                                                                const Random& random);

@@ -161,10 +161,7 @@ std::map<std::string, std::string> ConfigReader::TextMap(std::string_view key) {
   return texts;
 }
 
-bool ConfigReader::Has(std::string_view key) const {
-  const auto* map = value_->map();
-  return map != nullptr && map->contains(key);
-}
+bool ConfigReader::Has(std::string_view key) { return Find(key) != nullptr; }
 
 Result<void> ConfigReader::Finish() const {
   if (error_) return Fail(*error_);

@@ -68,7 +68,7 @@ class ConfigReader {
   /// \return every key and its number; for open maps such as custom resources.
   [[nodiscard]] std::map<std::string, double> NumberMap(std::string_view key);
   [[nodiscard]] std::map<std::string, std::string> TextMap(std::string_view key);
-  [[nodiscard]] bool Has(std::string_view key) const;
+  [[nodiscard]] bool Has(std::string_view key);
   [[nodiscard]] const std::string& path() const { return path_; }
 
   /// Records an error of the caller's own about `key`, unless one came before.

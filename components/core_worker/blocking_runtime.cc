@@ -10,8 +10,7 @@ namespace mobula::core_worker {
 using internal::ReferencePtr;
 using internal::SerializedValue;
 
-BlockingRuntime::BlockingRuntime(CoreWorker& core, EventLoop& loop, std::uint64_t inline_bytes_max)
-    : core_(core), loop_(loop), inline_bytes_max_(inline_bytes_max) {
+BlockingRuntime::BlockingRuntime(CoreWorker& core, EventLoop& loop) : core_(core), loop_(loop) {
   core_.OnMustExit(alive_.Bind([this](const Error& reason) { Close(reason); }));
 }
 
@@ -94,7 +93,7 @@ Result<ReferencePtr> BlockingRuntime::PutLarge(Lock& lock, SerializedValue value
 Result<ReferencePtr> BlockingRuntime::Put(SerializedValue value) {
   Lock lock(loop_.StateLock());
   if (closed_) return Fail(*closed_);
-  if (value.size > inline_bytes_max_) return PutLarge(lock, std::move(value));
+  if (value.size > core_.config().inline_bytes_max) return PutLarge(lock, std::move(value));
   return core_.PutInline(std::move(value));
 }
 
@@ -124,7 +123,7 @@ Result<std::vector<ReferencePtr>> BlockingRuntime::Submit(const internal::Functi
   for (internal::Argument& argument : arguments) {
     if (argument.reference != nullptr) continue;
     const std::size_t size = argument.value.size;
-    if (size <= inline_bytes_max_ && inline_bytes + size <= kInlineBytesPerMessage) {
+    if (size <= core_.config().inline_bytes_max && inline_bytes + size <= kInlineBytesPerMessage) {
       inline_bytes += size;
       continue;
     }

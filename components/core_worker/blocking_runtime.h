@@ -26,7 +26,7 @@ namespace mobula::core_worker {
 class BlockingRuntime final : public internal::Runtime {
  public:
   /// Threads: with the state lock held, or before the loop runs.
-  BlockingRuntime(CoreWorker& core, EventLoop& loop, std::uint64_t inline_bytes_max);
+  BlockingRuntime(CoreWorker& core, EventLoop& loop);
   ~BlockingRuntime() override;
 
   [[nodiscard]] Result<std::vector<internal::ReferencePtr>> Submit(
@@ -70,7 +70,6 @@ class BlockingRuntime final : public internal::Runtime {
 
   CoreWorker& core_;
   EventLoop& loop_;
-  const std::uint64_t inline_bytes_max_;
   std::atomic<std::thread::id> task_thread_;
   std::optional<Error> closed_;
   std::set<Waiter*> waiters_;

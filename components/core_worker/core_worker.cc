@@ -65,7 +65,7 @@ class CoreWorker::Impl {
   }
 
   Deps deps;
-  const CoreWorkerConfig config;
+  CoreWorkerConfig config;
   ReferenceTable references;
   ObjectGetter getter;
   ResultSender sender;
@@ -140,6 +140,8 @@ void CoreWorker::OnPeerClosed(rpc::Peer& peer, const Error& /*reason*/) {
   impl_->execution.OnPeerClosed(peer);
   impl_->references.OnPeerClosed(peer);
 }
+
+CoreWorkerConfig& CoreWorker::config() { return impl_->config; }
 
 void CoreWorker::Start(Address self, JobId job, Program program, std::string raylet_endpoint,
                        std::unique_ptr<StoreClient> store, TaskExecutor* executor) {

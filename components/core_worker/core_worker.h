@@ -83,6 +83,7 @@ class CoreWorker {
   void AddHandlers(rpc::ServiceTable& services);
   void OnPeerClosed(rpc::Peer& peer, const Error& reason);
 
+  [[nodiscard]] CoreWorkerConfig& config();  ///< Changed before `Start` only.
   /// Completes construction after RegisterWorker and the store's Attach were answered.
   /// \param executor null for a driver.
   void Start(Address self, JobId job, Program program, std::string raylet_endpoint,

@@ -6,9 +6,8 @@
 
 namespace mobula::core_worker {
 
-ThreadExecutor::ThreadExecutor(CoreWorker& core, EventLoop& loop, BlockingRuntime& runtime,
-                               std::uint64_t inline_bytes_max)
-    : core_(core), loop_(loop), runtime_(runtime), inline_bytes_max_(inline_bytes_max) {}
+ThreadExecutor::ThreadExecutor(CoreWorker& core, EventLoop& loop, BlockingRuntime& runtime)
+    : core_(core), loop_(loop), runtime_(runtime) {}
 
 void ThreadExecutor::Run(RunnableTask task) {
   Check(!next_.has_value(), "one task is handed over at a time");
@@ -52,7 +51,7 @@ Result<std::vector<TaskOutput>> ThreadExecutor::Execute(RunnableTask task) {
   Result<internal::SerializedValue> value = internal::Invoke(**function, runtime_, task.arguments);
   if (!value) return Fail(std::move(value.error()));
   std::vector<TaskOutput> outputs(1);
-  if (value->size > inline_bytes_max_) {
+  if (value->size > core_.config().inline_bytes_max) {
     const ObjectId id = ObjectId::OfTask(TaskId::FromBinaryOrNil(task.spec.task_id()), 0);
     Result<void> stored = runtime_.StoreObject(id, *value);
     if (!stored) return Fail(std::move(stored.error()).Context("storing the result"));

@@ -17,8 +17,7 @@ namespace mobula::core_worker {
 /// destroyed.
 class ThreadExecutor final : public TaskExecutor {
  public:
-  ThreadExecutor(CoreWorker& core, EventLoop& loop, BlockingRuntime& runtime,
-                 std::uint64_t inline_bytes_max);
+  ThreadExecutor(CoreWorker& core, EventLoop& loop, BlockingRuntime& runtime);
 
   /// Hands `task` to the thread. Threads: the state lock is held.
   void Run(RunnableTask task) override;
@@ -35,7 +34,6 @@ class ThreadExecutor final : public TaskExecutor {
   CoreWorker& core_;
   EventLoop& loop_;
   BlockingRuntime& runtime_;
-  const std::uint64_t inline_bytes_max_;
   // Guarded by the state lock:
   std::condition_variable changed_;
   std::optional<RunnableTask> next_;

@@ -27,9 +27,9 @@ struct ObjectStoreKinds {
 void RegisterObjectStores(ObjectStoreKinds& kinds);
 
 /// Builds what the map describes: `{kind: shared_memory, capacity: 512MiB, eviction: {kind: lru}}`.
-/// The caller reads its own keys (StoreServiceOptions, PullOptions) from the same reader and calls
-/// `Finish()`. kInvalidArgument for an unknown kind; the errors of the kind itself, such as
-/// kResourceExhausted when the machine has not that much memory.
+/// The caller has read its own keys (CreateQueueOptions, PullOptions) from the same reader: here it
+/// is finished. kInvalidArgument for an unknown kind or key; the errors of the kind itself, such
+/// as kResourceExhausted when the machine has not that much memory.
 [[nodiscard]] Result<std::unique_ptr<ObjectStore>> MakeObjectStore(ConfigReader& reader,
                                                                    const ObjectStoreKinds& kinds);
 

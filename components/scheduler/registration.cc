@@ -32,15 +32,7 @@ void RegisterSchedulers(Registry<SchedulerMaker>& registry) {
 Result<std::unique_ptr<SchedulingPolicy>> MakePolicy(const Registry<PolicyMaker>& policies,
                                                      const ConfigValue& config,
                                                      const Random& random) {
-  std::string kind = "hybrid";
-  if (const ConfigValue::Map* map = config.map(); map != nullptr && map->contains("kind")) {
-    const std::string* text = map->at("kind").scalar();
-    if (text == nullptr) {
-      return Fail(ErrorCode::kInvalidArgument, "scheduler.policy.kind is {}; known: {}",
-                  map->at("kind").TypeName(), policies.Kinds());
-    }
-    kind = *text;
-  }
+  const std::string kind = ConfigReader(config, "scheduler.policy").Text("kind", "hybrid");
   const auto maker = policies.Find(kind);
   if (!maker) return Fail(maker.error());
   auto usual = (**maker)(config, random.Fork(kind));

@@ -39,7 +39,6 @@ class ClusterConnection::Impl {
       : random(Random::EntropySeed()), head(address) {
     auto handshake = std::make_shared<HandshakeConfig>();
     handshake->self.role = std::move(role);
-    handshake->self.build = BuildName();
     handshake->token = std::move(token);
     Result<Transports> made = MakeTransports(loop, ConfigValue(), random, std::move(handshake));
     transports = std::move(made.value());  // the defaults are always valid

@@ -33,7 +33,6 @@ class CoreProcess::Impl {
   Result<void> Build() {
     auto handshake = std::make_shared<HandshakeConfig>();
     handshake->self.role = options.is_driver ? "driver" : "worker";
-    handshake->self.build = BuildName();
     handshake->self.id = id.Hex();
     handshake->token = options.token;
     Result<Transports> made = MakeTransports(loop, ConfigValue(), random, std::move(handshake));
@@ -50,9 +49,8 @@ class CoreProcess::Impl {
     server.emplace(loop, services);
     server->OnPeer([](rpc::Peer&) {},
                    [this](rpc::Peer& peer, const Error& why) { core->OnPeerClosed(peer, why); });
-    const std::uint64_t inline_bytes_max = core_worker::CoreWorkerConfig().inline_bytes_max;
-    runtime.emplace(*core, loop, inline_bytes_max);
-    if (!options.is_driver) executor.emplace(*core, loop, *runtime, inline_bytes_max);
+    runtime.emplace(*core, loop);
+    if (!options.is_driver) executor.emplace(*core, loop, *runtime);
     core->OnMustExit([this](const Error& why) { MustExit(why); });
     return {};
   }
@@ -93,6 +91,7 @@ class CoreProcess::Impl {
               .Context(fmt::format("registering with the raylet at {}", options.raylet_endpoint)));
     }
     address.set_node_id(reply->node_id());
+    core->config().inline_bytes_max = reply->inline_bytes_max();
     core->Start(address, JobId::FromBinaryOrNil(reply->job_id()), options.program,
                 reply->raylet_endpoint(), std::move(*store), executor ? &*executor : nullptr);
     co_return {};

@@ -28,8 +28,8 @@ Impl::Impl(const Deps& the_deps, RayletConfig the_config)
               .endpoint_of = [this](const NodeId& node) { return EndpointOf(node); },
               .on_change = [this] { ReportSoon(); }}),
       programs({deps.files, deps.gcs, deps.log}, config.program_folder),
-      creates(deps.loop, deps.store, {}),
-      pulls({deps.loop, deps.store, creates, deps.peers, deps.random.Fork("pulls")}, {}),
+      creates(deps.loop, deps.store, config.creates),
+      pulls({deps.loop, deps.store, creates, deps.peers, deps.random.Fork("pulls")}, config.pulls),
       store_service({deps.loop, deps.store, creates, &pulls}),
       transfer_service({deps.loop, deps.store}),
       owners([this](const ObjectId& id) { store_service.Delete(std::span(&id, 1)); }),
@@ -51,6 +51,7 @@ void Impl::Start(std::move_only_function<void(Result<std::string>)> done) {
   Result<std::string> remote = server.Listen(deps.transport, config.listen_endpoint);
   if (!remote) return done(Fail(std::move(remote.error())));
   endpoint = *remote;
+  pulls.SetOwnEndpoint(endpoint);
 
   info.set_node_id(std::string(config.node_id.Binary()));
   info.set_state(gcs::ALIVE);

@@ -17,7 +17,8 @@
 #include "components/base/metrics.h"
 #include "components/base/random.h"
 #include "components/gcs/client.h"
-#include "components/object_store/object_store.h"
+#include "components/object_store/create_queue.h"
+#include "components/object_store/transfer/pull_manager.h"
 #include "components/scheduler/scheduler.h"
 #include "components/transport/rpc/client_pool.h"
 #include "components/transport/rpc/server.h"
@@ -25,7 +26,7 @@
 
 namespace mobula::node {
 
-/// Named bounds and times. YAML: `node:`, `workers:`, `scheduler:`.
+/// Named bounds and times. YAML: `node:`, `workers:`, `object_store:`.
 struct RayletConfig {
   NodeId node_id;
   bool is_head = false;
@@ -42,8 +43,9 @@ struct RayletConfig {
   Duration worker_idle_max = std::chrono::seconds(10);  ///< Beyond the prestarted number.
   Duration worker_start_timeout = std::chrono::seconds(30);
   Duration infeasible_grace = std::chrono::seconds(5);  ///< Time for a big node to join.
-  Duration gcs_reconnect_window = std::chrono::seconds(60);
   std::uint64_t inline_bytes_max = 100 * 1024;
+  CreateQueueOptions creates;
+  PullOptions pulls;
 };
 
 /// Threads: the state lock. Lifetime: everything in `Deps` outlives it. `Stop` twice is harmless.

@@ -20,9 +20,8 @@ CoreProcess::CoreProcess(World& world, CoreProcessOptions options)
       rpc::ClientOptions(), &services_);
   raylet_.emplace(loop_, *transport_, options_.raylet_endpoint, random_.Fork("raylet"),
                   rpc::ClientOptions(), &services_);
-  core_worker::CoreWorkerConfig config;
-  config.inline_bytes_max = static_cast<std::uint64_t>(world_.options.inline_bytes_max);
-  core_.emplace(CoreWorker::Deps{loop_, *peers_, *raylet_, log_, random_.Fork("core")}, config);
+  core_.emplace(CoreWorker::Deps{loop_, *peers_, *raylet_, log_, random_.Fork("core")},
+                core_worker::CoreWorkerConfig());
   core_->AddHandlers(services_);
   server_.emplace(loop_, services_);
   server_->OnPeer([](rpc::Peer&) {},
@@ -76,6 +75,7 @@ Task<void> CoreProcess::Join() {
       [this](auto done) { AttachStore(loop_, *raylet_, std::move(done)); });
   if (!store) co_return Fail(std::move(store.error()));
   address_.set_node_id(reply->node_id());
+  core_->config().inline_bytes_max = reply->inline_bytes_max();
   core_->Start(address_, JobId::FromBinaryOrNil(reply->job_id()), options_.program,
                reply->raylet_endpoint(), std::move(*store), executor_ ? &*executor_ : nullptr);
   has_joined_ = true;

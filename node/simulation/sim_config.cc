@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
-#include <sstream>
 
 #include "node/config.h"
 
@@ -63,14 +61,11 @@ void ReadWork(ConfigReader& reader, SimConfig& config) {
   ReadRange(reader, "value_bytes", ParseBytes, 0, config.value_bytes);
   ReadRange(reader, "max_retries", ParseCount, 0, config.max_retries);
   config.no_retry_share = reader.Number("no_retry_share", config.no_retry_share, 0, 1);
-  for (const auto& [shape, weight] : reader.NumberMap("shapes")) {
+  if (auto shapes = reader.NumberMap("shapes"); !shapes.empty()) config.shapes = std::move(shapes);
+  for (const auto& [shape, weight] : config.shapes) {
     if (std::find(std::begin(kShapes), std::end(kShapes), shape) == std::end(kShapes)) {
       reader.Reject("shapes", fmt::format("has '{}'; known: {}", shape, fmt::join(kShapes, ", ")));
     }
-    config.shapes[shape] = weight;
-  }
-  if (config.shapes.empty()) {
-    for (const std::string_view shape : kShapes) config.shapes[std::string(shape)] = 1;
   }
 }
 
@@ -108,11 +103,7 @@ Result<SimConfig> ReadSimConfig(const ConfigValue& root) {
 }
 
 Result<SimConfig> LoadSimConfig(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return Fail(ErrorCode::kNotFound, "cannot read {}", path);
-  std::stringstream text;
-  text << file.rdbuf();
-  Result<ConfigValue> root = node::ParseYaml(text.str(), path);
+  Result<ConfigValue> root = node::LoadYaml(path);
   if (!root) return Fail(std::move(root.error()));
   Result<SimConfig> config = ReadSimConfig(*root);
   if (!config) return Fail(std::move(config.error()).Context(path));

@@ -39,7 +39,8 @@ struct SimConfig {
   Range value_bytes{0, 5000};
   Range max_retries{2, 4};
   double no_retry_share = 0.1;  ///< Of tasks with max_retries 0.
-  std::map<std::string, double> shapes;
+  std::map<std::string, double> shapes{{"chain", 1},  {"fan_out", 1}, {"tree", 1},
+                                       {"nested", 1}, {"mixed", 1},   {"references", 2}};
   // faults:
   Duration window = std::chrono::seconds(2);  ///< Faults happen within this time.
   Range worker_kills{0, 4};

@@ -1,5 +1,6 @@
 #include "node/simulation/sim_node.h"
 
+#include "node/config.h"
 #include "node/wiring.h"
 
 namespace mobula::simulation {
@@ -36,9 +37,11 @@ Result<void> SimulatedNode::Build() {
                               ? *world_.config.object_store.map()
                               : ConfigValue::Map();
   heap.try_emplace("kind", ConfigValue("heap"));  // shared memory is real, so it has no simulation
-  Result<std::unique_ptr<ObjectStore>> store = node::MakeStore(ConfigValue(std::move(heap)));
+  Result<node::StoreParts> store = node::MakeStore(ConfigValue(std::move(heap)));
   if (!store) return Fail(std::move(store.error()).Context("object_store"));
-  store_ = std::move(*store);
+  store_ = std::move(store->store);
+  config.creates = store->creates;
+  config.pulls = store->pulls;
   NodeView local;
   local.id = config.node_id;
   local.total = local.available = config.resources;
@@ -57,7 +60,7 @@ Result<void> SimulatedNode::Build() {
       loop_, [this](std::string_view) { return transport_.get(); }, random_.Fork("peers"),
       rpc::ClientOptions());
   rpc::ClientOptions to_gcs;
-  to_gcs.reconnect_window = config.gcs_reconnect_window;
+  to_gcs.reconnect_window = node::NodeConfig().gcs_reconnect_window;
   gcs_client_.emplace(loop_, *transport_, std::string(kGcsEndpoint), random_.Fork("gcs_client"),
                       to_gcs);
   launcher_.emplace(world_, loop_, host_);

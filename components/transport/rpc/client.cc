@@ -209,7 +209,7 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
     state_ = State::kAway;
     away_since_ = loop_.Now();
     // A server that accepts and hangs up must not be asked in a tight loop.
-    if (away_since_ - up_since_ > options_.backoff_max) backoff_ = options_.backoff_min;
+    if (away_since_ - *up_since_ > options_.backoff_max) backoff_ = options_.backoff_min;
     peer_.reset();
     RetryLater();
     const auto callbacks = on_disconnected_;
@@ -219,7 +219,7 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
   void OnFailure(const Error& reason) {
     last_failure_ = reason;
     const Duration away = loop_.Now() - away_since_;
-    const Duration window = options_.reconnect_window;
+    const Duration window = Window();
     if (IsFinal(reason.code())) {
       GiveUp(reason);
     } else if (window.count() >= 0 && away >= window) {
@@ -229,10 +229,15 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
     }
   }
 
+  [[nodiscard]] Duration Window() const {
+    return up_since_ ? options_.reconnect_window
+                     : options_.first_window.value_or(options_.reconnect_window);
+  }
+
   void RetryLater() {
     Duration wait = std::chrono::duration_cast<Duration>(backoff_ * (0.75 + random_.Unit() / 2));
-    if (options_.reconnect_window.count() > 0) {
-      const TimePoint last_chance = away_since_ + options_.reconnect_window;
+    if (const Duration window = Window(); window.count() > 0) {
+      const TimePoint last_chance = away_since_ + window;
       wait = std::min(wait, std::max(last_chance - loop_.Now(), Duration(0)));
     }
     backoff_ = std::min(backoff_ * 2, options_.backoff_max);
@@ -256,7 +261,7 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
   Error gone_reason_;
   Error last_failure_{ErrorCode::kUnavailable, "no attempt has ended yet"};
   TimePoint away_since_{};
-  TimePoint up_since_{};
+  std::optional<TimePoint> up_since_;
   Duration backoff_;
   std::uint64_t last_id_ = 0;
   std::map<std::uint64_t, Request> held_;             // by age: sent in the order called

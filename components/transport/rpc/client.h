@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "components/base/lifetime.h"
@@ -21,6 +22,7 @@ struct ClientOptions {
   Duration backoff_max = std::chrono::seconds(1);
   /// Give up after being away this long; zero: at the first failed attempt, negative: never.
   Duration reconnect_window{0};
+  std::optional<Duration> first_window{};   ///< The same before the first connection, if other.
   std::size_t waiting_calls_max = 100'000;  ///< Calls held while connecting.
 };
 

@@ -67,8 +67,8 @@ class BlockingRuntimeTest : public ::testing::Test {
           raylet(test.loop_, *test.transport_, "inproc://raylet", Random(2), {}, &services),
           core({test.loop_, peers, raylet, log, Random(3)}, {.inline_bytes_max = kInlineMax}),
           server(test.loop_, services),
-          runtime(core, test.loop_, kInlineMax),
-          executor(core, test.loop_, runtime, kInlineMax) {
+          runtime(core, test.loop_),
+          executor(core, test.loop_, runtime) {
       core.AddHandlers(services);
       server.OnPeer({}, [this](rpc::Peer& peer, const Error& e) { core.OnPeerClosed(peer, e); });
       address.set_endpoint(*server.Listen(*test.transport_, "inproc://" + name));

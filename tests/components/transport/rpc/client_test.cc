@@ -12,9 +12,10 @@ using Seen = std::vector<std::string>;
 
 class ClientTest : public RpcTest {
  protected:
-  std::unique_ptr<Client> Make(Duration reconnect_window) {
+  std::unique_ptr<Client> Make(Duration reconnect_window, std::optional<Duration> first = {}) {
     ClientOptions options;
     options.reconnect_window = reconnect_window;
+    options.first_window = first;
     auto client = std::make_unique<Client>(loop_, transport_, "inproc://s", Random(1), options);
     client->OnConnected([this](Peer&) { seen_.push_back("up"); });
     client->OnDisconnected([this](const Error&) { seen_.push_back("down"); });
@@ -78,6 +79,25 @@ TEST_F(ClientTest, GivesUpAfterTheWindowAndNotBefore) {
   EXPECT_TRUE(seen_.empty());
   loop_.RunFor(milliseconds(100));
   EXPECT_EQ(seen_, (Seen{"gone", "unavailable"}));
+}
+
+TEST_F(ClientTest, WhoWasNeverThereIsGivenUpSooner) {
+  const auto client = Make(seconds(100), seconds(10));
+  client->Connect();
+  loop_.RunFor(seconds(10));
+  EXPECT_TRUE(client->IsGone());
+}
+
+TEST_F(ClientTest, WhoWasThereIsWaitedForLonger) {
+  Serve();
+  const auto client = Make(seconds(100), seconds(10));
+  client->Connect();
+  loop_.RunReady();
+  server_.reset();
+  loop_.RunFor(seconds(99));
+  EXPECT_FALSE(client->IsGone());
+  loop_.RunFor(seconds(1));
+  EXPECT_TRUE(client->IsGone());
 }
 
 TEST_F(ClientTest, NeverGivesUpWithANegativeWindow) {
