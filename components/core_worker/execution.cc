@@ -120,7 +120,7 @@ void Execution::FetchArgument(Sequence sequence, Queued& task, int index) {
     task.gets.push_back(deps_.getter.Get(task.holds.back(), std::move(done)));
     return;
   }
-  ObjectHint hint{.raylet_endpoints = {}, .size_bytes = argument.hint().size_bytes()};
+  ObjectHint hint;
   for (const Copy& copy : argument.hint().copies()) {
     hint.raylet_endpoints.push_back(copy.raylet_endpoint());
   }

@@ -39,7 +39,7 @@ void ObjectGetter::OnState(WatchId get, const ObjectState& state) {
     Finish(get, Fail(*error));
   } else {
     const InStore& stored = std::get<InStore>(state);
-    ObjectHint hint{.raylet_endpoints = {}, .size_bytes = stored.size_bytes};
+    ObjectHint hint;
     for (const auto& [node, endpoint] : stored.copies) hint.raylet_endpoints.push_back(endpoint);
     store_->Get(it->second.reference->id, hint,
                 alive_.Bind([this, get, stored](Result<Payload> value) {

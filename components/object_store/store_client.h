@@ -22,7 +22,6 @@ namespace mobula {
 /// What is known about where an object is, for one that is not local.
 struct ObjectHint {
   std::vector<std::string> raylet_endpoints;  ///< Nodes with a copy, any order; may be stale.
-  std::uint64_t size_bytes = 0;               ///< 0: unknown.
 };
 
 /// Threads: the state lock; the payloads may be used and dropped by any thread.

@@ -168,7 +168,6 @@ void StoreService::Get(const rpc::CallContext& context, const GetRequest& reques
   ObjectHint hint;
   hint.raylet_endpoints.assign(request.raylet_endpoints().begin(),
                                request.raylet_endpoints().end());
-  hint.size_bytes = request.size_bytes();
   // Owners: the two callbacks of the waiter.
   auto answer = std::make_shared<GetRespond>(std::move(respond));
   deps_.puller->Pull(

@@ -8,7 +8,6 @@ GetRequest MakeGetRequest(const ObjectId& id, const ObjectHint& hint) {
   for (const std::string& endpoint : hint.raylet_endpoints) {
     request.add_raylet_endpoints(endpoint);
   }
-  request.set_size_bytes(hint.size_bytes);
   return request;
 }
 
@@ -26,7 +25,6 @@ void CallSeal(rpc::Client& raylet, const ObjectId& id, Payload bytes,
               std::move_only_function<void(Result<void>)> done) {
   SealRequest request;
   request.set_id(std::string(id.Binary()));
-  request.set_size_bytes(bytes.size());
   rpc::CallOptions options;
   options.timeout = kNoDeadline;
   options.attachment = std::move(bytes);

@@ -17,7 +17,7 @@ constexpr std::uint64_t kReadStepBytes = 256ULL << 20;
 
 MappedStoreClient::MappedStoreClient(EventLoop& loop, rpc::Client& raylet,
                                      std::shared_ptr<Mapping> read, std::shared_ptr<Mapping> write)
-    : loop_(loop), raylet_(raylet), read_(std::move(read)), write_(std::move(write)) {
+    : loop_(loop), raylet_(raylet), read_(std::move(read)), write_(std::move(write)), gets_(loop) {
   dropped_ = std::make_shared<ReleaseQueue>(
       loop, alive_.Bind([this](const std::vector<ObjectId>& ids) { ReleaseAll(ids); }));
 }
@@ -48,11 +48,6 @@ void MappedStoreClient::Abort(const ObjectId& id) { NotifyAbort(raylet_, id); }
 
 void MappedStoreClient::Get(const ObjectId& id, const ObjectHint& hint,
                             std::move_only_function<void(Result<Payload>)> done) {
-  if (auto view = gets_.Find(id); view.keep() != nullptr) {
-    loop_.Post(alive_.Bind(
-        [view = std::move(view), done = std::move(done)]() mutable { done(std::move(view)); }));
-    return;
-  }
   if (!gets_.Join(id, std::move(done))) return;
   rpc::CallOptions options;
   options.timeout = kNoDeadline;

@@ -7,7 +7,7 @@ namespace mobula {
 using namespace object_store;  // NOLINT: the messages of our own protocol
 
 MessageStoreClient::MessageStoreClient(EventLoop& loop, rpc::Client& raylet)
-    : loop_(loop), raylet_(raylet) {
+    : raylet_(raylet), gets_(loop) {
   dropped_ =
       std::make_shared<ReleaseQueue>(loop, alive_.Bind([this](const std::vector<ObjectId>& ids) {
         for (const ObjectId& id : ids) gets_.Forget(id);
@@ -43,11 +43,6 @@ void MessageStoreClient::Abort(const ObjectId& id) {
 
 void MessageStoreClient::Get(const ObjectId& id, const ObjectHint& hint,
                              std::move_only_function<void(Result<Payload>)> done) {
-  if (auto view = gets_.Find(id); view.keep() != nullptr) {
-    loop_.Post(alive_.Bind(
-        [view = std::move(view), done = std::move(done)]() mutable { done(std::move(view)); }));
-    return;
-  }
   if (!gets_.Join(id, std::move(done))) return;
   rpc::CallOptions options;
   options.timeout = kNoDeadline;

@@ -30,7 +30,6 @@ class MessageStoreClient final : public StoreClient {
   std::string_view Name() const override { return "message"; }
 
  private:
-  EventLoop& loop_;
   rpc::Client& raylet_;
   std::unordered_map<ObjectId, WritablePayload> writing_;  // never walked
   SharedGets gets_;

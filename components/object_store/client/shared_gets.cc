@@ -2,15 +2,13 @@
 
 namespace mobula {
 
-Payload SharedGets::Find(const ObjectId& id) const {
-  const auto it = views_.find(id);
-  if (it == views_.end()) return {};
-  auto keep = it->second.keep.lock();
-  if (keep == nullptr) return {};
-  return {std::move(keep), it->second.bytes};
-}
-
 bool SharedGets::Join(const ObjectId& id, Done done) {
+  const auto it = views_.find(id);
+  if (auto keep = it == views_.end() ? nullptr : it->second.keep.lock()) {
+    loop_.Post(alive_.Bind([view = Payload(std::move(keep), it->second.bytes),
+                            done = std::move(done)]() mutable { done(std::move(view)); }));
+    return false;
+  }
   auto& all = waiting_[id];
   all.push_back(std::move(done));
   return all.size() == 1;

@@ -8,7 +8,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "components/base/event_loop.h"
 #include "components/base/ids.h"
+#include "components/base/lifetime.h"
 #include "components/base/payload.h"
 #include "components/base/result.h"
 
@@ -19,9 +21,9 @@ class SharedGets {
  public:
   using Done = std::move_only_function<void(Result<Payload>)>;
 
-  /// \return another share of a view that somebody still holds; empty keep if nobody does.
-  [[nodiscard]] Payload Find(const ObjectId& id) const;
-  /// Waits for `Finish`. \return true for the first who waits: it has to fetch.
+  explicit SharedGets(EventLoop& loop) : loop_(loop) {}
+  /// Answers soon with a share of a view that somebody still holds; waits for `Finish` if nobody
+  /// does. \return true for the first who waits: it has to fetch.
   [[nodiscard]] bool Join(const ObjectId& id, Done done);
   /// Answers all who wait, and remembers the view for as long as one of them holds it.
   void Finish(const ObjectId& id, const Result<Payload>& view);
@@ -29,12 +31,14 @@ class SharedGets {
   void Forget(const ObjectId& id);
 
  private:
+  EventLoop& loop_;
   struct View {
     std::weak_ptr<const void> keep;
     std::span<const std::byte> bytes;
   };
   std::unordered_map<ObjectId, View> views_;  // never walked
   std::unordered_map<ObjectId, std::vector<Done>> waiting_;
+  Lifetime alive_;
 };
 
 }  // namespace mobula
