@@ -97,6 +97,11 @@ Result<ReferencePtr> BlockingRuntime::Put(SerializedValue value) {
   return core_.PutInline(std::move(value));
 }
 
+std::uint64_t BlockingRuntime::ValueBytesMax() const {
+  const Lock lock(loop_.StateLock());
+  return core_.store().capacity_bytes();
+}
+
 Result<std::vector<ReferencePtr>> BlockingRuntime::Submit(const internal::FunctionKey& function,
                                                           std::vector<internal::Argument> arguments,
                                                           std::uint32_t result_count,

@@ -33,6 +33,7 @@ class BlockingRuntime final : public internal::Runtime {
       const internal::FunctionKey& function, std::vector<internal::Argument> arguments,
       std::uint32_t result_count, const internal::TaskOptions& options) override;
   [[nodiscard]] Result<internal::ReferencePtr> Put(internal::SerializedValue value) override;
+  [[nodiscard]] std::uint64_t ValueBytesMax() const override;
   [[nodiscard]] Result<std::vector<Payload>> Get(
       std::span<const internal::ReferencePtr> references,
       std::optional<std::chrono::nanoseconds> timeout) override;

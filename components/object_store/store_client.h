@@ -46,6 +46,8 @@ class StoreClient {
   virtual void Get(const ObjectId& id, const ObjectHint& hint,
                    std::move_only_function<void(Result<Payload>)> done) = 0;
   [[nodiscard]] virtual std::string_view Name() const = 0;
+  /// \return what the store holds at most: a larger object can never be created.
+  [[nodiscard]] virtual std::uint64_t capacity_bytes() const = 0;
 };
 
 }  // namespace mobula

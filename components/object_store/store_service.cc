@@ -58,7 +58,7 @@ void StoreService::Attach(const rpc::CallContext& context, const AttachRequest& 
   session.mapped = descriptor >= 0;
   AttachReply reply;
   reply.set_kind(session.mapped ? "mapped" : "message");
-  reply.set_arena_bytes(deps_.store.Usage().capacity_bytes);
+  reply.set_capacity_bytes(deps_.store.Usage().capacity_bytes);
   respond(reply, {}, descriptor);
 }
 

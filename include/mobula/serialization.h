@@ -17,6 +17,7 @@
 /// template <class Archive> void Serialize(Archive& archive, Money& m) { archive(m.cents); }
 /// \endcode
 /// `Archive::kReading` tells the ways apart; `archive.Fail("...")`, when reading, refuses a value.
+/// A value above 1 MiB is gone through twice when written: the first time measures it.
 ///
 /// The bytes are MessagePack, so that any language reads them: structs, tuples and hooks are
 /// arrays of their fields, a variant is [index, value], an absent optional or pointer is nil,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "components/base/check.h"
+#include "components/base/config_value.h"
 
 namespace mobula::internal {
 namespace {
@@ -29,27 +30,17 @@ bool Writer::BeginSlow(std::size_t count, unsigned char wide_tag) {
                fmt::format("the value is nested deeper than {} levels", kDepthMax)));
     return false;
   }
-  char buffer[5];
-  const char* end = nullptr;
-  if (count <= UINT16_MAX) {
-    end = PutTagged(buffer, wide_tag, static_cast<std::uint16_t>(count));
-  } else if (count <= kLengthMax) {
-    end = PutTagged(buffer, wide_tag + 1, static_cast<std::uint32_t>(count));
-  } else {
-    Fail(Error(ErrorCode::kInvalidArgument,
-               fmt::format("a container of {} elements is longer than {}", count, kLengthMax)));
-    return false;
-  }
-  document_.append(buffer, static_cast<std::size_t>(end - buffer));
+  if (!Header(count, 0, wide_tag, wide_tag + 1)) return false;
   ++depth_;
   return true;
 }
 
+/// \param tag8 0: there is no such form.
 bool Writer::Header(std::size_t size, unsigned char tag8, unsigned char tag16,
                     unsigned char tag32) {
   char buffer[5];
   const char* end = nullptr;
-  if (size <= UINT8_MAX) {
+  if (size <= UINT8_MAX && tag8 != 0) {
     end = PutTagged(buffer, tag8, static_cast<std::uint8_t>(size));
   } else if (size <= UINT16_MAX) {
     end = PutTagged(buffer, tag16, static_cast<std::uint16_t>(size));
@@ -57,11 +48,12 @@ bool Writer::Header(std::size_t size, unsigned char tag8, unsigned char tag16,
     end = PutTagged(buffer, tag32, static_cast<std::uint32_t>(size));
   } else {
     Fail(Error(ErrorCode::kInvalidArgument,
-               fmt::format("a string of {} bytes is longer than {}; use a mobula::Buffer", size,
-                           kLengthMax)));
+               fmt::format("a string or container of {} elements is longer than {}; for bytes "
+                           "use a mobula::Buffer",
+                           size, kLengthMax)));
     return false;
   }
-  document_.append(buffer, static_cast<std::size_t>(end - buffer));
+  Append({buffer, static_cast<std::size_t>(end - buffer)});
   return true;
 }
 
@@ -77,6 +69,7 @@ void Writer::EndFields(std::size_t place, std::size_t count) {
                       fmt::format("a Serialize hook gave {} fields, at most {} are possible", count,
                                   UINT16_MAX)));
   }
+  if (IsMeasured()) return;
   PutBigEndian(document_.data() + place + 1, static_cast<std::uint16_t>(count));
 }
 
@@ -85,7 +78,7 @@ void Writer::Bytes(const Payload& bytes) {
   char header[18] = {'\xd8', static_cast<char>(kExtBuffer)};
   PutBigEndian(header + 10, static_cast<std::uint64_t>(bytes.size()));
   value_.pieces.push_back({document_.size() + 2, bytes});
-  document_.append(header, sizeof header);
+  Append({header, sizeof header});
 }
 
 void Writer::Reference(const ReferencePtr& reference) {
@@ -103,8 +96,14 @@ void Writer::Reference(const ReferencePtr& reference) {
     if (is_new) body.append(owner);
   }
   if (!Header(body.size(), 0xc7, 0xc8, 0xc9)) return;
-  document_.push_back(static_cast<char>(kExtReference));
-  document_.append(body);
+  Append(static_cast<char>(kExtReference));
+  Append(body);
+}
+
+void Writer::Measure(std::size_t size) {
+  measured_ += document_.size() + size;
+  std::string().swap(document_);
+  room_ = 0;
 }
 
 void Writer::Fail(Error error) {
@@ -113,12 +112,18 @@ void Writer::Fail(Error error) {
 
 Result<SerializedValue> Writer::Finish() && {
   if (error_ != nullptr) return mobula::Fail(std::move(*error_));
-  value_.size = document_.size();
+  value_.size = document_.size() + measured_;
   for (SerializedValue::Piece& piece : value_.pieces) {
     const std::size_t offset = AlignPiece(value_.size);
-    PutBigEndian(document_.data() + piece.offset, static_cast<std::uint64_t>(offset));
+    if (!IsMeasured()) PutBigEndian(document_.data() + piece.offset, std::uint64_t{offset});
     piece.offset = offset;
     value_.size = offset + piece.bytes.size();
+  }
+  if (const Runtime* runtime = value_.size > kWrittenAtOnceMax ? CurrentRuntime() : nullptr) {
+    if (const std::uint64_t most = runtime->ValueBytesMax(); value_.size > most) {
+      return mobula::Fail(ErrorCode::kResourceExhausted, "the value is {}, the store holds {}",
+                          FormatSize(value_.size), FormatSize(most));
+    }
   }
   value_.document = std::move(document_);
   return std::move(value_);

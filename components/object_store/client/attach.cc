@@ -16,7 +16,9 @@ namespace {
 
 Result<std::unique_ptr<StoreClient>> MakeClient(EventLoop& loop, rpc::Client& raylet,
                                                 const AttachReply& reply, int descriptor) {
-  if (reply.kind() == "message") return std::make_unique<MessageStoreClient>(loop, raylet);
+  if (reply.kind() == "message") {
+    return std::make_unique<MessageStoreClient>(loop, raylet, reply.capacity_bytes());
+  }
   if (reply.kind() != "mapped") {
     return Fail(ErrorCode::kVersionMismatch, "the object store is of unknown kind '{}'",
                 reply.kind());
@@ -24,9 +26,9 @@ Result<std::unique_ptr<StoreClient>> MakeClient(EventLoop& loop, rpc::Client& ra
   if (descriptor < 0) {
     return Fail(ErrorCode::kInternal, "the object store is mapped, but no memory came with it");
   }
-  auto read = Mapping::Make(descriptor, reply.arena_bytes(), MapAccess::kRead);
+  auto read = Mapping::Make(descriptor, reply.capacity_bytes(), MapAccess::kRead);
   if (!read) return Fail(std::move(read.error()));
-  auto write = Mapping::Make(descriptor, reply.arena_bytes(), MapAccess::kReadWrite);
+  auto write = Mapping::Make(descriptor, reply.capacity_bytes(), MapAccess::kReadWrite);
   if (!write) return Fail(std::move(write.error()));
   return std::make_unique<MappedStoreClient>(loop, raylet, std::move(*read), std::move(*write));
 }

@@ -33,8 +33,12 @@ class MappedStoreClient final : public StoreClient {
               std::move_only_function<void(Result<WritablePayload>)> done) override;
   void Seal(const ObjectId& id, std::move_only_function<void(Result<void>)> done) override;
   void Abort(const ObjectId& id) override;
-  void Get(const ObjectId& id, const ObjectHint& hint,
-           std::move_only_function<void(Result<Payload>)> done) override;
+  void Get(
+      const ObjectId& id, const ObjectHint& hint,
+      std::uint64_t capacity_bytes() const override {
+        return read_->bytes().size();
+      } std::move_only_function<void(Result<Payload>)>
+          done) override;
   std::string_view Name() const override { return "mapped"; }
 
  private:

@@ -6,8 +6,9 @@ namespace mobula {
 
 using namespace object_store;  // NOLINT: the messages of our own protocol
 
-MessageStoreClient::MessageStoreClient(EventLoop& loop, rpc::Client& raylet)
-    : raylet_(raylet), gets_(loop) {
+MessageStoreClient::MessageStoreClient(EventLoop& loop, rpc::Client& raylet,
+                                       std::uint64_t capacity_bytes)
+    : raylet_(raylet), capacity_bytes_(capacity_bytes), gets_(loop) {
   dropped_ =
       std::make_shared<ReleaseQueue>(loop, alive_.Bind([this](const std::vector<ObjectId>& ids) {
         for (const ObjectId& id : ids) gets_.Forget(id);

@@ -18,7 +18,7 @@ namespace mobula {
 /// See `StoreClient` for the contract, `AttachStore` for how to get one.
 class MessageStoreClient final : public StoreClient {
  public:
-  MessageStoreClient(EventLoop& loop, rpc::Client& raylet);
+  MessageStoreClient(EventLoop& loop, rpc::Client& raylet, std::uint64_t capacity_bytes);
   ~MessageStoreClient() override;
 
   void Create(const ObjectId& id, std::uint64_t size_bytes,
@@ -27,10 +27,12 @@ class MessageStoreClient final : public StoreClient {
   void Abort(const ObjectId& id) override;
   void Get(const ObjectId& id, const ObjectHint& hint,
            std::move_only_function<void(Result<Payload>)> done) override;
+  std::uint64_t capacity_bytes() const override { return capacity_bytes_; }
   std::string_view Name() const override { return "message"; }
 
  private:
   rpc::Client& raylet_;
+  const std::uint64_t capacity_bytes_;
   std::unordered_map<ObjectId, WritablePayload> writing_;  // never walked
   SharedGets gets_;
   std::shared_ptr<ReleaseQueue> dropped_;  // owners: this and the payloads handed out

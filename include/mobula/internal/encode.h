@@ -147,10 +147,17 @@ void Encode(Writer& writer, const T& value) {
   }
 }
 
-/// \return `value` written. kInvalidArgument as `Writer::Finish`.
+/// \return `value` written; errors as `Writer::Finish`. A large one is gone through twice: measured
+///         first, so that what cannot fit takes no memory and what can is written without growing.
 template <typename T>
 [[nodiscard]] Result<SerializedValue> EncodeValue(const T& value) {
+  Writer first(kWrittenAtOnceMax);
+  Encode<T>(first, value);
+  const bool is_measured = first.IsMeasured();
+  Result<SerializedValue> written = std::move(first).Finish();
+  if (!is_measured || !written) return written;
   Writer writer;
+  writer.Reserve(written->size);
   Encode<T>(writer, value);
   return std::move(writer).Finish();
 }

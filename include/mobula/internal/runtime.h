@@ -96,6 +96,8 @@ class Runtime {
                                                                  const TaskOptions& options) = 0;
   /// Stores a value. May wait for room. kResourceExhausted if it can never fit.
   [[nodiscard]] virtual Result<ReferencePtr> Put(SerializedValue value) = 0;
+  /// \return the size of the largest value that this node can store at all.
+  [[nodiscard]] virtual std::uint64_t ValueBytesMax() const = 0;
   /// Waits for all values. nullopt waits as long as it takes: until a value or an error is there.
   /// \return the values in order, pinned while held; the first error in order otherwise:
   ///         kTaskFailed, kWorkerDied, kNodeDied, kObjectLost, kOwnerDied, kDeadlineExceeded, …

@@ -24,6 +24,7 @@ namespace mobula::internal {
 inline constexpr std::size_t kDepthMax = 64;           ///< Arrays and maps inside each other.
 inline constexpr std::size_t kInlineBufferMax = 4096;  ///< From here on a buffer goes beside.
 inline constexpr std::size_t kPieceAlignment = 64;
+inline constexpr std::size_t kWrittenAtOnceMax = 1 << 20;  ///< A larger document is measured first.
 inline constexpr std::uint8_t kExtReference = 1;
 inline constexpr std::uint8_t kExtBuffer = 2;
 
@@ -91,42 +92,47 @@ constexpr std::size_t NumberSize(T value) {
 }
 
 /// One document being written. Threads: one at a time. Lifetime: of one value.
+///
+/// A document that outgrows its room is dropped and only measured from then on: whether a value
+/// fits into the store is known before it takes memory.
 class Writer {
  public:
-  Writer() = default;
+  explicit Writer(std::size_t room = SIZE_MAX) : room_(room) {}
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  void Nil() { document_.push_back('\xc0'); }
-  void Bool(bool value) { document_.push_back(value ? '\xc3' : '\xc2'); }
+  void Nil() { Append('\xc0'); }
+  void Bool(bool value) { Append(value ? '\xc3' : '\xc2'); }
   template <typename T>
   void Number(T value) {
     char buffer[9];
-    document_.append(buffer, static_cast<std::size_t>(PutNumber(buffer, value) - buffer));
+    Append({buffer, static_cast<std::size_t>(PutNumber(buffer, value) - buffer)});
   }
   /// An array of numbers: the vectors of science and of machine learning. Room is made once.
   template <typename T>
   void Numbers(const T* values, std::size_t count) {
     if (!BeginArray(count)) return;
-    std::size_t size = document_.size();
-    for (std::size_t i = 0; i < count; ++i) size += NumberSize(values[i]);
-    document_.resize_and_overwrite(size, [&, old = document_.size()](char* begin, std::size_t) {
+    End();
+    std::size_t added = 0;
+    for (std::size_t i = 0; i < count; ++i) added += NumberSize(values[i]);
+    if (!HasRoom(added)) return;
+    const std::size_t old = document_.size();
+    document_.resize_and_overwrite(old + added, [&](char* begin, std::size_t /*GCC 12: more*/) {
       char* out = begin + old;
       for (std::size_t i = 0; i < count; ++i) out = PutNumber(out, values[i]);
-      return size;
+      return old + added;
     });
-    End();
   }
   void String(std::string_view text) {
     if (text.size() < 32) {
-      document_.push_back(static_cast<char>(0xa0 | text.size()));
+      Append(static_cast<char>(0xa0 | text.size()));
     } else if (!Header(text.size(), 0xd9, 0xda, 0xdb)) {
       return;
     }
-    document_.append(text);
+    Append(text);
   }
   void Binary(std::string_view bytes) {
-    if (Header(bytes.size(), 0xc4, 0xc5, 0xc6)) document_.append(bytes);
+    if (Header(bytes.size(), 0xc4, 0xc5, 0xc6)) Append(bytes);
   }
 
   /// Opens an array of `count` values or a map of `count` pairs; `End` closes it.
@@ -146,14 +152,18 @@ class Writer {
   /// Keeps the first failure.
   void Fail(Error error);
   [[nodiscard]] bool ok() const { return error_ == nullptr; }
-  /// \return the value. kInvalidArgument for what cannot be written: deeper than `kDepthMax`,
-  ///         longer than 2^32 - 1, a variant that lost its value.
+  /// \return whether the document outgrew its room.
+  [[nodiscard]] bool IsMeasured() const { return measured_ > 0; }
+  void Reserve(std::size_t bytes) { document_.reserve(bytes); }
+  /// \return the value; only its size if measured. kInvalidArgument for what cannot be written:
+  ///         deeper than `kDepthMax`, longer than 2^32 - 1, a variant that lost its value.
+  ///         kResourceExhausted with both sizes for what can never fit into this node's store.
   [[nodiscard]] Result<SerializedValue> Finish() &&;
 
  private:
   bool Begin(std::size_t count, unsigned char small_tag, unsigned char wide_tag) {
     if (count < 16 && depth_ < kDepthMax) [[likely]] {
-      document_.push_back(static_cast<char>(small_tag | count));
+      Append(static_cast<char>(small_tag | count));
       ++depth_;
       return true;
     }
@@ -161,8 +171,23 @@ class Writer {
   }
   bool BeginSlow(std::size_t count, unsigned char wide_tag);
   bool Header(std::size_t size, unsigned char tag8, unsigned char tag16, unsigned char tag32);
+  void Append(std::string_view bytes) {
+    if (HasRoom(bytes.size())) document_.append(bytes);
+  }
+  void Append(char byte) {
+    if (HasRoom(1)) document_.push_back(byte);
+  }
+  bool HasRoom(std::size_t size) {
+    if (size <= room_ - document_.size()) [[likely]]
+      return true;
+    Measure(size);
+    return false;
+  }
+  void Measure(std::size_t size);
 
   std::string document_;
+  std::size_t room_;          // for the document; none once it is measured
+  std::size_t measured_ = 0;  // bytes that were not kept
   std::size_t depth_ = 0;
   SerializedValue value_;                             // pieces hold patch places until `Finish`
   std::map<std::string_view, std::uint32_t> owners_;  // views into value_.references

@@ -29,6 +29,8 @@ std::size_t Size(const std::string& text) { return text.size(); }
 int Outer(int x) { return Get(Remote<Square>(x)) + 1; }
 int Refuse(int) { throw std::out_of_range("no"); }
 
+constexpr std::uint64_t kCapacityBytes = 8 << 20;
+
 /// One map for all processes.
 class MapStore final : public StoreClient {
  public:
@@ -49,6 +51,7 @@ class MapStore final : public StoreClient {
     if (objects_.contains(id)) found = objects_[id].Freeze();
     loop_.Post([done = std::move(done), found = std::move(found)]() mutable { done(found); });
   }
+  std::uint64_t capacity_bytes() const override { return kCapacityBytes; }
   std::string_view Name() const override { return "map"; }
 
  private:

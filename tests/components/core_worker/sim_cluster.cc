@@ -45,6 +45,7 @@ class Store final : public StoreClient {
     }
     Later([done = std::move(done), value = std::move(value)]() mutable { done(std::move(value)); });
   }
+  std::uint64_t capacity_bytes() const override { return node_.capacity_bytes; }
   std::string_view Name() const override { return "test"; }
 
  private:

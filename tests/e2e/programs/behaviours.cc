@@ -45,6 +45,13 @@ int Abort() {
 /// Memory that is promised but never touched: who copies it shows up in the memory of its process.
 Bytes Huge(std::uint64_t bytes) { return Bytes::Make(bytes).Share(); }
 
+/// The same as text, which is written out and not beside: who writes it shows up as well.
+std::string HugeText(std::uint64_t bytes) {
+  std::string text;
+  text.resize_and_overwrite(bytes, [bytes](char*, std::size_t) { return bytes; });
+  return text;
+}
+
 std::uint64_t SizeOf(const Bytes& bytes) { return bytes.size(); }
 
 /// Blocks until somebody writes to the pipe at `path`; a retry after that returns at once.
@@ -151,9 +158,14 @@ void Infeasible(const std::vector<std::string>& words) {
 }
 
 void TooLarge(const std::vector<std::string>& words) {
-  Report([&] { (void)Get(Remote<Huge>(std::stoull(words.at(0)))); });
-  Report([&] { (void)mobula::Put(Huge(std::stoull(words.at(0)))); });
+  const std::uint64_t bytes = std::stoull(words.at(0));
+  Report([&] { (void)Get(Remote<Huge>(bytes)); });
+  Report([&] { (void)mobula::Put(Huge(bytes)); });
+  Report([&] { (void)Get(Remote<HugeText>(bytes)); });
+  Report([&] { (void)mobula::Put(HugeText(bytes)); });
+  Report([&] { (void)Remote<SizeOf>(Huge(bytes)); });
   CheckThatAllIsWell();
+  (void)WaitForPipe(words.at(1));
 }
 
 void Timeout(const std::vector<std::string>& words) {
@@ -216,8 +228,7 @@ int main(int argc, char** argv) {
       {"too_large", TooLarge}, {"timeout", Timeout},
       {"owner", Owner},        {"hold", Hold},
       {"places", Places},      {"survive", Survive},
-      {"replaced", Replaced},  {"square", [](const auto&) {
-                                                           CheckThatAllIsWell(); }}};
+      {"replaced", Replaced},  {"square", [](const auto&) { CheckThatAllIsWell(); }}};
   if (words.at(0) == "replaced" && std::rename(words.at(1).c_str(), argv[0]) == 0) {
     Say("another file stands at " + std::string(argv[0]));
   }

@@ -23,6 +23,7 @@ class FakeRuntime final : public internal::Runtime {
   /// Objects that are not ready: `Get` times out, `Wait` leaves them pending.
   std::set<ObjectId> slow;
   std::size_t borrowed = 0;
+  std::uint64_t value_bytes_max = UINT64_MAX;
 
   FakeRuntime() { internal::SetProcessRuntime(this); }
   ~FakeRuntime() override { internal::SetProcessRuntime(nullptr); }
@@ -46,6 +47,8 @@ class FakeRuntime final : public internal::Runtime {
     values_.insert_or_assign(id, Result<Payload>(Flatten(value)));
     return Handle(id);
   }
+
+  std::uint64_t ValueBytesMax() const override { return value_bytes_max; }
 
   Result<std::vector<Payload>> Get(std::span<const internal::ReferencePtr> references,
                                    std::optional<std::chrono::nanoseconds> timeout) override {
