@@ -2,9 +2,10 @@
 /// \brief The store as another process of the node sees it.
 ///
 /// A worker or driver creates, seals and reads objects of its node's store through this. Kinds:
-/// `mapped` (the shared arena is mapped read-only; a window is mapped writable for what is being
-/// created) and `message` (bytes travel as attachments). Which one is the store's choice, told at
-/// registration. A later kind reads sealed objects from the arena without any message.
+/// `mapped` (the shared arena is mapped twice: read-only for views, and writable for what is being
+/// created, which only the runtime writes) and `message` (bytes travel as attachments). Which one
+/// is the store's choice, told at registration. A later kind reads sealed objects from the arena
+/// without any message.
 #pragma once
 
 #include <cstdint>
@@ -45,9 +46,9 @@ class StoreClient {
   /// kResourceExhausted if it does not fit here; kUnavailable if the raylet is gone.
   virtual void Get(const ObjectId& id, const ObjectHint& hint,
                    std::move_only_function<void(Result<Payload>)> done) = 0;
-  [[nodiscard]] virtual std::string_view Name() const = 0;
   /// \return what the store holds at most: a larger object can never be created.
   [[nodiscard]] virtual std::uint64_t capacity_bytes() const = 0;
+  [[nodiscard]] virtual std::string_view Name() const = 0;
 };
 
 }  // namespace mobula

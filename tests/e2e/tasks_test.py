@@ -98,6 +98,13 @@ class TasksTest(cluster.ClusterTest):
         print("peak memory, MiB:", peaks)
         self.assertLess(max(peaks.values()), 1536, peaks)  # sanitizers keep a shadow of an eighth
 
+    def test_writing_to_an_object_hurts_only_the_writer(self):
+        self.start_head()
+        text = self.behave("scribble")
+        self.assertRegex(text, r"WorkerDiedError .*signal 11")
+        self.assertIn("unchanged", text)
+        self.assertIn("square 49", text)
+
     def test_get_gives_up_after_its_time_and_the_task_goes_on(self):
         self.start_head()
         pipe = self.box / "pipe"

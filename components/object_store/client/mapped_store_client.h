@@ -3,12 +3,11 @@
 ///
 /// Every view handed out lies in a read-only mapping: a stray write to a sealed object faults in
 /// the process that errs instead of spoiling everybody's data. Windows for writing lie in a second
-/// mapping of the same arena. The alternative, one `mmap` per created object, would confine stray
-/// writes further, but costs two system calls and the faults of all its pages for *each* object,
-/// also when the memory is warm (10 µs a page on a virtual machine, more than copying it). The
-/// second mapping costs that once per page and process. It is protection against mistakes, not
-/// against malice: that would take a store that hands out a read-only descriptor and has every
-/// writer's bytes in memory of its own ("Left out" in the README).
+/// mapping of the same arena, whose addresses user code never gets: `Put` and results are copied in
+/// by the runtime. What is *not* guarded: a wild pointer that happens to fall into that second
+/// mapping, and malice ("Left out" in the README). To open only the pages of what is being created
+/// was measured (2 virtual cores) and left: 1 MiB that takes 35 µs to copy into warm memory took
+/// 250 µs with two `mprotect` around it and 480 µs in a mapping of its own.
 #pragma once
 
 #include "components/base/lifetime.h"
@@ -33,12 +32,9 @@ class MappedStoreClient final : public StoreClient {
               std::move_only_function<void(Result<WritablePayload>)> done) override;
   void Seal(const ObjectId& id, std::move_only_function<void(Result<void>)> done) override;
   void Abort(const ObjectId& id) override;
-  void Get(
-      const ObjectId& id, const ObjectHint& hint,
-      std::uint64_t capacity_bytes() const override {
-        return read_->bytes().size();
-      } std::move_only_function<void(Result<Payload>)>
-          done) override;
+  void Get(const ObjectId& id, const ObjectHint& hint,
+           std::move_only_function<void(Result<Payload>)> done) override;
+  std::uint64_t capacity_bytes() const override { return read_->bytes().size(); }
   std::string_view Name() const override { return "mapped"; }
 
  private:

@@ -5,6 +5,7 @@
 #include <mobula/mobula.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -53,6 +54,12 @@ std::string HugeText(std::uint64_t bytes) {
 }
 
 std::uint64_t SizeOf(const Bytes& bytes) { return bytes.size(); }
+
+/// Writes where it may only read.
+int Scribble(const Bytes& bytes) {
+  *const_cast<volatile char*>(bytes.data()) = 'y';
+  return 0;
+}
 
 /// Blocks until somebody writes to the pipe at `path`; a retry after that returns at once.
 int WaitForPipe(const std::string& path) {
@@ -168,6 +175,14 @@ void TooLarge(const std::vector<std::string>& words) {
   (void)WaitForPipe(words.at(1));
 }
 
+void ScribbleOnAnObject(const std::vector<std::string>&) {
+  const auto object = mobula::Put(Bytes(std::vector<char>(1 << 20, 'x')));
+  Report([&] { Get(Remote<Scribble>.With({.max_retries = 0})(object)); });
+  const Bytes bytes = Get(object);
+  Say(std::ranges::count(bytes, 'x') == 1 << 20 ? "unchanged" : "spoilt");
+  CheckThatAllIsWell();
+}
+
 void Timeout(const std::vector<std::string>& words) {
   const ObjectRef<int> ref = Remote<WaitForPipe>(words.at(0));
   Report([&] { Get(ref, std::chrono::milliseconds(200)); });
@@ -224,11 +239,17 @@ void Survive(const std::vector<std::string>& words) {
 int main(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
   const std::map<std::string, void (*)(const std::vector<std::string>&)> actions = {
-      {"fail", Fail},          {"infeasible", Infeasible},
-      {"too_large", TooLarge}, {"timeout", Timeout},
-      {"owner", Owner},        {"hold", Hold},
-      {"places", Places},      {"survive", Survive},
-      {"replaced", Replaced},  {"square", [](const auto&) { CheckThatAllIsWell(); }}};
+      {"fail", Fail},
+      {"infeasible", Infeasible},
+      {"too_large", TooLarge},
+      {"timeout", Timeout},
+      {"owner", Owner},
+      {"hold", Hold},
+      {"places", Places},
+      {"survive", Survive},
+      {"scribble", ScribbleOnAnObject},
+      {"replaced", Replaced},
+      {"square", [](const auto&) { CheckThatAllIsWell(); }}};
   if (words.at(0) == "replaced" && std::rename(words.at(1).c_str(), argv[0]) == 0) {
     Say("another file stands at " + std::string(argv[0]));
   }
