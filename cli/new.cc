@@ -64,11 +64,11 @@ It prints `0 1 4 9 16 25 36 49 64 81`.
 
 On a cluster that stays:
 
-    mobula start --head
+    mobula start --config head.yaml
     mobula run -- ./build/hello
     mobula stop
 
-`head.yaml` is the same node as a file, for `node --config head.yaml` in the foreground.
+`head.yaml` says what that node is; `node --config head.yaml` runs it in the foreground.
 )";
 
 int MakeProject(const std::string& folder) {
