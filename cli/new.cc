@@ -28,7 +28,7 @@ constexpr std::string_view kMain = R"(// Everything that a Mobula program needs.
 // Any function can run on a worker. Arguments and results travel by value.
 int Square(int x) { return x * x; }
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   // Joins the cluster at $MOBULA_ADDRESS, or starts one of its own on this machine.
   mobula::Init(argc, argv);
   // References to results that may not be there yet.
@@ -37,9 +37,13 @@ int main(int argc, char** argv) {
   for (int i = 0; i < 10; ++i) squares.push_back(mobula::Remote<Square>(i));
   // Get waits for each value.
   for (const auto& square : squares) std::cout << mobula::Get(square) << ' ';
-  // Leaves the cluster; the one that Init started ends.
   std::cout << '\n';
+  // Leaves the cluster; the one that Init started ends.
   mobula::Shutdown();
+} catch (const mobula::Exception& error) {
+  // No cluster, a task that threw, a worker that died: each has a type, and what() is the story.
+  std::cerr << "hello: " << error.what() << '\n';
+  return 1;
 }
 )";
 

@@ -51,9 +51,7 @@ Numbers Panel(std::size_t n, std::size_t begin, std::size_t end, bool is_row_pan
   return std::move(panel).Share();
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int MultiplyAndVerify(int argc, char** argv) {
   const examples::Options options(argc, argv,
                                   {{"size", "1024"}, {"panels", "4"}, {"verify", "full"}},
                                   "matmul [--size 1024] [--panels 4] [--verify full|none]\n"
@@ -113,3 +111,7 @@ int main(int argc, char** argv) {
   mobula::Shutdown();
   return worst < 1e-9 * static_cast<double>(n) ? 0 : 1;
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return examples::Run(MultiplyAndVerify, argc, argv); }

@@ -1,6 +1,8 @@
 /// \file
-/// \brief Command lines and progress of the examples: `--name value`, nothing more.
+/// \brief What the examples share: command lines (`--name value`), progress, how they fail.
 #pragma once
+
+#include <mobula/errors.h>
 
 #include <chrono>
 #include <cstdio>
@@ -67,6 +69,18 @@ inline void Progress(const char* name, std::size_t done, std::size_t total, cons
   if (!is_terminal && done % step != 0 && done != total) return;
   const char* const end = is_terminal && done != total ? "\r" : "\n";
   std::fprintf(stderr, "%s: %zu/%zu %s%s", name, done, total, what, end);
+}
+
+/// Runs an example. An error of Mobula, such as a head that cannot be reached, is one line on
+/// standard error and exit 1.
+inline int Run(int (*example)(int, char**), int argc, char** argv) {
+  try {
+    return example(argc, argv);
+  } catch (const mobula::Exception& error) {
+    const std::string program = argv[0];
+    std::fprintf(stderr, "%s: %s\n", program.substr(program.rfind('/') + 1).c_str(), error.what());
+    return 1;
+  }
 }
 
 }  // namespace examples

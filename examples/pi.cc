@@ -25,7 +25,7 @@ std::uint64_t ThrowDarts(std::uint64_t seed, std::uint64_t count) {
   return hits;
 }
 
-int main(int argc, char** argv) {
+static int ThrowAllDarts(int argc, char** argv) {
   const examples::Options options(argc, argv, {{"tasks", "64"}, {"darts", "2000000"}},
                                   "pi [--tasks 64] [--darts 2000000 (a task)]\n");
   const auto tasks = static_cast<std::size_t>(options.Number("tasks", 1, 1'000'000));
@@ -54,3 +54,5 @@ int main(int argc, char** argv) {
   mobula::Shutdown();
   return error < 10 / std::sqrt(total) ? 0 : 1;  // six standard deviations
 }
+
+int main(int argc, char** argv) { return examples::Run(ThrowAllDarts, argc, argv); }

@@ -117,9 +117,7 @@ std::uint64_t SumGenerated(std::uint64_t seed, std::uint64_t count) {
   return sum;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int SortAndVerify(int argc, char** argv) {
   const examples::Options options(
       argc, argv, {{"records", "500000"}, {"maps", "8"}, {"ranges", "8"}},
       "sort [--records 500000] [--maps 8] [--ranges 8]\n"
@@ -164,3 +162,7 @@ int main(int argc, char** argv) {
   mobula::Shutdown();
   return is_right ? 0 : 1;
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return examples::Run(SortAndVerify, argc, argv); }

@@ -123,9 +123,7 @@ constexpr const char* kUsage =
     "word_count [--folder /usr/share/common-licenses] [--chunk-kb 4096] [--output FILE]\n"
     "           [--top 10] [--retries 20]\n";
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int CountFolder(int argc, char** argv) {
   const examples::Options options(argc, argv,
                                   {{"folder", "/usr/share/common-licenses"},
                                    {"chunk-kb", "4096"},
@@ -184,3 +182,7 @@ int main(int argc, char** argv) {
   mobula::Shutdown();
   return 0;
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return examples::Run(CountFolder, argc, argv); }

@@ -234,9 +234,7 @@ void Survive(const std::vector<std::string>& words) {
   CheckThatAllIsWell();
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int Drive(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
   const std::map<std::string, void (*)(const std::vector<std::string>&)> actions = {
       {"fail", Fail},
@@ -262,4 +260,17 @@ int main(int argc, char** argv) {
   actions.at(words.at(0))({words.begin() + 1, words.end()});
   mobula::Shutdown();
   return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return Drive(argc, argv);
+  } catch (const std::logic_error&) {  // of at() and stoi()
+    std::fprintf(stderr,
+                 "usage: behaviours ACTION ARGUMENTS: an action of the map in behaviours.cc, with"
+                 " the words that it reads\n");
+    return 2;
+  }
 }
