@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <array>
+#include <cmath>
 #include <fstream>
 #include <iostream>
 #include <thread>
@@ -30,24 +31,27 @@ std::string Machine() {
          kernel.release;
 }
 
+/// \return it as JSON has it: what was not measured, or divided by nothing, is null.
+std::string Number(std::optional<double> value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6g", value.value_or(0));
+  return value && std::isfinite(*value) ? text : "null";
+}
+
 std::string ToJson(const bench::Floors& floors, const std::vector<Row>& rows) {
   std::string json = "{\"machine\": \"" + Machine() + "\", \"floor\": {";
-  char text[512];
   const char* comma = "";
   for (const auto& [name, value] : floors) {
-    std::snprintf(text, sizeof text, "%s\"%s\": %.6g", comma, name.c_str(), value);
-    json += text;
+    json += comma + ("\"" + name) + "\": " + Number(value);
     comma = ", ";
   }
   json += "}, \"rows\": [";
   comma = "\n  ";
   for (const Row& row : rows) {
-    std::snprintf(text, sizeof text,
-                  "%s{\"row\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"p50_us\": %.6g, "
-                  "\"p99_us\": %.6g, \"floor\": %.6g, \"floor_name\": \"%s\", \"ratio\": %.6g}",
-                  comma, row.name.c_str(), row.value, row.unit.c_str(), row.p50_us, row.p99_us,
-                  row.floor, row.floor_name.c_str(), row.ratio);
-    json += text;
+    json += comma + ("{\"row\": \"" + row.name) + "\", \"value\": " + Number(row.value) +
+            ", \"unit\": \"" + row.unit + "\", \"p50_us\": " + Number(row.p50_us) +
+            ", \"p99_us\": " + Number(row.p99_us) + ", \"floor\": " + Number(row.floor) +
+            ", \"floor_name\": \"" + row.floor_name + "\", \"ratio\": " + Number(row.ratio) + "}";
     comma = ",\n  ";
   }
   return json + "\n]}\n";
@@ -55,8 +59,8 @@ std::string ToJson(const bench::Floors& floors, const std::vector<Row>& rows) {
 
 void Print(const Row& row) {
   std::printf("%-20s %12.4g %-5s", row.name.c_str(), row.value, row.unit.c_str());
-  if (row.p50_us > 0) {
-    std::printf("  p50 %10.1f us  p99 %10.1f us", row.p50_us, row.p99_us);
+  if (row.p50_us && row.p99_us) {
+    std::printf("  p50 %10.1f us  p99 %10.1f us", *row.p50_us, *row.p99_us);
   } else {
     std::printf("  %37s", "");
   }
@@ -71,6 +75,21 @@ std::string BinaryFolder() {
   return full.substr(0, full.rfind('/'));
 }
 
+/// \return whether `only` is a workload, all rows of which are wanted, or one of its rows.
+bool IsWanted(const bench::Workload& workload, const std::string& row, const std::string& only) {
+  return only.empty() || only == workload.name || only == row;
+}
+
+/// \return the workloads with wanted rows; none for a name that is unknown.
+std::vector<bench::Workload> Choose(const std::string& only) {
+  std::vector<bench::Workload> chosen = bench::Workloads();
+  std::erase_if(chosen, [&](const bench::Workload& one) {
+    return std::ranges::none_of(one.rows,
+                                [&](const std::string& row) { return IsWanted(one, row, only); });
+  });
+  return chosen;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -81,29 +100,36 @@ int main(int argc, char** argv) {
   CLI::App app("Measures Mobula beside the physical floor of this machine, in one run.");
   std::string only;
   std::string json;
-  app.add_option("--only", only, "one workload: task_sync, task_async, small_objects, …");
+  app.add_option("--only", only, "one row, such as put_small, or the rows of one workload");
   app.add_option("--json", json, "also write the rows to a file");
   app.add_flag("--quick", settings.quick, "fewer rounds: a look, not a measurement");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  const std::vector<bench::Workload> chosen = Choose(only);
+  if (chosen.empty()) {
+    std::string known;
+    for (const bench::Workload& one : bench::Workloads()) {
+      known += "\n  " + one.name + ":";
+      for (const std::string& row : one.rows) known += " " + row;
+    }
+    std::fprintf(stderr, "no row or workload '%s'; known (workload: rows):%s\n", only.c_str(),
+                 known.c_str());
+    return 2;
+  }
 
   std::printf("machine: %s\n", Machine().c_str());
   const bench::Floors floors = bench::MeasureFloors(settings.quick);
   for (const auto& [name, value] : floors) std::printf("floor %-24s %10.4g\n", name.c_str(), value);
   std::vector<Row> rows;
-  bool is_known = only.empty();
-  for (const auto& [name, run] : bench::Workloads()) {
-    if (!only.empty() && only != name) continue;
-    is_known = true;
-    for (Row& row : run(settings, floors)) {
+  for (const bench::Workload& workload : chosen) {
+    for (Row& row : workload.run(settings, floors)) {
+      if (!IsWanted(workload, row.name, only)) continue;
       Print(row);
       rows.push_back(std::move(row));
     }
-  }
-  if (!is_known) {
-    std::string known;
-    for (const auto& [name, run] : bench::Workloads()) known += " " + name;
-    std::fprintf(stderr, "no workload '%s'; known:%s\n", only.c_str(), known.c_str());
-    return 2;
   }
   if (!json.empty()) {
     std::ofstream file(json);

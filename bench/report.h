@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,8 +23,8 @@ struct Row {
   std::string name;
   double value = 0;
   std::string unit;
-  double p50_us = 0;  ///< Latency rows only.
-  double p99_us = 0;
+  std::optional<double> p50_us = {};  ///< Latency rows only.
+  std::optional<double> p99_us = {};
   double floor = 0;
   std::string floor_name;
   double ratio = 0;
@@ -47,9 +48,14 @@ struct Settings {
   std::string binaries;  ///< Folder of `node`.
 };
 
-/// The workloads, by name. Each starts what it needs and leaves nothing behind.
-using Workload = std::function<std::vector<Row>(const Settings&, const Floors&)>;
-[[nodiscard]] std::vector<std::pair<std::string, Workload>> Workloads();
+/// What is run as a whole, and the rows that come of it. It starts what it needs and leaves nothing
+/// behind.
+struct Workload {
+  std::string name;
+  std::vector<std::string> rows;
+  std::function<std::vector<Row>(const Settings&, const Floors&)> run;
+};
+[[nodiscard]] std::vector<Workload> Workloads();
 
 /// In a worker process of a workload: serves its tasks and does not return.
 void ServeIfWorker(int argc, char** argv);

@@ -184,11 +184,14 @@ bool RunAsChild(int argc, char** argv) {
   return true;
 }
 
-std::vector<std::pair<std::string, Workload>> Workloads() {
-  return {{"task_sync", TaskSync},         {"task_async", TaskAsync},
-          {"small_objects", SmallObjects}, {"large_objects", LargeObjects},
-          {"node_to_node", NodeToNode},    {"cluster_start", ClusterStart},
-          {"idle_memory", IdleMemory}};
+std::vector<Workload> Workloads() {
+  return {{"task_sync", {"task_sync"}, TaskSync},
+          {"task_async", {"task_async"}, TaskAsync},
+          {"small_objects", {"put_small", "get_small"}, SmallObjects},
+          {"large_objects", {"put_100mb", "get_100mb"}, LargeObjects},
+          {"node_to_node", {"node_to_node_100mb"}, NodeToNode},
+          {"cluster_start", {"cluster_start"}, ClusterStart},
+          {"idle_memory", {"idle_head_rss"}, IdleMemory}};
 }
 
 }  // namespace bench
