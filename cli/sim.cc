@@ -17,7 +17,7 @@ using simulation::SimConfig;
 using simulation::SimOptions;
 
 struct Settings {
-  std::string config = "node/config/sim.yaml";
+  std::string config;  // empty: the defaults, which node/config/sim.yaml lists
   std::uint64_t seed = 1;
   std::string seeds;  // "1..100"
   std::int64_t nodes = 0;
@@ -39,7 +39,8 @@ extern "C" void OnAbort(int /*signal*/) {
 }
 
 std::string ReplayCommand(const Settings& settings, std::uint64_t seed) {
-  std::string command = "mobula sim --config " + settings.config;
+  std::string command = "mobula sim";
+  if (!settings.config.empty()) command += " --config " + settings.config;
   if (settings.nodes > 0) command += fmt::format(" --nodes {}", settings.nodes);
   if (!settings.plant.empty()) command += " --plant " + settings.plant;
   return command + fmt::format(" --seed {}", seed);
@@ -87,7 +88,8 @@ bool RunSeed(const Settings& settings, const SimConfig& config, Plant plant, std
 }
 
 int Run(const Settings& settings) {
-  Result<SimConfig> config = simulation::LoadSimConfig(settings.config);
+  Result<SimConfig> config = settings.config.empty() ? simulation::ReadSimConfig({})
+                                                     : simulation::LoadSimConfig(settings.config);
   if (!config) return Complain(config.error()), 2;
   const Result<Plant> plant = simulation::ParsePlant(settings.plant);
   if (!plant) return Complain(plant.error());
@@ -110,7 +112,8 @@ void AddSim(CLI::App& app, Action& action) {
       "every\n"
       "value. Exit codes: 0 right, 1 a promise was broken, 2 wrong usage or configuration.");
   auto settings = std::make_shared<Settings>();
-  command->add_option("--config", settings->config, "What to simulate")->capture_default_str();
+  command->add_option("--config", settings->config,
+                      "What to simulate; default: as node/config/sim.yaml says");
   command->add_option("--seed", settings->seed, "Of this run")->capture_default_str();
   command->add_option("--seeds", settings->seeds, "Many runs, such as 1..500; stops at a failure");
   command->add_option("--nodes", settings->nodes, "Nodes, head included; instead of the file's")
