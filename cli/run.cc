@@ -36,7 +36,8 @@ void AddRun(CLI::App& app, Action& action) {
   CLI::App* run = app.add_subcommand(
       "run", "run a program on a cluster: mobula run [--address H:P] -- PROGRAM ARGS");
   run->add_option("--address", *address, "HOST:PORT of the head; default: of a node here");
-  run->add_option("--token-file", *token_file, "default ~/.mobula/token");
+  run->add_option("--token-file", *token_file,
+                  "default: $MOBULA_TOKEN, $MOBULA_TOKEN_FILE, ~/.mobula/token");
   run->add_option("program", *words, "the program and its arguments, after --")->required();
   run->positionals_at_end();
   run->callback(

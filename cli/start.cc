@@ -153,7 +153,7 @@ void AddStart(CLI::App& app, Action& action) {
                     "a resource of your own: tape=1 (repeatable)");
   start->add_option("--label", options->labels, "a fact about the node: zone=a (repeatable)");
   start->add_option("--token-file", options->token_file,
-                    "the cluster's secret; default ~/.mobula/token");
+                    "default: $MOBULA_TOKEN, $MOBULA_TOKEN_FILE, ~/.mobula/token");
   start->add_option("--log-level", options->log_level, "error, info or debug")
       ->capture_default_str();
   start->callback([options, &action] { action = [options] { return Start(*options); }; });

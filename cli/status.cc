@@ -157,7 +157,8 @@ void AddStatus(CLI::App& app, Action& action) {
   CLI::App* status = app.add_subcommand("status", "show nodes, resources, and what waits and why");
   status->add_option("--address", *address, "HOST:PORT of the head; default: of a node here");
   status->add_option("--format", *format, "text or json")->check(CLI::IsMember({"text", "json"}));
-  status->add_option("--token-file", *token_file, "default ~/.mobula/token");
+  status->add_option("--token-file", *token_file,
+                     "default: $MOBULA_TOKEN, $MOBULA_TOKEN_FILE, ~/.mobula/token");
   status->callback(
       [=, &action] { action = [=] { return Status(*address, *format, *token_file); }; });
 }
