@@ -1,0 +1,40 @@
+#include "node/raylet/object_owners.h"
+
+#include <gtest/gtest.h>
+
+#include "components/base/random.h"
+
+namespace mobula::node {
+namespace {
+
+class ObjectOwnersTest : public testing::Test {
+ protected:
+  core_worker::AdoptObjectsRequest Adoption(const NodeId& node) {
+    core_worker::AdoptObjectsRequest request;
+    request.mutable_owner()->set_worker_id(std::string(random_.NewId<WorkerId>().Binary()));
+    request.mutable_owner()->set_node_id(std::string(node.Binary()));
+    request.add_ids(std::string(random_.NewId<ObjectId>().Binary()));
+    return request;
+  }
+  static WorkerId OwnerOf(const core_worker::AdoptObjectsRequest& request) {
+    return WorkerId::FromBinaryOrNil(request.owner().worker_id());
+  }
+
+  Random random_{1};
+  std::size_t removed_ = 0;
+  ObjectOwners owners_{[this](const ObjectId&) { ++removed_; }};
+  const NodeId node_ = random_.NewId<NodeId>();
+};
+
+TEST_F(ObjectOwnersTest, WhatADeadOwnerLeavesIsRemovedNowAndLater) {
+  const auto early = Adoption(node_);
+  owners_.Adopt(early, nullptr);
+  EXPECT_EQ(removed_, 0U);
+  owners_.OnOwnerDied(OwnerOf(early));
+  EXPECT_EQ(removed_, 1U);
+  owners_.Adopt(early, nullptr);
+  EXPECT_EQ(removed_, 2U);
+}
+
+}  // namespace
+}  // namespace mobula::node
