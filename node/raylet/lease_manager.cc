@@ -31,6 +31,13 @@ ResourceRequest ToRequest(const RequestLeaseRequest& message) {
   return request;
 }
 
+/// What a worker frees while it waits in `Get`; memory, GPUs and the rest it goes on holding.
+ResourceSet Lendable(const ResourceSet& resources) {
+  ResourceSet cpu;
+  cpu.Set(kCpu, resources.Get(kCpu));
+  return cpu;
+}
+
 JobId JobOf(const RequestLeaseRequest& request) { return JobId::FromBinaryOrNil(request.job_id()); }
 
 }  // namespace
@@ -247,7 +254,7 @@ void LeaseManager::End(const LeaseId& id, bool worker_lives) {
   const Lease lease = std::move(it->second);
   leases_.erase(it);
   by_worker_.erase(lease.worker);
-  if (lease.is_blocked) deps_.scheduler.TakeBack(lease.resources);
+  if (lease.is_blocked) deps_.scheduler.TakeBack(Lendable(lease.resources));
   deps_.scheduler.Return(lease.resources);
   if (worker_lives) deps_.pool.GiveBack(lease.worker);
   Step();
@@ -260,9 +267,9 @@ void LeaseManager::SetBlocked(const WorkerId& worker, bool blocked) {
   if (lease.is_blocked == blocked) return;
   lease.is_blocked = blocked;
   if (blocked) {
-    deps_.scheduler.Lend(lease.resources);
+    deps_.scheduler.Lend(Lendable(lease.resources));
   } else {
-    deps_.scheduler.TakeBack(lease.resources);
+    deps_.scheduler.TakeBack(Lendable(lease.resources));
   }
   Step();
 }

@@ -55,7 +55,7 @@ class LeaseManager {
   void Cancel(const std::string& request_id);
   void Return(const core_worker::ReturnLeaseRequest& request,
               rpc::Respond<core_worker::ReturnLeaseReply> respond);
-  /// The worker waits in `Get`: its resources are lent out until it runs again.
+  /// The worker waits in `Get`: its CPU is lent out until it runs again.
   void SetBlocked(const WorkerId& worker, bool blocked);
   /// A worker ended: its lease is over, and so are the leases it held as owner.
   void OnProcessEnded(const WorkerId& process);

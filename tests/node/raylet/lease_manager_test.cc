@@ -19,6 +19,22 @@ class LeaseManagerTest : public ::testing::Test {
   std::unique_ptr<Process> driver = world.AddDriver(job);
 };
 
+TEST_F(LeaseManagerTest, ABlockedWorkerLendsItsCpuAndKeepsTheRest) {
+  const auto first = world.Granted(driver->Ask(job, kCpuAndTape)).grant();
+  const auto tape = driver->Ask(job, kCpuAndTape);
+  const auto cpu = driver->Ask(job, {{"CPU", 1}});
+  world.RunFor(milliseconds(10));
+  EXPECT_FALSE(*cpu);
+  world.WorkerOf(first).SetBlocked(true);
+  EXPECT_TRUE(world.Granted(cpu).has_grant());
+  world.RunFor(seconds(1));
+  EXPECT_FALSE(*tape) << "the blocked worker uses the only tape";
+  world.raylet->CheckInvariants();
+  world.WorkerOf(first).SetBlocked(false);
+  world.RunFor(seconds(1));
+  EXPECT_FALSE(*tape);
+}
+
 TEST_F(LeaseManagerTest, AJobOfAnotherNodeIsMadeKnownByItsFirstRequest) {
   const auto stranger = world.AddStranger(world.random.NewId<NodeId>());
   const std::string other_job(JobId::kSize, 'x');
