@@ -153,6 +153,7 @@ void LeaseManager::FinishGrant(std::uint64_t ticket, const ResourceSet& resource
   Lease& lease = leases_[id];
   lease.worker = WorkerId::FromBinaryOrNil(worker->worker_id());
   lease.owner = WorkerId::FromBinaryOrNil(it->second.request.owner().worker_id());
+  lease.owner_node = NodeId::FromBinaryOrNil(it->second.request.owner().node_id());
   lease.job = JobOf(it->second.request);
   lease.resources = resources;
   lease.peer = it->second.peer;
@@ -276,14 +277,22 @@ void LeaseManager::SetBlocked(const WorkerId& worker, bool blocked) {
 
 void LeaseManager::OnProcessEnded(const WorkerId& process) {
   if (const auto it = by_worker_.find(process); it != by_worker_.end()) End(it->second, false);
-  std::vector<LeaseId> held;
+  EndAll([&](const Lease& lease) { return lease.owner == process; });
+}
+
+void LeaseManager::OnNodeDied(const NodeId& node) {
+  EndAll([&](const Lease& lease) { return lease.owner_node == node; });
+}
+
+void LeaseManager::EndAll(const std::function<bool(const Lease&)>& which) {
+  std::vector<LeaseId> over;
   for (const auto& [id, lease] : leases_) {
-    if (lease.owner == process) held.push_back(id);
+    if (which(lease)) over.push_back(id);
   }
-  for (const LeaseId& id : held) {
+  for (const LeaseId& id : over) {
     const WorkerId worker = leases_.at(id).worker;
     End(id, false);
-    deps_.pool.Kill(worker);  // what it runs, nobody waits for
+    deps_.pool.Kill(worker);
   }
 }
 
@@ -314,11 +323,7 @@ void LeaseManager::EndJob(const JobId& job) {
     if (JobOf(ask.request) == job) requests.push_back(ask.request.request_id());
   }
   for (const std::string& request : requests) Cancel(request);
-  std::vector<LeaseId> over;
-  for (const auto& [id, lease] : leases_) {
-    if (lease.job == job) over.push_back(id);
-  }
-  for (const LeaseId& id : over) End(id, false);
+  EndAll([&](const Lease& lease) { return lease.job == job; });
 }
 
 void LeaseManager::ReclaimSoon() {

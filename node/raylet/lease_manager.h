@@ -59,6 +59,8 @@ class LeaseManager {
   void SetBlocked(const WorkerId& worker, bool blocked);
   /// A worker ended: its lease is over, and so are the leases it held as owner.
   void OnProcessEnded(const WorkerId& process);
+  /// With a node its owners died: the leases that they held here are over.
+  void OnNodeDied(const NodeId& node);
   /// A connection that held asks or leases is lost.
   void OnPeerClosed(rpc::Peer& peer);
   void EndJob(const JobId& job);
@@ -81,6 +83,7 @@ class LeaseManager {
   struct Lease {
     WorkerId worker;
     WorkerId owner;
+    NodeId owner_node;
     JobId job;
     ResourceSet resources;
     rpc::Peer* peer = nullptr;  // the holder's connection; null while lost
@@ -99,6 +102,8 @@ class LeaseManager {
   void FailInfeasible(std::uint64_t ticket, std::string reason);
   void Drop(std::uint64_t ticket);
   void End(const LeaseId& id, bool worker_lives);
+  /// Ends leases and kills their workers: what those run, nobody waits for.
+  void EndAll(const std::function<bool(const Lease&)>& which);
   void ReclaimSoon();
   void Reclaim();
 

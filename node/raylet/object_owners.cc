@@ -17,15 +17,16 @@ void ObjectOwners::OnPeerClosed(const rpc::Peer& peer) {
 void ObjectOwners::Adopt(const core_worker::AdoptObjectsRequest& request, const rpc::Peer* peer) {
   const auto unclaimed = unclaimed_.find(peer);
   const WorkerId id = WorkerId::FromBinaryOrNil(request.owner().worker_id());
+  const NodeId node = NodeId::FromBinaryOrNil(request.owner().node_id());
   for (const std::string& binary : request.ids()) {
     const ObjectId object(ObjectId::FromBinaryOrNil(binary));
     if (unclaimed != unclaimed_.end()) unclaimed->second.erase(object);
-    if (dead_.contains(id)) {
+    if (dead_.contains(id) || dead_nodes_.contains(node)) {
       remove_(object);
       continue;
     }
     Owner& owner = owners_[id];
-    owner.node = NodeId::FromBinaryOrNil(request.owner().node_id());
+    owner.node = node;
     owner.objects.insert(object);
     owner_of_[object] = id;
   }
@@ -57,6 +58,8 @@ void ObjectOwners::OnOwnerDied(const WorkerId& owner) {
 }
 
 void ObjectOwners::OnNodeDied(const NodeId& node) {
+  if (dead_nodes_.size() >= kDeadKeptMax) dead_nodes_.clear();
+  dead_nodes_.insert(node);
   std::set<WorkerId> gone;
   for (const auto& [worker, owner] : owners_) {
     if (owner.node == node) gone.insert(worker);

@@ -20,7 +20,7 @@ class ObjectOwners {
 
   /// A process has sealed a copy and has not said yet whose it is.
   void OnSealed(const rpc::Peer& peer, const ObjectId& object);
-  /// These copies belong to `owner`. If that owner is known to be dead they are deleted.
+  /// These copies belong to `owner`. If it or its node is known to be dead they are deleted.
   void Adopt(const core_worker::AdoptObjectsRequest& request, const rpc::Peer* peer);
   /// A process is gone: what it has sealed for nobody is deleted.
   void OnPeerClosed(const rpc::Peer& peer);
@@ -40,6 +40,7 @@ class ObjectOwners {
   std::map<WorkerId, Owner> owners_;
   std::map<ObjectId, WorkerId> owner_of_;
   std::set<WorkerId> dead_;
+  std::set<NodeId> dead_nodes_;
   std::map<const rpc::Peer*, std::set<ObjectId>> unclaimed_;  // never walked
 };
 

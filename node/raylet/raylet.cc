@@ -145,6 +145,7 @@ void Impl::OnNodeDied(const NodeId& node, const std::string& reason) {
   endpoints.erase(it);
   deps.scheduler.RemoveNode(node);
   owners.OnNodeDied(node);
+  leases.OnNodeDied(node);
   core_worker::NodeDiedRequest notice;
   notice.set_node_id(std::string(node.Binary()));
   notice.set_reason(reason);

@@ -35,6 +35,21 @@ TEST_F(LeaseManagerTest, ABlockedWorkerLendsItsCpuAndKeepsTheRest) {
   EXPECT_FALSE(*tape);
 }
 
+TEST_F(LeaseManagerTest, LeasesOfOwnersOnADeadNodeEndAtOnce) {
+  const NodeId elsewhere = world.random.NewId<NodeId>();
+  const auto node = world.AddNode(elsewhere);
+  const auto owner = world.AddStranger(elsewhere);
+  EXPECT_TRUE(world.Granted(owner->Ask(job, kCpuAndTape)).has_grant());
+  const auto next = driver->Ask(job, kCpuAndTape);
+  world.RunFor(milliseconds(10));
+  EXPECT_FALSE(*next);
+  node->LeaveNode("test", [](const auto&) {});
+  world.RunFor(milliseconds(100));
+  ASSERT_TRUE(*next) << "nobody waits for what its worker runs";
+  EXPECT_TRUE((*next)->value().has_grant());
+  EXPECT_EQ(world.raylet->Count().leases, 1U);
+}
+
 TEST_F(LeaseManagerTest, AJobOfAnotherNodeIsMadeKnownByItsFirstRequest) {
   const auto stranger = world.AddStranger(world.random.NewId<NodeId>());
   const std::string other_job(JobId::kSize, 'x');

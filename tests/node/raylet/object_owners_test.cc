@@ -36,5 +36,15 @@ TEST_F(ObjectOwnersTest, WhatADeadOwnerLeavesIsRemovedNowAndLater) {
   EXPECT_EQ(removed_, 2U);
 }
 
+TEST_F(ObjectOwnersTest, WhatIsSealedForAnOwnerOnADeadNodeIsRemoved) {
+  owners_.Adopt(Adoption(node_), nullptr);
+  owners_.OnNodeDied(node_);
+  EXPECT_EQ(removed_, 1U);
+  owners_.Adopt(Adoption(node_), nullptr);  // of an owner that had nothing here when it died
+  EXPECT_EQ(removed_, 2U);
+  owners_.Adopt(Adoption(random_.NewId<NodeId>()), nullptr);
+  EXPECT_EQ(removed_, 2U) << "another node lives";
+}
+
 }  // namespace
 }  // namespace mobula::node
