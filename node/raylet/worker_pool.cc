@@ -9,6 +9,7 @@ namespace mobula::node {
 namespace {
 
 constexpr std::size_t kDeathsKeptMax = 1000;
+constexpr std::size_t kEndedJobsMax = 10'000;
 constexpr std::size_t kStartFailuresMax = 3;  // in a row, then waiting leases fail
 constexpr Duration kExitAfterLostConnection = std::chrono::seconds(2);
 constexpr Duration kReapPeriod = std::chrono::seconds(1);
@@ -38,7 +39,7 @@ void WorkerPool::Stop() {
 }
 
 void WorkerPool::AddJob(const JobId& job, core_worker::Program program) {
-  if (stopped_ || jobs_.contains(job)) return;
+  if (stopped_ || jobs_.contains(job) || ended_jobs_.contains(job)) return;
   Job& record = jobs_[job];
   record.program = std::move(program);
   const std::size_t cores =
@@ -49,6 +50,8 @@ void WorkerPool::AddJob(const JobId& job, core_worker::Program program) {
 }
 
 void WorkerPool::EndJob(const JobId& job) {
+  if (ended_jobs_.size() >= kEndedJobsMax) ended_jobs_.erase(ended_jobs_.begin());
+  ended_jobs_.insert(job);
   const auto it = jobs_.find(job);
   if (it == jobs_.end()) return;
   std::deque<OnWorker> waiting = std::move(it->second.waiting);

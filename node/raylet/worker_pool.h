@@ -16,6 +16,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "components/base/event_log.h"
@@ -51,8 +52,8 @@ class WorkerPool {
   WorkerPool(Deps deps, const RayletConfig& config, Hooks hooks);
   ~WorkerPool();
 
-  /// A driver began: starts its first workers. \pre `program.path` is valid here, or empty for
-  /// launchers that need none.
+  /// A driver began: starts its first workers. Nothing happens if the job has ended: requests of it
+  /// may come late. \pre `program.path` is valid here, or empty for launchers that need none.
   void AddJob(const JobId& job, core_worker::Program program);
   [[nodiscard]] bool HasJob(const JobId& job) const { return jobs_.contains(job); }
   /// The job is over: its workers are killed, waiting `Take`s fail with kCancelled.
@@ -121,6 +122,7 @@ class WorkerPool {
   const RayletConfig& config_;
   Hooks hooks_;
   std::map<JobId, Job> jobs_;
+  std::set<JobId> ended_jobs_;                 // ids count up: of too many the first is the oldest
   std::map<WorkerId, Worker> workers_;         // by startup id for ours, by worker id for drivers
   std::map<WorkerId, WorkerId> by_worker_id_;  // registered id → key of workers_
   std::map<const rpc::Peer*, WorkerId> by_peer_;

@@ -50,6 +50,23 @@ TEST_F(LeaseManagerTest, LeasesOfOwnersOnADeadNodeEndAtOnce) {
   EXPECT_EQ(world.raylet->Count().leases, 1U);
 }
 
+TEST_F(LeaseManagerTest, AnEndedJobIsNotBroughtBackByALateRequest) {
+  const NodeId elsewhere = world.random.NewId<NodeId>();
+  const auto worker_elsewhere = world.AddStranger(elsewhere);
+  EXPECT_TRUE(world.Granted(driver->Ask(job, {})).has_grant());
+  driver.reset();
+  world.RunFor(seconds(1));
+  EXPECT_EQ(world.raylet->Count().workers, 0U);
+  const auto late = worker_elsewhere->Ask(job, {{"CPU", 1}});
+  world.RunFor(seconds(30));
+  ASSERT_TRUE(*late);
+  ASSERT_FALSE((*late)->has_value());
+  EXPECT_EQ((*late)->error().code(), ErrorCode::kCancelled);
+  EXPECT_EQ(world.raylet->Count().workers, 0U);
+  EXPECT_TRUE(world.launcher.alive.empty());
+  EXPECT_EQ(world.scheduler->Local().available, world.scheduler->Local().total);
+}
+
 TEST_F(LeaseManagerTest, AJobOfAnotherNodeIsMadeKnownByItsFirstRequest) {
   const auto stranger = world.AddStranger(world.random.NewId<NodeId>());
   const std::string other_job(JobId::kSize, 'x');
