@@ -74,14 +74,14 @@ void WorkerPool::StartWorker(const JobId& job) {
   }
   worker.deadline = std::make_unique<Timer>(deps_.loop);
   worker.deadline->Set(config_.worker_start_timeout, [this, startup, job] {
-    if (Worker* late = FindByStartup(startup)) {
-      if (late->pid != 0) deps_.launcher.Kill(late->pid);
-      FailStart(job, Error(ErrorCode::kDeadlineExceeded,
-                           fmt::format("a worker of job {} did not register within {}; its log "
-                                       "ends: {}",
-                                       job.Hex(), FormatTime(config_.worker_start_timeout),
-                                       LogTail(late->log_path))));
-    }
+    const Worker late = std::move(workers_.at(startup));
+    workers_.erase(startup);  // if it comes after all, it is killed
+    if (late.pid != 0) deps_.launcher.Kill(late.pid);
+    FailStart(job, Error(ErrorCode::kWorkerDied,
+                         fmt::format("a worker of job {} did not register within {}; its log "
+                                     "ends: {}",
+                                     job.Hex(), FormatTime(config_.worker_start_timeout),
+                                     LogTail(late.log_path))));
   });
   ++record.starting;
   deps_.launcher.Start(
@@ -97,20 +97,23 @@ void WorkerPool::StartWorker(const JobId& job) {
 
 void WorkerPool::OnStarted(const WorkerId& startup, Result<std::int64_t> pid) {
   Worker* worker = FindByStartup(startup);
-  if (worker == nullptr) return;
+  if (worker == nullptr) {
+    if (pid) deps_.launcher.Kill(*pid);
+    return;
+  }
   if (pid) {
     worker->pid = *pid;
     return;
   }
   const JobId job = worker->job;
   workers_.erase(startup);
-  if (const auto it = jobs_.find(job); it != jobs_.end()) --it->second.starting;
   FailStart(job, pid.error());
 }
 
 void WorkerPool::FailStart(const JobId& job, const Error& error) {
   const auto it = jobs_.find(job);
   if (it == jobs_.end()) return;
+  --it->second.starting;
   deps_.log.Error("worker", "start_failed", "job={} error=\"{}\"", job.Hex(), error.ToString());
   const bool is_hopeless = error.code() == ErrorCode::kNotFound;
   if (!is_hopeless && ++it->second.failures < kStartFailuresMax) {
@@ -257,10 +260,7 @@ void WorkerPool::OnExit(const WorkerId& startup, ExitStatus status) {
   const std::string cause = status.ToString();
   const std::string log_path = worker->log_path;
   Forget(startup, cause);
-  const auto it = jobs_.find(job);
-  if (it == jobs_.end()) return;
   if (was_starting) {
-    --it->second.starting;
     FailStart(job, Error(ErrorCode::kWorkerDied,
                          fmt::format("a worker of job {} ended before it registered: {}; its log "
                                      "ends: {}",

@@ -65,7 +65,7 @@ class WorkerPool {
   void RegisterDriver(const core_worker::Address& address, const JobId& job, rpc::Peer& peer);
 
   /// Hands out an idle worker of the job, or starts one. kNotFound: the program cannot be started;
-  /// kDeadlineExceeded: it did not register in time; kResourceExhausted at `workers_max`;
+  /// kWorkerDied: it ended, or did not register in time; kResourceExhausted at `workers_max`;
   /// kCancelled: the job ended.
   void Take(const JobId& job, OnWorker done);
   /// The lease is over; the worker is idle again.
@@ -110,7 +110,7 @@ class WorkerPool {
   void StartWorker(const JobId& job);
   void OnStarted(const WorkerId& startup, Result<std::int64_t> pid);
   void OnExit(const WorkerId& startup, ExitStatus status);
-  void FailStart(const JobId& job, const Error& error);
+  void FailStart(const JobId& job, const Error& error);  // one start less, and what follows
   void Offer(const WorkerId& worker);
   void Forget(const WorkerId& worker, std::string cause);
   void ReapIdle();

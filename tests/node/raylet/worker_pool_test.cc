@@ -31,5 +31,36 @@ TEST_F(WorkerPoolTest, WorkersAreStartedAheadAndHandedOut) {
   EXPECT_EQ(world.raylet->Count().idle_workers, 1U);
 }
 
+TEST_F(WorkerPoolTest, WorkersThatNeverRegisterFailTheLeaseForGood) {
+  const auto answer = AskFirst(Launcher::Starts::kHang);
+  world.RunFor(seconds(10));
+  ASSERT_TRUE(*answer);
+  ASSERT_FALSE((*answer)->has_value());
+  EXPECT_EQ((*answer)->error().code(), ErrorCode::kWorkerDied) << "an answer, not a silence";
+  EXPECT_THAT((*answer)->error().message(), HasSubstr("did not register within"));
+  world.RunFor(seconds(10));
+  EXPECT_EQ(world.raylet->Count().workers, 0U);
+  EXPECT_TRUE(world.launcher.alive.empty()) << "what came to nothing is killed";
+  EXPECT_LE(world.launcher.start_count, 4U);
+}
+
+TEST_F(WorkerPoolTest, AZygoteThatNeverAnswersFailsTheLeaseForGood) {
+  const auto answer = AskFirst(Launcher::Starts::kSilent);
+  world.RunFor(seconds(10));
+  ASSERT_TRUE(*answer);
+  ASSERT_FALSE((*answer)->has_value());
+  EXPECT_EQ((*answer)->error().code(), ErrorCode::kWorkerDied);
+  EXPECT_EQ(world.raylet->Count().workers, 0U);
+}
+
+TEST_F(WorkerPoolTest, AWorkerThatComesTooLateIsKilledAndTheNextOneServes) {
+  (void)AskFirst(Launcher::Starts::kSilent);
+  world.RunFor(seconds(10));
+  world.launcher.Wake();
+  world.RunFor(seconds(1));
+  EXPECT_TRUE(world.launcher.alive.empty()) << "nobody waits for them any more";
+  EXPECT_TRUE(world.Granted(driver->Ask(job, {{"CPU", 1}})).has_grant());
+}
+
 }  // namespace
 }  // namespace mobula::node::testing
