@@ -86,6 +86,10 @@ class Core : public std::enable_shared_from_this<Core> {
     end.flush_posted = false;
     if (!end.open || end.unsent.empty()) return;
     auto batch = std::make_shared<Batch>(std::exchange(end.unsent, {}));
+    for (Frame& frame : batch->frames) {  // as a kernel does: the sender may be gone on arrival
+      if (!frame.attachment.empty())
+        frame.attachment = Payload::FromString(std::string(frame.attachment.text()));
+    }
     wire_->Carry(from, [self = shared_from_this(), from, batch] { self->Arrive(from, *batch); });
   }
 
