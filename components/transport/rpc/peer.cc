@@ -83,7 +83,13 @@ CallId Peer::CallRaw(const MethodInfo& method, std::string body, CallOptions opt
 }
 
 void Peer::NotifyRaw(const MethodInfo& method, std::string body) {
-  if (!open_ || !CheckBody(method.name, body)) return;
+  if (!open_) return;
+  if (auto fits = CheckBody(method.name, body); !fits) {
+    // Nobody would miss it before they hang: the far side and our own callers must hear of it.
+    connection_->Close();
+    loop_.Post(lifetime_.Bind([this, error = std::move(fits.error())] { OnClose(error); }));
+    return;
+  }
   Frame frame;
   frame.header.kind = FrameKind::kNotify;
   frame.header.method = method.id;

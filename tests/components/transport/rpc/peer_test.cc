@@ -120,6 +120,20 @@ TEST_F(PeerTest, RequestsAreCountedByMethod) {
   EXPECT_EQ(metrics.values().at("rpc_calls_total/test/Bytes"), 0);
 }
 
+TEST_F(PeerTest, ANotificationAboveTheBoundEndsTheConnectionAndSaysWhy) {
+  const auto peer = Connect();
+  std::string reason;
+  peer->OnClosed([&](const Error& error) { reason = error.ToString(); });
+  peer->Call(kHold, Text(""), Record(seen_));
+  loop_.RunReady();
+  peer->NotifyRaw(kEcho, std::string(ConnectionLimits{}.body_bytes_max + 1, 'x'));
+  loop_.RunReady();
+  EXPECT_EQ(reason,
+            "resource_exhausted: the message of test/Echo has 8388609 bytes, allowed are 8388608");
+  EXPECT_EQ(seen_, (Seen{"unavailable"}));
+  EXPECT_EQ(server_->peer_count(), 0U);
+}
+
 TEST_F(PeerTest, UnknownMethodIsNamed) {
   const auto peer = Connect();
   std::string message;
