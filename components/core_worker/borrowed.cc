@@ -21,6 +21,18 @@ Error OwnerDied(const ObjectId& id, const Address& owner, std::string_view why) 
                       NodeId::FromBinaryOrNil(owner.node_id()).Short(), why)};
 }
 
+/// Sends `request` with `ids`, as often as it takes with at most `ids_max` in one.
+template <typename Request, typename Ids, typename Send>
+void SendInParts(Request request, const Ids& ids, std::size_t ids_max, Send send) {
+  for (const ObjectId& id : ids) {
+    request.add_ids(std::string(id.Binary()));
+    if (static_cast<std::size_t>(request.ids_size()) < ids_max) continue;
+    send(request);
+    request.clear_ids();
+  }
+  if (request.ids_size() > 0) send(request);
+}
+
 Address Decode(const OwnerPtr& owner) {
   Address address;
   address.ParseFromString(*owner);
@@ -43,6 +55,7 @@ Impl::Borrowed& Impl::AddBorrowed(const ObjectId& id, const OwnerPtr& owner) {
     return entry;
   }
   link.borrowed.insert(id);
+  link.to_remove.erase(id);  // held again before the owner was told
   link.to_add.push_back(id);
   ScheduleFlush();
   return entry;
@@ -58,7 +71,7 @@ void Impl::FinishRelease(const ObjectId& id) {
   if (it == borrowed.end() || !it->second.is_releasing) return;
   const auto link = links.find(*it->second.owner);
   if (link != links.end() && link->second.borrowed.erase(id) > 0) {
-    link->second.to_remove.push_back(id);
+    link->second.to_remove.insert(id);
     ScheduleFlush();
   }
   borrowed.erase(it);
@@ -119,7 +132,8 @@ void Impl::ReportCopy(const ObjectId& id, const NodeId& node, const std::string&
   const auto link = links.find(*it->second.owner);
   if (link == links.end() || link->second.is_gone) return;
   ReportCopiesRequest& report = link->second.report;
-  if (report.added_ids_size() > 0 && report.node().node_id() != node.Binary()) {
+  const bool is_full = static_cast<std::size_t>(report.added_ids_size()) >= config.batch_ids_max;
+  if (is_full || (report.added_ids_size() > 0 && report.node().node_id() != node.Binary())) {
     link->second.client->Notify(kReportCopies, report);  // one message speaks of one node
     report.Clear();
   }
@@ -204,60 +218,59 @@ void Impl::ScheduleFlush() {
 void Impl::FlushAll() {
   flush_scheduled = false;
   for (auto& [owner, link] : links) Flush(link);
-  for (auto& [endpoint, request] : std::exchange(to_free, {})) {
+  for (const auto& [endpoint, ids] : std::exchange(to_free, {})) {
     // A call and not a notification, which would be dropped before there is a connection.
-    deps.peers.Get(endpoint)->Call(kFreeObjects, request, [](const Result<NoReply>&) {},
-                                   {.timeout = kFreeTimeout});
+    const auto client = deps.peers.Get(endpoint);
+    SendInParts(FreeObjectsRequest(), ids, config.batch_ids_max,
+                [&](const FreeObjectsRequest& request) {
+                  client->Call(kFreeObjects, request, [](const Result<NoReply>&) {},
+                               {.timeout = kFreeTimeout});
+                });
   }
 }
 
 void Impl::SendAdds(Link& link) {
+  AddBorrowsRequest to_owner;
+  *to_owner.mutable_borrower() = self;
   const std::vector<ObjectId> ids = std::exchange(link.to_add, {});
-  for (std::size_t begin = 0; begin < ids.size(); begin += config.batch_ids_max) {
-    AddBorrowsRequest request;
-    *request.mutable_borrower() = self;
-    const std::size_t end = std::min(ids.size(), begin + config.batch_ids_max);
-    for (std::size_t i = begin; i < end; ++i) request.add_ids(std::string(ids[i].Binary()));
-    const std::uint64_t batch = ++last_batch;
-    batches.insert(batch);
-    link.client->Call(
-        kAddBorrows, request, alive.Bind([this, batch](Result<AddBorrowsReply> reply) {
-          if (!reply) reply = AddBorrowsReply();  // the link's end, or a watch, tells what happened
-          for (const std::string& binary : reply->unknown_ids()) {
-            const ObjectId id(ObjectId::FromBinaryOrNil(binary));
-            const auto it = borrowed.find(id);
-            if (it == borrowed.end() || !std::holds_alternative<Pending>(it->second.state))
-              continue;
-            Resolve(id, it->second,
-                    Error(ErrorCode::kObjectLost,
-                          fmt::format("object {} was freed by its owner", id.Short())));
-          }
-          FinishBatch(batch);
-        }));
-  }
+  SendInParts(
+      std::move(to_owner), ids, config.batch_ids_max, [&](const AddBorrowsRequest& request) {
+        const std::uint64_t batch = ++last_batch;
+        batches.insert(batch);
+        link.client->Call(
+            kAddBorrows, request, alive.Bind([this, batch](Result<AddBorrowsReply> reply) {
+              if (!reply)
+                reply = AddBorrowsReply();  // the link's end, or a watch, tells what happened
+              for (const std::string& binary : reply->unknown_ids()) {
+                const ObjectId id(ObjectId::FromBinaryOrNil(binary));
+                const auto it = borrowed.find(id);
+                if (it == borrowed.end() || !std::holds_alternative<Pending>(it->second.state))
+                  continue;
+                Resolve(id, it->second,
+                        Error(ErrorCode::kObjectLost,
+                              fmt::format("object {} was freed by its owner", id.Short())));
+              }
+              FinishBatch(batch);
+            }));
+      });
 }
 
 void Impl::Flush(Link& link) {
   if (!link.to_add.empty()) SendAdds(link);
-  if (!link.to_remove.empty()) {
-    RemoveBorrowsRequest request;
-    request.set_borrower_id(self.worker_id());
-    for (const ObjectId& id : link.to_remove) request.add_ids(std::string(id.Binary()));
-    link.to_remove.clear();
-    link.client->Notify(kRemoveBorrows, request);
-  }
-  if (link.report.added_ids_size() > 0) {
+  if (!link.client->IsConnected()) return;  // OnLinkConnected comes back to it
+  if (link.report.added_ids_size() > 0) {   // before an owner may forget the object
     link.client->Notify(kReportCopies, link.report);
     link.report.Clear();
   }
-  if (!link.to_watch.empty()) {
-    WatchRequest request;
-    for (const ObjectId& id : link.to_watch) request.add_ids(std::string(id.Binary()));
-    if (link.client->IsConnected()) {
-      link.to_watch.clear();
-      link.client->Notify(kWatch, request);
-    }  // else OnLinkConnected asks
-  }
+  RemoveBorrowsRequest remove;
+  remove.set_borrower_id(self.worker_id());
+  const auto notify = [&](const auto& method) {
+    return [&](const auto& request) { link.client->Notify(method, request); };
+  };
+  SendInParts(std::move(remove), std::exchange(link.to_remove, {}), config.batch_ids_max,
+              notify(kRemoveBorrows));
+  SendInParts(WatchRequest(), std::exchange(link.to_watch, {}), config.batch_ids_max,
+              notify(kWatch));
 }
 
 }  // namespace mobula::core_worker

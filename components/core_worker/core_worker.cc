@@ -204,14 +204,12 @@ std::vector<internal::ReferencePtr> CoreWorker::Submit(const internal::FunctionK
   spec.set_name(options.name.empty() ? function.name : options.name);
   spec.set_depth(submission.key->depth);
   spec.set_retry_exceptions(options.retry_exceptions);
-  const auto name_reference = [](const internal::Reference& held, Reference* reference) {
-    reference->set_id(std::string(held.id.Binary()));
-    reference->set_owner(*held.owner);
-  };
   for (internal::Argument& argument : arguments) {
     Argument* out = spec.add_arguments();
     if (argument.reference != nullptr) {
-      name_reference(*argument.reference, out->mutable_stored()->mutable_reference());
+      Reference* reference = out->mutable_stored()->mutable_reference();
+      reference->set_id(std::string(argument.reference->id.Binary()));
+      reference->set_owner(*argument.reference->owner);
       submission.holds.push_back(std::move(argument.reference));
       continue;
     }
@@ -219,7 +217,6 @@ std::vector<internal::ReferencePtr> CoreWorker::Submit(const internal::FunctionK
     bytes->resize(argument.value.size);
     argument.value.CopyTo(std::as_writable_bytes(std::span(*bytes)));
     for (internal::ReferencePtr& contained : argument.value.references) {
-      name_reference(*contained, out->add_contained());
       submission.holds.push_back(std::move(contained));
     }
   }

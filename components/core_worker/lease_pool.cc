@@ -105,15 +105,26 @@ std::size_t LeasePool::Window(const Lease& lease) const {
 //! [lease-window]
 
 void LeasePool::Push(Lease& lease, SubmittedTask& task) {
-  if (lease.in_flight.empty()) lease.progress = deps_.loop.Now();
-  lease.is_used = true;
-  lease.in_flight.push_back(&task);
   TaskSpec* spec = lease.outbox.add_tasks();
   *spec = task.spec;
   for (const auto& [index, value] : task.inline_arguments) {
     spec->mutable_arguments(index)->set_value(std::string(value.text()));
   }
-  lease.outbox_bytes += task.inline_bytes;
+  const std::size_t bytes = spec->ByteSizeLong();
+  if (bytes > kTaskBytesMax) {
+    lease.outbox.mutable_tasks()->RemoveLast();
+    const int count = task.spec.arguments_size();
+    deps_.observer.OnRefused(
+        task, Error(ErrorCode::kResourceExhausted,
+                    fmt::format("the {} arguments of a task need {} bytes, allowed are {}: pass "
+                                "one object that holds them",
+                                count, bytes, kTaskBytesMax)));
+    return;
+  }
+  if (lease.in_flight.empty()) lease.progress = deps_.loop.Now();
+  lease.is_used = true;
+  lease.in_flight.push_back(&task);
+  lease.outbox_bytes += bytes;
   if (lease.outbox_bytes >= kInlineBytesPerMessage) SendOutbox(lease);
   if (lease.in_flight.size() > 1 && !stall_timer_.IsSet()) {
     stall_timer_.Set(config_.stall_time, [this] { CheckStalled(); });

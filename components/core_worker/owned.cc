@@ -45,8 +45,8 @@ void Impl::TellWatchers(const ObjectId& id, Owned& entry) {
 
 void Impl::AddCopy(const ObjectId& id, const NodeId& node, std::string endpoint) {
   const auto it = owned.find(id);
-  if (it == owned.end()) {  // freed while it was copied
-    to_free[endpoint].add_ids(std::string(id.Binary()));
+  if (it == owned.end() || it->second.released) {  // freed while it was copied
+    to_free[endpoint].push_back(id);
     ScheduleFlush();
     return;
   }
@@ -114,18 +114,18 @@ void Impl::FreeCopies(const ObjectId& id, const ObjectState& state) {
   const auto* stored = std::get_if<InStore>(&state);
   if (stored == nullptr) return;
   for (const auto& [node, endpoint] : stored->copies) {
-    to_free[endpoint].add_ids(std::string(id.Binary()));
+    to_free[endpoint].push_back(id);
   }
   ScheduleFlush();
 }
 
 void Impl::HandleWatch(const WatchRequest& request, rpc::Peer* peer) {
   StatusRequest status;
-  std::size_t inline_bytes = 0;
+  std::size_t bytes = 0;
   for (const std::string& binary : request.ids()) {
-    if (inline_bytes >= kInlineBytesPerMessage) {
+    if (bytes >= kInlineBytesPerMessage) {
       peer->Notify(kStatus, std::exchange(status, {}));
-      inline_bytes = 0;
+      bytes = 0;
     }
     const ObjectId id(ObjectId::FromBinaryOrNil(binary));
     const auto it = owned.find(id);
@@ -136,10 +136,11 @@ void Impl::HandleWatch(const WatchRequest& request, rpc::Peer* peer) {
                 status.add_objects());
     } else if (std::holds_alternative<Pending>(it->second.state)) {
       it->second.remote_watchers.push_back(peer);
+      continue;
     } else {
       ToMessage(id, it->second.state, status.add_objects());
-      inline_bytes += status.objects(status.objects_size() - 1).inline_value().size();
     }
+    bytes += status.objects().rbegin()->ByteSizeLong();
   }
   if (status.objects_size() > 0) peer->Notify(kStatus, status);
 }

@@ -76,7 +76,8 @@ class ReferenceTable::Impl : public std::enable_shared_from_this<ReferenceTable:
   struct Link {
     std::shared_ptr<rpc::Client> client;  // owners: the pool and this link
     std::set<ObjectId> borrowed;
-    std::vector<ObjectId> to_add, to_remove, to_watch;
+    std::vector<ObjectId> to_add, to_watch;
+    std::set<ObjectId> to_remove;  // kept until connected: what is lost here is held for ever
     ReportCopiesRequest report;
     bool is_gone = false;
   };
@@ -123,7 +124,7 @@ class ReferenceTable::Impl : public std::enable_shared_from_this<ReferenceTable:
     std::unique_ptr<Timer> grace;
   };
   std::map<WorkerId, Borrower> borrowers;
-  std::map<std::string, FreeObjectsRequest> to_free;  // by raylet endpoint
+  std::map<std::string, std::vector<ObjectId>> to_free;  // by raylet endpoint
 
   // Links and the barrier, as borrower.
   std::map<std::string, Link, std::less<>> links;  // by encoded address: a stable order

@@ -33,10 +33,12 @@ void ResultSender::Send(const RunningTask& task, Result<std::vector<TaskOutput>>
   for (std::size_t i = 0; i < draft->outputs.size(); ++i) {
     const TaskOutput& output = draft->outputs[i];
     ObjectResult* object = draft->result.mutable_results()->add_objects();
+    const std::string* owner = nullptr;
     for (const internal::ReferencePtr& reference : output.value.references) {
       Reference* contained = object->add_contained();
       contained->set_id(std::string(reference->id.Binary()));
-      contained->set_owner(*reference->owner);
+      if (owner == nullptr || *owner != *reference->owner) contained->set_owner(*reference->owner);
+      owner = reference->owner.get();
     }
     const std::size_t size = output.value.size;
     if (!output.is_stored && size <= inline_bytes_max_ &&
@@ -52,6 +54,16 @@ void ResultSender::Send(const RunningTask& task, Result<std::vector<TaskOutput>>
     const ObjectId id = ObjectId::OfTask(task.id, static_cast<std::uint32_t>(i));
     draft->stored.add_ids(std::string(id.Binary()));
     if (!output.is_stored) large.push_back(i);
+  }
+  if (const std::size_t bytes = draft->result.ByteSizeLong(); bytes > kTaskBytesMax) {
+    SetFailure(task,
+               Error(ErrorCode::kResourceExhausted,
+                     fmt::format("{} results need {} bytes to name what they refer to, allowed "
+                                 "are {}: return fewer references, or Put some of them",
+                                 task.result_count, bytes, kTaskBytesMax)),
+               &draft->result);
+    Add(task.lease, std::move(draft->result));
+    return;
   }
   draft->waiting_for = large.size();
   if (large.empty()) {
@@ -120,9 +132,7 @@ void ResultSender::SetFailure(const RunningTask& task, const Error& error,
 
 void ResultSender::Add(const ServedLeasePtr& lease, TaskResult result) {
   if (lease->link->peer == nullptr) return;
-  for (const ObjectResult& object : result.results().objects()) {
-    lease->outbox_bytes += object.inline_value().size();
-  }
+  lease->outbox_bytes += result.ByteSizeLong();
   const bool is_first = lease->outbox.tasks_size() == 0;
   *lease->outbox.add_tasks() = std::move(result);
   if (lease->outbox_bytes >= kInlineBytesPerMessage) {

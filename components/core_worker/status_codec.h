@@ -11,6 +11,9 @@ namespace mobula::core_worker {
 /// Inline values of one message are at most this much together, far below the frame's bound;
 /// what is beyond travels through the store or is asked for by reference.
 inline constexpr std::size_t kInlineBytesPerMessage = 2U << 20;
+/// One task, or the result of one, takes at most this much of a message. With the above, a message
+/// stays below the frame's bound.
+inline constexpr std::size_t kTaskBytesMax = 5U << 20;
 
 [[nodiscard]] Failure ToMessage(const Error& error);
 [[nodiscard]] Error FromMessage(const Failure& failure);

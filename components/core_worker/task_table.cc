@@ -136,9 +136,10 @@ bool TaskTable::SetResults(Record& record, Results& results, const WorkerPlace& 
     ObjectResult& object = *results.mutable_objects(i);
     const ObjectId id = ObjectId::OfTask(task, static_cast<std::uint32_t>(i));
     std::vector<internal::ReferencePtr> contained;
+    OwnerPtr owner;
     for (const Reference& reference : object.contained()) {
-      contained.push_back(
-          deps_.references.Hold(IdOf(reference), deps_.references.Intern(reference.owner())));
+      if (!reference.owner().empty()) owner = deps_.references.Intern(reference.owner());
+      contained.push_back(deps_.references.Hold(IdOf(reference), owner));
       is_handed_over = true;
     }
     const ObjectState known = deps_.references.Peek(id);

@@ -52,6 +52,34 @@ class HandoverTest : public ::testing::Test {
   Process* driver = nullptr;
 };
 
+TEST_F(HandoverTest, OfAHundredThousandReferencesInOneResult) {
+  cluster.programs["make many"] = [](const TaskRunPtr& run) {
+    internal::SerializedValue many;
+    for (int i = 0; i < 100'000; ++i) {
+      many.references.push_back(run->process().core.PutInline(Serialize("x", {})));
+    }
+    run->Return("many", std::move(many.references));
+  };
+  ReferencePtr result = driver->Submit("make many", {});
+  EXPECT_EQ(*driver->Get(result), "many");
+  EXPECT_EQ(driver->core.Count().references.borrowed, 100'000U);
+  result.reset();
+  cluster.ExpectNothingLeft();
+}
+
+TEST_F(HandoverTest, OfMoreReferencesThanAMessageTakesIsAnErrorWithTheNumbers) {
+  cluster.programs["make too many"] = [](const TaskRunPtr& run) {
+    const ReferencePtr one = run->process().core.PutInline(Serialize("x", {}));
+    run->Return("too many", std::vector<ReferencePtr>(300'000, one));
+  };
+  const Result<std::string> result = driver->Get(driver->Submit("make too many", {}));
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code(), ErrorCode::kResourceExhausted);
+  EXPECT_NE(result.error().message().find("allowed are 5242880"), std::string::npos)
+      << result.error().message();
+  cluster.ExpectNothingLeft();
+}
+
 TEST_F(HandoverTest, DownToATask) {
   ReferencePtr inner = driver->Submit("fill", {"x"});
   ReferencePtr outer = PutMention(inner);
