@@ -145,6 +145,11 @@ class SimTest(cluster.ClusterTest):
 
 
 class BenchTest(cluster.ClusterTest):
+    def setUp(self):
+        if not os.path.exists(BENCH):
+            cluster.skip("built without the benchmark")
+        super().setUp()
+
     def rows(self, only):
         out = self.box / "rows.json"
         text = self.run_program(BENCH, "--quick", "--only", only, "--json", out)
