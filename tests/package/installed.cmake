@@ -9,6 +9,12 @@ endfunction()
 file(REMOVE_RECURSE ${SCRATCH})
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${SCRATCH}/prefix)
 
+# The tests have libraries of their own, which are nobody else's.
+file(GLOB_RECURSE test_files ${SCRATCH}/prefix/*test*)
+if(test_files)
+  message(FATAL_ERROR "installed, but only for tests: ${test_files}")
+endif()
+
 # A package that names the tree it came from works here and nowhere else.
 file(GLOB_RECURSE package ${SCRATCH}/prefix/*.cmake)
 foreach(file IN LISTS package)
