@@ -140,7 +140,7 @@ void LeasePool::OnNodeDied(const NodeId& node, const std::string& reason) {
   for (const auto& [id, request] : requests_) {
     if (request.node == node) requests.push_back(id);
   }
-  for (const LeaseId& id : requests) AskAgainAtHome(id);
+  for (const LeaseId& id : requests) AskAgainAtHome(id, error);
 }
 
 }  // namespace mobula::core_worker

@@ -52,6 +52,9 @@ class LeasePool {
     Duration stall_time = std::chrono::milliseconds(10);
     Duration backoff_min = std::chrono::milliseconds(20);  ///< After an unreachable spill target.
     Duration backoff_max = std::chrono::seconds(1);
+    /// Failures of one request in a row: then, unless some lease of its key does work, the tasks
+    /// of that key fail.
+    std::uint32_t request_failures_max = 60;
   };
   LeasePool(Deps deps, Config config, Random random);
   ~LeasePool();
@@ -139,7 +142,7 @@ class LeasePool {
   void Ask(const LeaseId& id);
   void OnAnswer(const LeaseId& id, const std::string& endpoint, Result<RequestLeaseReply> answer);
   void OnGrant(Group& group, const std::string& endpoint, const Grant& grant);
-  void AskAgainAtHome(const LeaseId& id);
+  void AskAgainAtHome(const LeaseId& id, const Error& why);
   void CancelRequest(const LeaseId& id);
   Group& Erase(const LeaseId& request);
   void Refuse(Group& group, const Error& error);

@@ -106,7 +106,7 @@ void LeasePool::OnAnswer(const LeaseId& id, const std::string& endpoint,
   Request& request = it->second;
   if (!answer && IsPassing(answer.error().code())) {
     deps_.log.Debug("lease", "unanswered", "at={} cause={}", endpoint, answer.error().message());
-    AskAgainAtHome(id);
+    AskAgainAtHome(id, answer.error());
   } else if (!answer) {
     Refuse(Erase(id), answer.error());
   } else if (answer->has_grant()) {
@@ -155,9 +155,14 @@ void LeasePool::OnGrant(Group& group, const std::string& endpoint, const Grant& 
 }
 
 /// The raylet we were sent to is away; ours has news of it soon.
-void LeasePool::AskAgainAtHome(const LeaseId& id) {
+void LeasePool::AskAgainAtHome(const LeaseId& id, const Error& why) {
   const std::uint32_t failures = requests_.at(id).failures + 1;
-  NewRequest(Erase(id), failures);
+  Group& group = Erase(id);
+  if (failures > config_.request_failures_max && group.leases.empty()) {
+    Refuse(group, Error(why).Context(fmt::format("no lease after {} requests", failures)));
+  } else {
+    NewRequest(group, failures);
+  }
 }
 
 LeasePool::Group& LeasePool::Erase(const LeaseId& request) {

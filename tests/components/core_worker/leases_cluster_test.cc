@@ -135,6 +135,23 @@ TEST_F(LeasesTest, ASpilledRequestFollowsAndAnUnreachableTargetIsAskedAboutAtHom
   cluster.ExpectNothingLeft();
 }
 
+TEST_F(LeasesTest, ASpillTargetThatStaysUnreachableFailsTheTasksInTheEnd) {
+  Node& home = cluster.AddNode(1);
+  Process& driver = cluster.AddDriver(home);
+  home.script = [&](const RequestLeaseRequest&) {
+    RequestLeaseReply reply;
+    reply.mutable_spill()->set_raylet_endpoint("inproc://nowhere");
+    reply.mutable_spill()->set_node_id(std::string(home.id.Binary()));
+    return reply;
+  };
+  const Result<std::string> result = driver.Get(driver.Submit("brief", {}));
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code(), ErrorCode::kUnavailable);
+  EXPECT_NE(result.error().message().find("no lease after 61 requests"), std::string::npos)
+      << result.error().message();
+  cluster.ExpectNothingLeft();
+}
+
 TEST_F(LeasesTest, AnotherProgramIsRefusedByName) {
   Node& node = cluster.AddNode(1);
   Process& driver = cluster.AddDriver(node);
