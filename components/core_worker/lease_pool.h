@@ -147,6 +147,7 @@ class LeasePool {
   Group& Erase(const LeaseId& request);
   void Refuse(Group& group, const Error& error);
   [[nodiscard]] rpc::Client& RayletAt(const std::string& endpoint);
+  void KeepLeases(rpc::Peer& raylet);
 
   // lease_end.cc: leases back to raylets
   void OnOpened(const LeaseId& id, const Result<OpenLeaseReply>& reply);
@@ -170,6 +171,7 @@ class LeasePool {
   std::map<LeaseId, std::unique_ptr<Lease>> leases_;
   std::map<LeaseId, Request> requests_;
   std::map<LeaseId, Lost> lost_;
+  std::map<std::string, std::weak_ptr<rpc::Client>> known_raylets_;  // hear `KeepLeases`
   std::set<std::string> watched_workers_;  // endpoints whose client tells us of its end
   std::vector<Group*> dirty_;              // to pump at the end of this turn
   Timer stall_timer_;

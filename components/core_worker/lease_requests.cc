@@ -91,7 +91,22 @@ void LeasePool::Ask(const LeaseId& id) {
 }
 
 rpc::Client& LeasePool::RayletAt(const std::string& endpoint) {
-  return endpoint == raylet_endpoint_ ? deps_.raylet : *deps_.peers.Get(endpoint);
+  if (endpoint == raylet_endpoint_) return deps_.raylet;  // without it we end
+  const auto client = deps_.peers.Get(endpoint);
+  if (std::weak_ptr<rpc::Client>& known = known_raylets_[endpoint]; known.lock() != client) {
+    known = client;
+    client->OnConnected(alive_.Bind([this](rpc::Peer& raylet) { KeepLeases(raylet); }));
+  }
+  return *client;
+}
+
+/// After a lost connection it would end our leases, or keep one that we have returned in vain.
+void LeasePool::KeepLeases(rpc::Peer& raylet) {
+  KeepLeasesRequest keep;
+  keep.set_owner_id(self_.worker_id());
+  for (const auto& [id, lease] : leases_) keep.add_lease_ids(std::string(id.Binary()));
+  for (const auto& [id, lost] : lost_) keep.add_lease_ids(std::string(id.Binary()));
+  raylet.Notify(kKeepLeases, keep);
 }
 
 void LeasePool::OnAnswer(const LeaseId& id, const std::string& endpoint,

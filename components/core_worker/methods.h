@@ -61,5 +61,7 @@ inline constexpr rpc::Method<NodeDiedRequest, NoReply> kNodeDied{
     {0x0509, "mobula.core_worker.RayletService/NodeDied", Idempotency::kIdempotent, seconds(0)}};
 inline constexpr rpc::Method<ExitWorkerRequest, ExitWorkerReply> kExitWorker{
     {0x050a, "mobula.core_worker.RayletService/ExitWorker", Idempotency::kIdempotent, seconds(5)}};
+inline constexpr rpc::Method<KeepLeasesRequest, NoReply> kKeepLeases{
+    {0x050b, "mobula.core_worker.RayletService/KeepLeases", Idempotency::kIdempotent, seconds(0)}};
 
 }  // namespace mobula::core_worker

@@ -39,6 +39,9 @@ void Impl::AddHandlers() {
   services.Handle(cw::kCancelLease,
                   [this](const cw::CancelLeaseRequest& request, const CallContext&,
                          const Respond<NoReply>&) { leases.Cancel(request.request_id()); });
+  services.Handle(cw::kKeepLeases,
+                  [this](const cw::KeepLeasesRequest& request, const CallContext& call,
+                         const Respond<NoReply>&) { leases.Keep(request, *call.peer); });
   services.Handle(cw::kReturnLease,
                   [this](const cw::ReturnLeaseRequest& request, const CallContext&,
                          Respond<cw::ReturnLeaseReply> respond) {

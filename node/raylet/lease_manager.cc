@@ -261,6 +261,20 @@ void LeaseManager::End(const LeaseId& id, bool worker_lives) {
   Step();
 }
 
+void LeaseManager::Keep(const core_worker::KeepLeasesRequest& request, rpc::Peer& peer) {
+  const std::set<std::string> kept(request.lease_ids().begin(), request.lease_ids().end());
+  std::vector<LeaseId> over;
+  for (auto& [id, lease] : leases_) {
+    if (lease.owner.Binary() != request.owner_id()) continue;
+    if (!kept.contains(std::string(id.Binary()))) over.push_back(id);
+    lease.peer = &peer;
+    lease.orphan.reset();
+    lease.told = Lease::Told::kNothing;
+  }
+  for (const LeaseId& id : over) End(id, true);
+  Step();
+}
+
 void LeaseManager::SetBlocked(const WorkerId& worker, bool blocked) {
   const auto it = by_worker_.find(worker);
   if (it == by_worker_.end()) return;

@@ -55,6 +55,8 @@ class LeaseManager {
   void Cancel(const std::string& request_id);
   void Return(const core_worker::ReturnLeaseRequest& request,
               rpc::Respond<core_worker::ReturnLeaseReply> respond);
+  /// An owner is connected, perhaps again: it holds these leases on, and no others.
+  void Keep(const core_worker::KeepLeasesRequest& request, rpc::Peer& peer);
   /// The worker waits in `Get`: its CPU is lent out until it runs again.
   void SetBlocked(const WorkerId& worker, bool blocked);
   /// A worker ended: its lease is over, and so are the leases it held as owner.

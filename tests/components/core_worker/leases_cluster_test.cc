@@ -152,6 +152,30 @@ TEST_F(LeasesTest, ASpillTargetThatStaysUnreachableFailsTheTasksInTheEnd) {
   cluster.ExpectNothingLeft();
 }
 
+TEST_F(LeasesTest, AReconnectedRayletIsToldWhatIsStillHeld) {
+  Node& home = cluster.AddNode(1);
+  Node& other = cluster.AddNode(1);
+  Process& driver = cluster.AddDriver(home);
+  home.script = [&](const RequestLeaseRequest&) {
+    RequestLeaseReply reply;
+    reply.mutable_spill()->set_raylet_endpoint(other.endpoint);
+    reply.mutable_spill()->set_node_id(std::string(other.id.Binary()));
+    return reply;
+  };
+  ReferencePtr slow = driver.Submit("slow", {});
+  cluster.RunFor(milliseconds(10));
+  ASSERT_EQ(other.keeps_seen.size(), 1U);
+  EXPECT_EQ(other.keeps_seen[0].lease_ids_size(), 0);
+  other.last_asker->Close();
+  cluster.RunFor(milliseconds(500));
+  ASSERT_EQ(other.keeps_seen.size(), 2U);
+  EXPECT_EQ(other.keeps_seen[1].owner_id(), driver.worker_id());
+  EXPECT_EQ(other.keeps_seen[1].lease_ids_size(), 1);
+  EXPECT_EQ(driver.Get(slow).value_or("?"), "slow");
+  slow.reset();
+  cluster.ExpectNothingLeft();
+}
+
 TEST_F(LeasesTest, AnotherProgramIsRefusedByName) {
   Node& node = cluster.AddNode(1);
   Process& driver = cluster.AddDriver(node);

@@ -127,6 +127,8 @@ class Node {
   std::uint64_t capacity_bytes;
   std::map<std::string, std::unique_ptr<Process>> workers;  // by worker id
   std::vector<RequestLeaseRequest> requests_seen;
+  std::vector<KeepLeasesRequest> keeps_seen;
+  rpc::Peer* last_asker = nullptr;  // of requests_seen.back()
   std::size_t blocked_seen = 0;
   /// Answers a request before the raylet does; nullopt: as usual.
   std::function<std::optional<RequestLeaseReply>(const RequestLeaseRequest&)> script;

@@ -36,9 +36,12 @@ void Node::AddHandlers() {
     peers_[request.address().worker_id()] = call.peer;
     respond(RegisterWorkerReply());
   });
-  services_.Handle(kRequestLease, [this](const RequestLeaseRequest& request, CallContext,
+  services_.Handle(kKeepLeases, [this](const KeepLeasesRequest& request, CallContext,
+                                       Respond<NoReply>) { keeps_seen.push_back(request); });
+  services_.Handle(kRequestLease, [this](const RequestLeaseRequest& request, CallContext call,
                                          Respond<RequestLeaseReply> respond) {
     requests_seen.push_back(request);
+    last_asker = call.peer;
     if (auto reply = script ? script(request) : std::nullopt) {
       respond(*reply);
       return;

@@ -74,5 +74,36 @@ TEST_F(LeaseManagerTest, AJobOfAnotherNodeIsMadeKnownByItsFirstRequest) {
   EXPECT_TRUE(grant.has_grant());
 }
 
+TEST_F(LeaseManagerTest, AnOwnerThatComesBackKeepsTheLeasesItKnowsAndOnlyThose) {
+  const auto owner = world.AddStranger(world.random.NewId<NodeId>());
+  const auto kept = world.Granted(owner->Ask(job, {{"CPU", 0.5}})).grant();
+  const auto unknown = world.Granted(owner->Ask(job, {{"CPU", 0.5}})).grant();
+  const auto waits = driver->Ask(job, {{"CPU", 0.5}});
+  world.RunFor(milliseconds(10));
+  EXPECT_FALSE(*waits);
+  owner->Reconnect();
+  core_worker::KeepLeasesRequest keep;
+  keep.set_owner_id(owner->address.worker_id());
+  keep.add_lease_ids(kept.lease_id());
+  world.RunFor(seconds(1));
+  owner->client->Notify(core_worker::kKeepLeases, keep);
+  EXPECT_EQ(world.Granted(waits).grant().worker().worker_id(), unknown.worker().worker_id());
+  world.RunFor(seconds(10));
+  EXPECT_EQ(world.raylet->Count().leases, 2U);
+  (void)world.WorkerOf(kept);  // it lives
+  const auto next = driver->Ask(job, {{"CPU", 0.5}});
+  world.RunFor(milliseconds(100));
+  ASSERT_FALSE(owner->reclaims.empty()) << "its new connection is known";
+  EXPECT_EQ(owner->reclaims.back().lease_ids(0), kept.lease_id());
+}
+
+TEST_F(LeaseManagerTest, AnOwnerThatStaysAwayLosesItsLeases) {
+  const auto owner = world.AddStranger(world.random.NewId<NodeId>());
+  (void)world.Granted(owner->Ask(job, {{"CPU", 1}}));
+  owner->client->Stop();
+  world.RunFor(seconds(6));
+  EXPECT_EQ(world.raylet->Count().leases, 0U);
+}
+
 }  // namespace
 }  // namespace mobula::node::testing

@@ -20,8 +20,7 @@ Process::Process(World& the_world, const NodeId& node) : world(the_world) {
       core_worker::kReclaimLeases,
       [this](const core_worker::ReclaimLeasesRequest& request, const rpc::CallContext&,
              const rpc::Respond<core_worker::NoReply>&) { reclaims.push_back(request); });
-  client.emplace(world.loop, *world.transport, std::string(World::kLocal),
-                 world.random.Fork(id().Hex()), rpc::ClientOptions(), &services);
+  Reconnect();
 }
 
 Result<core_worker::RegisterWorkerReply> Process::Register(bool is_driver, const JobId& job,
@@ -54,6 +53,13 @@ void Process::SetBlocked(bool blocked) {
   core_worker::SetBlockedRequest request;
   request.set_blocked(blocked);
   client->Notify(core_worker::kSetBlocked, request);
+}
+
+void Process::Reconnect() {
+  client.reset();
+  client.emplace(world.loop, *world.transport, std::string(World::kLocal),
+                 world.random.Fork(id().Hex()), rpc::ClientOptions(), &services);
+  client->Connect();
 }
 
 // ---- Launcher ----

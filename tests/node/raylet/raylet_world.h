@@ -29,6 +29,8 @@ class Process {
   /// Asks for a lease. \return where the answer will be.
   std::shared_ptr<Answer> Ask(const JobId& job, const ResourceSet& resources);
   void SetBlocked(bool blocked);
+  /// Loses the connection and makes another.
+  void Reconnect();
   [[nodiscard]] WorkerId id() const { return WorkerId::FromBinaryOrNil(address.worker_id()); }
 
   World& world;
