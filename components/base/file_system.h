@@ -28,6 +28,9 @@ class FileSystem {
   /// \return the bytes. kNotFound if absent; kResourceExhausted above `size_max`; kInternal with
   ///         the system's text otherwise.
   [[nodiscard]] virtual Result<std::string> Read(std::string_view path, std::uint64_t size_max) = 0;
+  /// \return the last bytes of the file, `size_max` at most. Errors as `Read`.
+  [[nodiscard]] virtual Result<std::string> ReadTail(std::string_view path,
+                                                     std::uint64_t size_max) = 0;
   /// Replaces the file as a whole: readers see the old bytes or the new ones, also after a crash
   /// once this has returned (written beside, synced, renamed, folder synced).
   [[nodiscard]] virtual Result<void> WriteAtomically(std::string_view path, std::string_view bytes,

@@ -14,6 +14,7 @@ namespace mobula::node {
 namespace {
 
 constexpr std::size_t kPacketMax = 64 << 10;
+constexpr std::size_t kLogTailBytes = 1000;
 
 }  // namespace
 
@@ -163,10 +164,10 @@ void ZygoteLauncher::OnZygoteExit(const JobId& job, std::int64_t pid, ExitStatus
 }
 
 void ZygoteLauncher::FailAll(Zygote& zygote, ExitStatus status) {
-  std::string tail = zygote.log_path.empty()
-                         ? std::string()
-                         : deps_.files.Read(zygote.log_path, 1 << 20).value_or(std::string());
-  if (tail.size() > 1000) tail.erase(0, tail.size() - 1000);
+  std::string tail;
+  if (!zygote.log_path.empty()) {
+    tail = deps_.files.ReadTail(zygote.log_path, kLogTailBytes).value_or(std::string());
+  }
   for (auto& [startup, one] : std::exchange(zygote.starting, {})) {
     one.started(Fail(ErrorCode::kInternal,
                      "the program ended before it reached mobula::Init: {}; its output ends: {}",

@@ -14,7 +14,6 @@ constexpr std::size_t kStartFailuresMax = 3;  // in a row, then waiting leases f
 constexpr Duration kExitAfterLostConnection = std::chrono::seconds(2);
 constexpr Duration kReapPeriod = std::chrono::seconds(1);
 constexpr std::size_t kLogTailBytes = 2000;
-constexpr std::uint64_t kLogReadMax = 64ULL << 20;
 
 }  // namespace
 
@@ -343,10 +342,7 @@ WorkerPool::Worker* WorkerPool::FindByStartup(const WorkerId& startup) {
 
 std::string WorkerPool::LogTail(const std::string& path) const {
   if (path.empty()) return {};
-  const Result<std::string> log = deps_.files.Read(path, kLogReadMax);
-  if (!log) return {};
-  const std::size_t begin = log->size() > kLogTailBytes ? log->size() - kLogTailBytes : 0;
-  return log->substr(begin);
+  return deps_.files.ReadTail(path, kLogTailBytes).value_or(std::string());
 }
 
 const WorkerId* WorkerPool::WorkerAt(const rpc::Peer& peer) const {

@@ -96,6 +96,21 @@ Result<std::string> RealFileSystem::Read(std::string_view path, std::uint64_t si
   }
 }
 
+Result<std::string> RealFileSystem::ReadTail(std::string_view path, std::uint64_t size_max) {
+  const fs::path name(path);
+  const File file(name, O_RDONLY);
+  if (!file.is_open()) return FailErrno("read", name, errno);
+  struct stat status{};
+  if (::fstat(file.fd(), &status) != 0) return FailErrno("read", name, errno);
+  const auto most = static_cast<off_t>(size_max);
+  std::string bytes(size_max, '\0');
+  const ssize_t got =
+      ::pread(file.fd(), bytes.data(), bytes.size(), std::max<off_t>(status.st_size - most, 0));
+  if (got < 0) return FailErrno("read", name, errno);
+  bytes.resize(static_cast<std::size_t>(got));
+  return bytes;
+}
+
 Result<void> RealFileSystem::WriteAtomically(std::string_view path, std::string_view bytes,
                                              FileMode mode) {
   static std::atomic<std::uint64_t> count = 0;  // only makes names differ within this process

@@ -1,6 +1,7 @@
 #include "components/base/simulated/file_system.h"
 
 #include <filesystem>
+#include <limits>
 #include <utility>
 
 namespace mobula {
@@ -45,6 +46,12 @@ Result<std::string> SimulatedFileSystem::Read(std::string_view path, std::uint64
                 size_max);
   }
   return it->second.bytes;
+}
+
+Result<std::string> SimulatedFileSystem::ReadTail(std::string_view path, std::uint64_t size_max) {
+  Result<std::string> bytes = Read(path, std::numeric_limits<std::uint64_t>::max());
+  if (bytes && bytes->size() > size_max) bytes->erase(0, bytes->size() - size_max);
+  return bytes;
 }
 
 Result<void> SimulatedFileSystem::WriteAtomically(std::string_view path, std::string_view bytes,

@@ -27,6 +27,8 @@ class SimulatedFileSystem final : public FileSystem {
   SimulatedFileSystem();
 
   [[nodiscard]] Result<std::string> Read(std::string_view path, std::uint64_t size_max) override;
+  [[nodiscard]] Result<std::string> ReadTail(std::string_view path,
+                                             std::uint64_t size_max) override;
   [[nodiscard]] Result<void> WriteAtomically(std::string_view path, std::string_view bytes,
                                              FileMode mode) override;
   [[nodiscard]] Result<void> MakeFolder(std::string_view path) override;

@@ -51,6 +51,15 @@ TEST_P(FileSystemConformanceTest, ReadSaysNotFoundAndTooLarge) {
   EXPECT_EQ(files_->Read(root_.string(), 4).error().code(), ErrorCode::kInternal);
 }
 
+TEST_P(FileSystemConformanceTest, ATailIsTheEndOfAFileOrAllOfIt) {
+  EXPECT_TRUE(files_->WriteAtomically(At("x"), "abcdef", FileMode::kPrivate).has_value());
+  EXPECT_EQ(*files_->ReadTail(At("x"), 2), "ef");
+  EXPECT_EQ(*files_->ReadTail(At("x"), 6), "abcdef");
+  EXPECT_EQ(*files_->ReadTail(At("x"), 100), "abcdef");
+  EXPECT_EQ(files_->ReadTail(At("none"), 2).error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(files_->ReadTail(root_.string(), 2).error().code(), ErrorCode::kInternal);
+}
+
 TEST_P(FileSystemConformanceTest, WritesNothingIntoAFolderThatIsNotThere) {
   EXPECT_EQ(files_->WriteAtomically(At("none/x"), "1", FileMode::kPrivate).error().code(),
             ErrorCode::kNotFound);

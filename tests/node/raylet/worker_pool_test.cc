@@ -62,5 +62,26 @@ TEST_F(WorkerPoolTest, AWorkerThatComesTooLateIsKilledAndTheNextOneServes) {
   EXPECT_TRUE(world.Granted(driver->Ask(job, {{"CPU", 1}})).has_grant());
 }
 
+TEST_F(WorkerPoolTest, ALongLogIsToldByItsEnd) {
+  world.config.log_folder = "/logs";
+  EXPECT_TRUE(world.files.MakeFolder("/logs").has_value());
+  world.Restart();
+  const auto grant = world.Granted(AskFirst(Launcher::Starts::kRegister)).grant();
+  const std::string path = world.launcher.alive.at(grant.worker().pid()).log_path;
+  const std::string log = std::string(70U << 20, 'x') + "the end";
+  EXPECT_TRUE(world.files.WriteAtomically(path, log, FileMode::kPrivate).has_value());
+  world.launcher.Kill(grant.worker().pid());
+  core_worker::ReturnLeaseRequest request;
+  request.set_lease_id(grant.lease_id());
+  request.set_worker_id(grant.worker().worker_id());
+  request.set_connection_lost(true);
+  std::optional<core_worker::ReturnLeaseReply> reply;
+  driver->client->Call(core_worker::kReturnLease, request,
+                       [&](Result<core_worker::ReturnLeaseReply> told) { reply = *told; });
+  EXPECT_TRUE(world.loop.RunUntil([&] { return reply.has_value(); }, seconds(5)));
+  EXPECT_THAT(reply->log_tail(), ::testing::EndsWith("xthe end"));
+  EXPECT_EQ(reply->log_tail().size(), 2000U);
+}
+
 }  // namespace
 }  // namespace mobula::node::testing
