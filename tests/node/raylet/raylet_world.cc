@@ -144,7 +144,7 @@ void World::Restart() {
   rpc::ClientOptions to_gcs;
   to_gcs.reconnect_window = std::chrono::seconds(60);
   gcs.emplace(loop, *transport, std::string(kGcs), random.Fork("gcs_client"), to_gcs);
-  store = *MakeStore(ConfigValue(ConfigValue::Map{{"kind", ConfigValue("heap")}}));
+  store = std::move(MakeStore(ConfigValue(ConfigValue::Map{{"kind", ConfigValue("heap")}}))->store);
   NodeView local;
   local.id = config.node_id;
   local.total = local.available = config.resources;
