@@ -27,10 +27,10 @@ using namespace node;  // NOLINT(google-build-using-namespace): this file is nod
 /// Everything that `Init` started, in the order in which it was.
 struct Session {
   std::vector<std::unique_ptr<Node>> nodes;  // of a local or embedded cluster, the head first
-  std::unique_ptr<CoreProcess> driver;
+  std::shared_ptr<CoreProcess> driver;       // owners: this and threads inside calls of its runtime
   ~Session() {
     internal::SetProcessRuntime(nullptr);
-    driver.reset();
+    if (driver) driver->Stop();
     while (!nodes.empty()) nodes.pop_back();  // the head last
   }
 };
@@ -145,7 +145,7 @@ void StartSession(InitOptions options) {
   driver.log_level = LevelOf(options, "error");
   driver.program = OrThrow(ThisProgram());
   session->driver = OrThrow(CoreProcess::Start(std::move(driver)));
-  internal::SetProcessRuntime(&session->driver->runtime());
+  internal::SetProcessRuntime(&session->driver->runtime(), session->driver);
   CurrentSession() = std::move(session);
 }
 

@@ -221,6 +221,12 @@ Result<internal::WaitOutcome> BlockingRuntime::Wait(
 
 ReferencePtr BlockingRuntime::Borrow(const ObjectId& id, std::shared_ptr<const std::string> owner) {
   const Lock lock(loop_.StateLock());
+  if (closed_) {  // inert, as the references are that we gave out
+    auto reference = std::make_shared<internal::Reference>();
+    reference->id = id;
+    reference->owner = std::move(owner);
+    return reference;
+  }
   return core_.Borrow(id, std::move(owner));
 }
 

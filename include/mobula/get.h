@@ -39,7 +39,7 @@ T DecodeOrThrow(const Payload& bytes) {
   if constexpr (std::is_void_v<T>) {
     static_cast<void>(DecodeOrThrow<std::monostate>(bytes));
   } else {
-    return OrThrow(DecodeValue<T>(bytes, CurrentRuntime()));
+    return OrThrow(DecodeValue<T>(bytes, CurrentRuntime().get()));
   }
 }
 

@@ -15,9 +15,9 @@ namespace mobula {
 ///         InvalidArgumentError for what cannot be written, NotInitializedError.
 template <typename T>
 [[nodiscard]] ObjectRef<T> Put(const T& value) {
-  internal::Runtime& runtime = internal::RequireRuntime();
+  const std::shared_ptr<internal::Runtime> runtime = internal::RequireRuntime();
   return ObjectRef<T>(
-      internal::OrThrow(runtime.Put(internal::OrThrow(internal::EncodeValue<T>(value)))));
+      internal::OrThrow(runtime->Put(internal::OrThrow(internal::EncodeValue<T>(value)))));
 }
 
 }  // namespace mobula

@@ -138,6 +138,7 @@ class CoreProcess::Impl {
 
 CoreProcess::CoreProcess(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 CoreProcess::~CoreProcess() { impl_->Stop(); }
+void CoreProcess::Stop() { impl_->Stop(); }
 
 Result<std::unique_ptr<CoreProcess>> CoreProcess::Start(CoreProcessOptions options) {
   auto impl = std::make_unique<Impl>(std::move(options));

@@ -30,14 +30,18 @@ struct CoreProcessOptions {
   LogLevel log_level = LogLevel::kError;
 };
 
-/// Threads: made, run and destroyed by one user thread; `runtime()` is for any.
-/// Lifetime: destruction stops everything and joins the loop.
+/// Threads: made, run and stopped by one user thread; `runtime()` is for any.
+/// Lifetime: destruction stops everything and joins the loop. Nobody is inside the runtime then;
+/// who may be shares the process, and is sent away by `Stop`.
 class CoreProcess {
  public:
   /// Blocks until the process has joined its node, at most `kJoinMax`. kUnavailable,
   /// kPermissionDenied, kVersionMismatch, kDeadlineExceeded: each says with whom.
   [[nodiscard]] static Result<std::unique_ptr<CoreProcess>> Start(CoreProcessOptions options);
   ~CoreProcess();
+  /// Leaves the cluster and joins the loop; calls of the runtime end with kUnavailable from now on.
+  /// Twice is harmless.
+  void Stop();
 
   [[nodiscard]] internal::Runtime& runtime();
   /// Workers: runs tasks on this thread until the raylet is lost or says to exit.

@@ -17,17 +17,17 @@ void RequireAll(std::span<const ReferencePtr> references) {
 }  // namespace
 
 std::vector<Payload> GetBytes(std::span<const ReferencePtr> references, Timeout timeout) {
-  Runtime& runtime = RequireRuntime();
+  const std::shared_ptr<Runtime> runtime = RequireRuntime();
   RequireAll(references);
-  std::vector<Payload> bytes = OrThrow(runtime.Get(references, timeout));
+  std::vector<Payload> bytes = OrThrow(runtime->Get(references, timeout));
   Check(bytes.size() == references.size(), "Get gives one value for each reference");
   return bytes;
 }
 
 WaitOutcome WaitFor(std::span<const ReferencePtr> references, std::size_t count, Timeout timeout) {
-  Runtime& runtime = RequireRuntime();
+  const std::shared_ptr<Runtime> runtime = RequireRuntime();
   RequireAll(references);
-  return OrThrow(runtime.Wait(references, count, timeout));
+  return OrThrow(runtime->Wait(references, count, timeout));
 }
 
 }  // namespace mobula::internal

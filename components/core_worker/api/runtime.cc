@@ -1,20 +1,33 @@
 #include "mobula/internal/runtime.h"
 
-#include <atomic>
+#include <mutex>
 
 namespace mobula::internal {
 namespace {
 
-constinit std::atomic<Runtime*> g_process = nullptr;
+constinit std::mutex g_mutex;
 constinit thread_local Runtime* t_thread = nullptr;
+
+/// Guarded by the mutex. Never destroyed: threads of the user may outlive `main`.
+std::shared_ptr<Runtime>& ProcessRuntime() {
+  static auto* const runtime = new std::shared_ptr<Runtime>();
+  return *runtime;
+}
 
 }  // namespace
 
-Runtime* CurrentRuntime() {
-  return t_thread != nullptr ? t_thread : g_process.load(std::memory_order_acquire);
+std::shared_ptr<Runtime> CurrentRuntime() {
+  if (t_thread != nullptr) return {std::shared_ptr<void>(), t_thread};  // outlives its own thread
+  const std::lock_guard lock(g_mutex);
+  return ProcessRuntime();
 }
 
-void SetProcessRuntime(Runtime* runtime) { g_process.store(runtime, std::memory_order_release); }
+void SetProcessRuntime(Runtime* runtime, std::shared_ptr<const void> owner) {
+  std::shared_ptr<Runtime> next(std::move(owner), runtime);
+  const std::lock_guard lock(g_mutex);
+  ProcessRuntime().swap(next);
+}
+
 void SetThreadRuntime(Runtime* runtime) { t_thread = runtime; }
 
 }  // namespace mobula::internal

@@ -82,8 +82,9 @@ struct WaitOutcome {
 
 /// The running system as one process sees it.
 ///
-/// Threads: any; calls block only where they say so. Lifetime: from `Init` to `Shutdown`;
-/// references may outlive it and are inert then.
+/// Threads: any; calls block only where they say so. Lifetime: from `Init` to `Shutdown`, and as
+/// long as a call is inside: that one ends with kUnavailable. References may outlive it and are
+/// inert then.
 class Runtime {
  public:
   virtual ~Runtime() = default;
@@ -117,10 +118,11 @@ class Runtime {
 };
 
 /// \return the runtime of this thread: a worker's own in embedded mode, else the process's.
-///         Null before `Init`.
-[[nodiscard]] Runtime* CurrentRuntime();
+///         Null before `Init`. Held while it is used: `Shutdown` waits for no other thread.
+[[nodiscard]] std::shared_ptr<Runtime> CurrentRuntime();  // owners: Init's session, calls inside
 /// Sets the process's runtime (`Init`, `Shutdown`) or this thread's own (embedded workers).
-void SetProcessRuntime(Runtime* runtime);
+/// \param owner what the runtime lives in; null if it lives as long as threads may call it.
+void SetProcessRuntime(Runtime* runtime, std::shared_ptr<const void> owner = nullptr);
 void SetThreadRuntime(Runtime* runtime);
 
 }  // namespace mobula::internal

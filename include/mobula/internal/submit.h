@@ -16,7 +16,7 @@
 namespace mobula::internal {
 
 /// \return the runtime. Throws NotInitializedError.
-[[nodiscard]] Runtime& RequireRuntime();
+[[nodiscard]] std::shared_ptr<Runtime> RequireRuntime();
 /// \return the value of `result`, or throws what its error stands for.
 template <typename T>
 T OrThrow(Result<T> result) {
