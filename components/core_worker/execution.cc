@@ -79,7 +79,8 @@ void Execution::PushTasks(PushTasksRequest request) {
 }
 
 //! [execution-step]
-/// Fetches for the first few, runs the first that is ready.
+/// Fetches for the first few and runs them in the order pushed: when we die, our owner charges the
+/// oldest task that it has no answer for. Those behind a slow one are taken back soon.
 void Execution::Step() {
   std::vector<Sequence> next;
   for (auto it = queue_.begin(); it != queue_.end() && next.size() < kPrefetchTasks; ++it) {
@@ -89,7 +90,8 @@ void Execution::Step() {
     const auto it = queue_.find(sequence);
     if (it == queue_.end()) continue;
     if (!std::exchange(it->second.is_fetching, true)) Fetch(sequence, it->second);
-    if (!running_ && it->second.arguments_missing == 0) Run(TakeOut(it));
+    const bool is_next = it == queue_.begin() && it->second.arguments_missing == 0;
+    if (!running_ && is_next) Run(TakeOut(it));
   }
 }
 //! [execution-step]

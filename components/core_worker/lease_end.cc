@@ -116,7 +116,9 @@ void LeasePool::FinishLost(const LeaseId& id, const Result<ReturnLeaseReply>& an
   auto found = lost_.extract(id);
   if (found.empty()) return;
   const Lost& lost = found.mapped();
-  Charge charge = Charge::kOneRetry;  // the first was running; those behind it had not begun
+  // The oldest ran or was to run next. One behind it has begun only if an answer was lost on the
+  // way; it has retries then, for one without has nobody before it.
+  Charge charge = Charge::kOneRetry;
   for (SubmittedTask* task : lost.in_flight) {
     deps_.observer.OnLost(*task, LossError(*task, lost.node, lost.reason, answer), charge);
     charge = Charge::kFree;

@@ -88,6 +88,8 @@ void LeasePool::Assign(Group& group) {
       while (lease->in_flight.size() < target && !group.ready.empty() &&
              lease->outbox_bytes < kInlineBytesPerMessage) {  // until it is open
         SubmittedTask& task = *group.ready.front();
+        const bool is_shared = !lease->in_flight.empty();
+        if (is_shared && (task.runs_once || lease->in_flight.back()->runs_once)) break;
         group.ready.pop_front();
         Push(*lease, task);
       }

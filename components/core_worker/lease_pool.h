@@ -14,7 +14,8 @@
 /// *Window*: how many tasks a worker may have: one that runs, and behind it as many as take
 /// `pipeline_time` together by the measured mean. If that guess was wrong (a task runs long while
 /// others sit behind it) the unstarted ones are taken back after `stall_time`, and the lease gets
-/// one task at a time until it has finished one. Called by: core_worker.cc.
+/// one task at a time until it has finished one. A task that may not be retried has its worker to
+/// itself: if that is lost, exactly this task is charged. Called by: core_worker.cc.
 #pragma once
 
 #include <deque>
@@ -94,7 +95,7 @@ class LeasePool {
     Address worker;
     WorkerPlace place;
     std::shared_ptr<rpc::Client> client;   ///< Owners: the pool of peers and this lease.
-    std::deque<SubmittedTask*> in_flight;  ///< In the order pushed; the first is taken to run.
+    std::deque<SubmittedTask*> in_flight;  ///< In the order pushed, which is that of running.
     PushTasksRequest outbox;               ///< The last of `in_flight`, not sent yet.
     std::size_t outbox_bytes = 0;
     bool is_open = false;       ///< Pushes may be sent.

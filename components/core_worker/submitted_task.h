@@ -39,6 +39,7 @@ struct SubmittedTask {
   /// a thousand queued tasks share one value.
   std::vector<std::pair<int, Payload>> inline_arguments;
   std::size_t inline_bytes = 0;  ///< Of all inline values, in `spec` and `inline_arguments`.
+  bool runs_once = false;        ///< May not begin twice: has a worker to itself.
 };
 
 /// Where an attempt ran.

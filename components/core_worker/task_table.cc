@@ -27,6 +27,7 @@ std::vector<internal::ReferencePtr> TaskTable::Submit(Submission submission) {
   record.task.spec = std::move(submission.spec);
   record.task.key = std::move(submission.key);
   record.max_retries = record.retries_left = submission.max_retries;
+  record.task.runs_once = submission.max_retries == 0;
   record.reconstructions_left = config_.reconstructions_max;
   record.missing_left = config_.missing_max;
   record.holds = std::move(submission.holds);

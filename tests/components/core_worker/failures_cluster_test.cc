@@ -80,6 +80,27 @@ TEST_F(FailuresTest, OnlyTheTaskThatRanIsCharged) {
   cluster.ExpectNothingLeft();
 }
 
+TEST_F(FailuresTest, ATaskIsChargedForItselfThoughTheOneBeforeItWaitsForItsArgument) {
+  cluster.programs["brief"] = [](const TaskRunPtr& run) { run->Return("brief"); };
+  Node& node = cluster.AddNode(1);
+  Process& driver = cluster.AddDriver(node);
+  ReferencePtr large = driver.Submit("fill", {"x"});
+  EXPECT_TRUE(driver.Get(large));
+  for (const std::int32_t max_retries : {0, 1}) {
+    node.fetch_time = {};
+    for (int i = 0; i < 10; ++i) EXPECT_TRUE(driver.Get(driver.Submit("brief", {})));
+    node.fetch_time = milliseconds(5);
+    ReferencePtr slow = driver.Submit("size", {large});
+    ReferencePtr crash = driver.Submit("crash", {}, {.max_retries = max_retries});
+    EXPECT_FALSE(driver.Get(crash));
+    EXPECT_EQ(driver.Get(slow).value_or("?"), "1000");
+    EXPECT_EQ(cluster.runs["crash"], max_retries + 1);
+    cluster.runs["crash"] = 0;
+  }
+  large.reset();
+  cluster.ExpectNothingLeft();
+}
+
 TEST_F(FailuresTest, MinusOneRetriesWithoutEnd) {
   cluster.programs["tenth"] = [this](const TaskRunPtr& run) {
     if (run->attempt() == 10) return run->Return("at last");

@@ -43,7 +43,10 @@ class Store final : public StoreClient {
       value = other->objects.at(id);
       node_.objects[id] = *value;
     }
-    Later([done = std::move(done), value = std::move(value)]() mutable { done(std::move(value)); });
+    node_.cluster.loop.Schedule(
+        node_.fetch_time, alive_.Bind([done = std::move(done), value = std::move(value)]() mutable {
+          done(std::move(value));
+        }));
   }
   std::uint64_t capacity_bytes() const override { return node_.capacity_bytes; }
   std::string_view Name() const override { return "test"; }

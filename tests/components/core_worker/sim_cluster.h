@@ -126,6 +126,7 @@ class Node {
   std::map<ObjectId, WritablePayload> unsealed;
   std::uint64_t capacity_bytes;
   std::map<std::string, std::unique_ptr<Process>> workers;  // by worker id
+  Duration fetch_time{0};                                   ///< Of a `Get` of the store.
   std::vector<RequestLeaseRequest> requests_seen;
   std::vector<KeepLeasesRequest> keeps_seen;
   rpc::Peer* last_asker = nullptr;  // of requests_seen.back()
