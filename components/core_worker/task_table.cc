@@ -267,11 +267,12 @@ bool TaskTable::IsAnyResultOwned(const Record& record) const {
 
 void TaskTable::KeepLineage(Record& record) {
   std::erase_if(record.holds, [&](const internal::ReferencePtr& held) {
-    if (!deps_.references.IsOwned(held->id)) return false;
-    // A Put object, or the result of a task that is not retried, could not be made again.
-    if (held->id.IsPut() || !records_.contains(held->id.Task())) return false;
-    if (!std::holds_alternative<InStore>(deps_.references.Peek(held->id))) return false;
-    if (record.lineage_of.insert(held->id).second) deps_.references.AddLineage(held->id);
+    const ObjectState state = deps_.references.Peek(held->id);
+    const bool is_owned = deps_.references.IsOwned(held->id);
+    if (std::holds_alternative<Payload>(state)) return false;  // its bytes are here and counted
+    if (is_owned && !std::holds_alternative<InStore>(state)) return false;
+    const bool is_new = record.lineage_of.emplace(held->id, held->owner).second;
+    if (is_new && is_owned) deps_.references.AddLineage(held->id);
     return true;
   });
   record.state = State::kLineage;
@@ -317,8 +318,8 @@ void TaskTable::MakeAgain(Record& record) {
   task.spec.set_attempt(task.spec.attempt() + 1);
   deps_.log.Info("task", "made_again", "task={} name={} attempt={}", task.id.Short(),
                  task.spec.name(), task.spec.attempt());
-  for (const ObjectId& id : record.lineage_of) {
-    record.holds.push_back(deps_.references.Hold(id, deps_.references.self()));
+  for (const auto& [id, owner] : record.lineage_of) {
+    record.holds.push_back(deps_.references.Hold(id, owner));
     // Looking at a released object makes it again; those inside values are not waited for.
     deps_.references.Unwatch(deps_.references.Watch(id, nullptr));
   }
@@ -352,7 +353,7 @@ void TaskTable::Drop(const TaskId& id) {
     lineage_.erase(record->lineage_place);
     lineage_bytes_ -= record->lineage_bytes;
   }
-  for (const ObjectId& argument : record->lineage_of) deps_.references.RemoveLineage(argument);
+  for (const auto& [id, owner] : record->lineage_of) deps_.references.RemoveLineage(id);
 }
 
 TaskTable::Record& TaskTable::Of(const SubmittedTask& task) {

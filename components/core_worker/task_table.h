@@ -8,8 +8,9 @@
 ///                  └──────────── a result was lost: made again ─────┘
 ///
 /// Lineage is what is needed to make stored results again: the specification, inline arguments, and
-/// the ids of stored ones (their lineage, not their bytes). Called by: core_worker.cc. Book: \ref
-/// ch_one_task.
+/// the ids of stored ones (their lineage, not their bytes). What was `Put`, or is owned by others,
+/// and is freed meanwhile cannot come back: the task then ends in kObjectLost. Called by:
+/// core_worker.cc. Book: \ref ch_one_task.
 #pragma once
 
 #include <functional>
@@ -81,11 +82,11 @@ class TaskTable final : public PushObserver {
     std::int32_t retries_left = 0;
     std::uint32_t reconstructions_left = 0;
     std::uint32_t missing_left = 0;
-    /// Arguments and what they contain. As lineage only what could not be made again otherwise:
-    /// inline values and what others own.
+    /// Arguments and what they contain. As lineage only what has no bytes in the store: inline
+    /// values, and references inside arguments to what was not there yet when the task ended.
     std::vector<internal::ReferencePtr> holds;
-    std::set<ObjectId> lineage_of;   ///< Stored arguments of ours whose lineage this one needs.
-    std::map<int, WatchId> watches;  ///< Arguments not yet known, by index.
+    std::map<ObjectId, OwnerPtr> lineage_of;  ///< All others: held again when this is made again.
+    std::map<int, WatchId> watches;           ///< Arguments not yet known, by index.
     std::uint64_t lineage_bytes = 0;
     std::list<TaskId>::iterator lineage_place;  ///< In `lineage_`, when kLineage.
   };

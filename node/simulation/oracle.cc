@@ -54,12 +54,14 @@ void Oracle::DependOn(Expected& expected, const Expected& other) {
   expected.retries_min = std::min(expected.retries_min, other.retries_min);
   expected.waits_inside |= other.waits_inside;
   expected.is_lent |= other.is_lent;
+  expected.needs_put |= other.is_put || other.needs_put;
 }
 
 void Oracle::AddPut(std::uint32_t id, std::uint64_t constant, std::string name) {
   Expected& expected = book_[id];
   expected.name = std::move(name);
   expected.hash = constant;
+  expected.is_put = true;
 }
 
 void Oracle::AddTask(const Plan& plan, std::span<const std::uint32_t> arguments,
@@ -120,7 +122,8 @@ std::uint64_t Oracle::faults() const {
   return sum;
 }
 
-std::optional<std::string> Oracle::Judge(std::uint32_t id, const Result<Payload>& outcome) const {
+std::optional<std::string> Oracle::Judge(std::uint32_t id, const Result<Payload>& outcome,
+                                         Reader reader) const {
   const Expected& expected = At(id);
   if (outcome) {
     const Result<Value> value = DecodeValue(outcome->text());
@@ -148,6 +151,8 @@ std::optional<std::string> Oracle::Judge(std::uint32_t id, const Result<Payload>
                            expected.retries_min, count);
       case ErrorCode::kObjectLost:
         if (expected.retries_min == 0) return "";  // a task that cannot run again
+        if (expected.needs_put) return "";         // whose bytes lineage does not keep
+        if (expected.is_put && reader == Reader::kTask) return "";
         return "all tasks it needs can run again, and nobody outlives what it has Put";
       case ErrorCode::kOwnerDied: return expected.is_lent ? "" : "its owner lives";
       case ErrorCode::kTaskFailed:

@@ -32,6 +32,10 @@ namespace mobula::simulation {
 /// What happened to the cluster.
 enum class Fault : std::uint8_t { kWorkerKilled, kNodeKilled, kDriverKilled, kParted };
 
+/// Who gets a value. A driver holds what it gets; a task that is made again may read a Put that
+/// everybody else has dropped.
+enum class Reader : std::uint8_t { kDriver, kTask };
+
 /// Threads: one. Lifetime: the run's.
 class Oracle {
  public:
@@ -45,8 +49,8 @@ class Oracle {
 
   void OnFault(Fault fault) { ++faults_[fault]; }
   /// \return what is wrong with this outcome of a Get of the plan's result; nothing if it is right.
-  [[nodiscard]] std::optional<std::string> Judge(std::uint32_t id,
-                                                 const Result<Payload>& outcome) const;
+  [[nodiscard]] std::optional<std::string> Judge(std::uint32_t id, const Result<Payload>& outcome,
+                                                 Reader reader = Reader::kDriver) const;
   /// \return the plan of the object that the value of `id` refers to; 0: it refers to none.
   [[nodiscard]] std::uint32_t InnerOf(std::uint32_t id) const { return At(id).inner; }
   /// \return what one value adds to the hash of the task that reads it.
@@ -65,6 +69,8 @@ class Oracle {
     std::int32_t retries_min = kWithoutEnd;
     bool waits_inside = false;  ///< A task gets something while it runs.
     bool is_lent = false;       ///< Something in it is owned by a worker.
+    bool is_put = false;
+    bool needs_put = false;  ///< A task in it reads a Put: cannot run again when that is dropped.
   };
   const Expected& At(std::uint32_t id) const;
   static void DependOn(Expected& expected, const Expected& other);

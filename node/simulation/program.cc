@@ -91,7 +91,8 @@ Task<Payload> Program::Fetch(Known wanted) {
   if (!value) ++world_.counters.errors;
   world_.loop.Mix(wanted.id +
                   (value ? 0ULL : static_cast<std::uint64_t>(value.error().code()) << 32U));
-  if (auto wrong = world_.oracle.Judge(wanted.id, value)) world_.Violate(std::move(*wrong));
+  const Reader reader = place_ == Place::kTask ? Reader::kTask : Reader::kDriver;
+  if (auto wrong = world_.oracle.Judge(wanted.id, value, reader)) world_.Violate(std::move(*wrong));
   if (value) co_return value;
   co_return Fail(ErrorCode::kTaskFailed, "getting {}: {}", world_.oracle.NameOf(wanted.id),
                  value.error().ToString());

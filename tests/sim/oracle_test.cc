@@ -77,6 +77,19 @@ TEST_F(OracleTest, KnowsWhatATaskMakesOfItsArgumentsAndChildren) {
   EXPECT_FALSE(oracle_.Judge(outer.id(), Fail(ErrorCode::kWorkerDied, "x")));
 }
 
+TEST_F(OracleTest, ExcusesALostObjectThatWasMadeFromAPut) {
+  const std::uint32_t put = oracle_.NewId();
+  oracle_.AddPut(put, 5, "put");
+  Plan reader;
+  reader.set_id(oracle_.NewId());
+  reader.set_max_retries(2);
+  oracle_.AddTask(reader, std::vector{put}, {}, "reader");
+  oracle_.OnFault(Fault::kNodeKilled);
+  EXPECT_FALSE(oracle_.Judge(reader.id(), Fail(ErrorCode::kObjectLost, "x")));
+  EXPECT_FALSE(oracle_.Judge(put, Fail(ErrorCode::kObjectLost, "x"), Reader::kTask));
+  EXPECT_TRUE(oracle_.Judge(put, Fail(ErrorCode::kObjectLost, "x"))) << "who gets it holds it";
+}
+
 TEST(SimConfigTest, RangesAreDrawnFromTheSeed) {
   const auto root = node::ParseYaml("work: { tasks: 10..20, task_time: 1ms }", "test");
   const auto config = ReadSimConfig(*root);

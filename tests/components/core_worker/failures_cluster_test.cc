@@ -196,6 +196,58 @@ TEST_F(FailuresTest, LostPutsAndTasksThatMustNotRepeatEndInObjectLost) {
   cluster.ExpectNothingLeft();
 }
 
+TEST_F(FailuresTest, LineageKeepsNothingInTheStore) {
+  Node& node = cluster.AddNode(1, 5000);
+  Process& driver = cluster.AddDriver(node);
+  cluster.programs["head"] = [](const TaskRunPtr& run) {
+    run->Return(run->Argument(0).substr(0, 200));
+  };
+  std::vector<ReferencePtr> kept;
+  ReferencePtr held;
+  for (int i = 0; i < 10; ++i) {  // three times what the store holds
+    held = driver.PutLarge(std::string(1500, 'p'));
+    kept.push_back(driver.Submit("head", {held}));
+    EXPECT_EQ(driver.Get(kept.back()).value_or("?").size(), 200U) << i;
+  }
+  cluster.RunFor(seconds(1));
+  std::size_t used = 0;
+  for (const auto& [id, object] : node.objects) used += object.size();
+  EXPECT_EQ(used, 10U * 200 + 1500);
+  // Its bytes are wanted again: that goes while they are held.
+  for (const ReferencePtr& one : kept) node.objects.erase(one->id);
+  EXPECT_EQ(driver.Get(kept.back()).value_or("?").size(), 200U);
+  EXPECT_EQ(driver.Get(kept.front()).error().code(), ErrorCode::kObjectLost);
+  EXPECT_NE(driver.Get(kept.front()).error().message().find("a Put object cannot be made again"),
+            std::string::npos);
+  kept.clear();
+  held.reset();
+  cluster.ExpectNothingLeft();
+}
+
+TEST_F(FailuresTest, LineageBorrowsAgainWhatOthersOwn) {
+  cluster.programs["parent"] = [](const TaskRunPtr& run) {
+    const ReferencePtr child = run->Submit("fill", {"x"});
+    run->Return(Mention(child), {child});
+  };
+  Node& node = cluster.AddNode(1);
+  Process& driver = cluster.AddDriver(node);
+  ReferencePtr outer = driver.Submit("parent", {});
+  ReferencePtr child = driver.Borrow(driver.Get(outer).value_or(""));
+  ReferencePtr made = driver.Submit("grow", {child});
+  EXPECT_TRUE(driver.Get(made));
+  child.reset();
+  cluster.RunFor(seconds(1));
+  node.objects.erase(made->id);
+  EXPECT_EQ(driver.Get(made).value_or("?").size(), 1010U);
+  outer.reset();
+  cluster.RunFor(seconds(1));
+  EXPECT_EQ(node.objects.size(), 1U) << "the child is freed by its owner: lineage holds it not";
+  node.objects.clear();
+  EXPECT_EQ(driver.Get(made).error().code(), ErrorCode::kObjectLost);
+  made.reset();
+  cluster.ExpectNothingLeft();
+}
+
 TEST_F(FailuresTest, ReconstructionEndsAtItsBound) {
   cluster.config.reconstructions_max = 2;
   Node& node = cluster.AddNode(1);

@@ -105,12 +105,7 @@ ReferencePtr TaskRun::Submit(const std::string& program, std::vector<Value> argu
   return process_.Submit(program, std::move(arguments), options);
 }
 
-ReferencePtr TaskRun::Borrow(const std::string& mention) {
-  constexpr std::size_t kIdDigits = 2 * ObjectId::kSize;
-  const ObjectId id(ObjectId::FromBinaryOrNil(*FromHex(mention.substr(0, kIdDigits))));
-  return process_.core.Borrow(
-      id, std::make_shared<const std::string>(*FromHex(mention.substr(kIdDigits))));
-}
+ReferencePtr TaskRun::Borrow(const std::string& mention) { return process_.Borrow(mention); }
 
 void TaskRun::Get(const ReferencePtr& reference, Next next) {
   process_.core.SetBlocked(true);
@@ -188,6 +183,12 @@ std::vector<ReferencePtr> Process::SubmitAll(const std::string& program,
   internal::FunctionKey key;
   key.name = program;
   return core.Submit(key, std::move(encoded), options.result_count, task);
+}
+
+ReferencePtr Process::Borrow(const std::string& mention) {
+  constexpr std::size_t kIdDigits = 2 * ObjectId::kSize;
+  const ObjectId id(ObjectId::FromBinaryOrNil(*FromHex(mention.substr(0, kIdDigits))));
+  return core.Borrow(id, std::make_shared<const std::string>(*FromHex(mention.substr(kIdDigits))));
 }
 
 ReferencePtr Process::PutLarge(std::string text) {

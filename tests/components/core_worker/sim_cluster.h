@@ -85,6 +85,7 @@ class Process final : public TaskExecutor {
     return SubmitAll(program, std::move(arguments), options).front();
   }
   ReferencePtr PutLarge(std::string text);
+  ReferencePtr Borrow(const std::string& mention);
   /// Runs the cluster until the value is there.
   Result<std::string> Get(const ReferencePtr& reference);
   [[nodiscard]] std::string worker_id() const { return address.worker_id(); }
@@ -125,8 +126,8 @@ class Node {
   std::map<ObjectId, Payload> objects;
   std::map<ObjectId, WritablePayload> unsealed;
   std::uint64_t capacity_bytes;
-  std::map<std::string, std::unique_ptr<Process>> workers;  // by worker id
   Duration fetch_time{0};                                   ///< Of a `Get` of the store.
+  std::map<std::string, std::unique_ptr<Process>> workers;  // by worker id
   std::vector<RequestLeaseRequest> requests_seen;
   std::vector<KeepLeasesRequest> keeps_seen;
   rpc::Peer* last_asker = nullptr;  // of requests_seen.back()
