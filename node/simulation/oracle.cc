@@ -139,6 +139,7 @@ std::optional<std::string> Oracle::Judge(std::uint32_t id, const Result<Payload>
     return std::nullopt;
   }
   const Error& error = outcome.error();
+  const bool is_orphan = killed_drivers_.contains(expected.name.substr(0, expected.name.find('.')));
   const std::uint64_t count = faults();  // of the whole run: what it depends on is older than it
   const auto excuse = [&]() -> std::string {
     if (count == 0) return "nothing was killed or parted";
@@ -154,7 +155,9 @@ std::optional<std::string> Oracle::Judge(std::uint32_t id, const Result<Payload>
         if (expected.needs_put) return "";         // whose bytes lineage does not keep
         if (expected.is_put && reader == Reader::kTask) return "";
         return "all tasks it needs can run again, and nobody outlives what it has Put";
-      case ErrorCode::kOwnerDied: return expected.is_lent ? "" : "its owner lives";
+      case ErrorCode::kOwnerDied:
+        if (expected.is_lent || is_orphan) return "";
+        return "its owner lives";
       case ErrorCode::kTaskFailed:
         return expected.waits_inside ? "" : "no task that it needs waits for anything";
       default: return "no fault can be the cause of this";

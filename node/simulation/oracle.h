@@ -10,6 +10,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -48,6 +49,11 @@ class Oracle {
   [[nodiscard]] std::uint32_t NewId() { return ++last_id_; }
 
   void OnFault(Fault fault) { ++faults_[fault]; }
+  /// \param name of the driver, with which the names of all its objects begin.
+  void OnDriverKilled(const std::string& name) {
+    OnFault(Fault::kDriverKilled);
+    killed_drivers_.insert(name);
+  }
   /// \return what is wrong with this outcome of a Get of the plan's result; nothing if it is right.
   [[nodiscard]] std::optional<std::string> Judge(std::uint32_t id, const Result<Payload>& outcome,
                                                  Reader reader = Reader::kDriver) const;
@@ -77,6 +83,7 @@ class Oracle {
 
   std::map<std::uint32_t, Expected> book_;
   std::map<Fault, std::uint64_t> faults_;
+  std::set<std::string> killed_drivers_;
   std::uint32_t last_id_ = 0;
 };
 

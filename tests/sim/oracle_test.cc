@@ -90,6 +90,17 @@ TEST_F(OracleTest, ExcusesALostObjectThatWasMadeFromAPut) {
   EXPECT_TRUE(oracle_.Judge(put, Fail(ErrorCode::kObjectLost, "x"))) << "who gets it holds it";
 }
 
+TEST_F(OracleTest, KnowsWhatAKilledDriverOwned) {
+  Plan plan;
+  plan.set_id(oracle_.NewId());
+  oracle_.AddTask(plan, {}, {}, "d1.chain0#1");
+  const Result<Payload> outcome = Fail(ErrorCode::kOwnerDied, "x");
+  oracle_.OnDriverKilled("d0");
+  EXPECT_TRUE(oracle_.Judge(plan.id(), outcome));
+  oracle_.OnDriverKilled("d1");
+  EXPECT_FALSE(oracle_.Judge(plan.id(), outcome));
+}
+
 TEST(SimConfigTest, RangesAreDrawnFromTheSeed) {
   const auto root = node::ParseYaml("work: { tasks: 10..20, task_time: 1ms }", "test");
   const auto config = ReadSimConfig(*root);
