@@ -32,7 +32,11 @@ class MethodCheck {
     ASSERT_NE(found, nullptr) << "no such method; the form is package.Service/Method";
     EXPECT_EQ(found->input_type(), Request::descriptor());
     EXPECT_EQ(found->output_type(), Reply::descriptor());
-    EXPECT_GT(method.timeout, Duration(0)) << "a method has a default deadline";
+    if (Reply::descriptor()->name() == "NoReply") {
+      EXPECT_EQ(method.timeout, Duration(0)) << "a notification is not waited for";
+    } else {
+      EXPECT_NE(method.timeout, Duration(0)) << "a method has a default deadline, or says: none";
+    }
     EXPECT_NE(method.id, 0U);
     const auto [it, is_new] = by_id_.emplace(method.id, name);
     EXPECT_TRUE(is_new) << "id " << method.id << " is that of " << it->second;
