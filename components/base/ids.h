@@ -81,7 +81,7 @@ class ObjectId : public Id<struct ObjectTag, 20> {
   [[nodiscard]] bool IsPut() const;
 };
 
-/// The id of the `index`-th task that `parent` submits: a hash, the same on every run.
+/// A hash. `index` holds the attempt of `parent` and counts what that one submits: core_worker.cc.
 [[nodiscard]] TaskId ChildTaskId(const TaskId& parent, std::uint64_t index);
 /// The id of the driver's own main task in `job`, parent of all it submits.
 [[nodiscard]] TaskId DriverTaskId(const JobId& job, const WorkerId& driver);

@@ -190,10 +190,11 @@ void WorkerPool::StartAsNeeded(Job& job, const JobId& id) {
       if (worker_count() == job.starting) return;
       OnWorker done = std::move(job.waiting.back());
       job.waiting.pop_back();
-      done(Fail(ErrorCode::kResourceExhausted,
-                "this node already has {} worker processes (workers.max); most of them are blocked "
-                "in Get",
-                config_.workers_max));
+      done(Fail(
+          ErrorCode::kResourceExhausted,
+          "this node already has {} worker processes (workers.max), of all jobs, those blocked "
+          "in Get included",
+          config_.workers_max));
       return;
     }
     StartWorker(id);
