@@ -24,8 +24,8 @@ class Puller {
  public:
   virtual ~Puller() = default;
   /// Makes a sealed copy here. Pulls of one object are joined; their hints add up.
-  /// kNotFound if no node of the hint has it, or it changed its mind; kResourceExhausted if it does
-  /// not fit here; kCancelled after `Stop`.
+  /// kNotFound if each node of the hint has it not, has left, or was out of reach for long;
+  /// kResourceExhausted if it does not fit here; kCancelled after `Stop`.
   virtual void Pull(const ObjectId& id, const ObjectHint& hint, PullWaiter waiter) = 0;
   /// Fails all waiters and stops moving bytes. Twice is harmless.
   virtual void Stop() = 0;

@@ -1,5 +1,7 @@
 #include "node/raylet/raylet.h"
 
+#include <algorithm>
+
 #include "components/base/check.h"
 #include "components/core_worker/methods.h"
 #include "components/gcs/convert.h"
@@ -41,6 +43,9 @@ Impl::Impl(const Deps& the_deps, RayletConfig the_config)
   store_service.OnSealed(
       [this](const rpc::Peer& peer, const ObjectId& object) { owners.OnSealed(peer, object); });
   transfer_service.Bind(services);
+  pulls.SetIsMember([this](const std::string& source) {
+    return std::ranges::any_of(endpoints, [&](const auto& node) { return node.second == source; });
+  });
   server.OnPeer([](rpc::Peer&) {}, [this](rpc::Peer& peer, const Error&) { OnPeerClosed(peer); });
 }
 

@@ -1,6 +1,7 @@
 #include "components/object_store/transfer/pull_manager.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "components/base/check.h"
@@ -10,6 +11,13 @@
 namespace mobula {
 
 using namespace object_store;  // NOLINT: the messages of our own protocol
+
+namespace {
+
+constexpr Duration kBackoffMin = std::chrono::milliseconds(20);
+constexpr Duration kBackoffMax = std::chrono::milliseconds(500);
+
+}  // namespace
 
 struct PullManager::Landing {
   std::span<std::byte> bytes;
@@ -33,6 +41,7 @@ PullOptions ReadPullOptions(ConfigReader& reader) {
   options.chunks_in_flight = static_cast<std::uint64_t>(transfer.Integer(
       "chunks_in_flight", static_cast<std::int64_t>(options.chunks_in_flight), 1, 1000));
   options.bytes_in_flight_max = transfer.Size("bytes_in_flight_max", options.bytes_in_flight_max);
+  options.reach_max = transfer.Time("reach_max", options.reach_max);
   if (const auto read = transfer.Finish(); !read) reader.Reject("transfer", read.error().message());
   return options;
 }
@@ -90,6 +99,7 @@ bool PullManager::IsWanted(State& pull) {
 void PullManager::NextSource(State& pull) {
   if (!IsWanted(pull)) return;
   if (deps_.store.ContainsSealed(pull.id)) return Finish(pull, {});
+  if (pull.untried.empty() && !pull.unreached.empty()) return AskUnreachedLater(pull);
   if (pull.untried.empty()) {
     return Finish(
         pull, Fail(ErrorCode::kNotFound, "object {} is on none of {} nodes{}{}", pull.id.Short(),
@@ -108,7 +118,7 @@ void PullManager::NextSource(State& pull) {
                                  attempt = pull.attempt](const Result<LocateReply>& reply) {
                       State* pull = Find(id, serial);
                       if (pull == nullptr || pull->attempt != attempt) return;
-                      if (!reply) return SourceFailed(*pull, reply.error().message());
+                      if (!reply) return SourceFailed(*pull, reply.error());
                       Located(*pull, *reply);
                     }));
 }
@@ -117,6 +127,36 @@ void PullManager::SourceFailed(State& pull, std::string_view why) {
   if (!pull.failures.empty()) pull.failures += "; ";
   pull.failures += fmt::format("{}: {}", pull.source, why);
   NextSource(pull);
+}
+
+/// \param error of a call to the source: an answer, or that there was none.
+void PullManager::SourceFailed(State& pull, const Error& error) {
+  const bool is_answer = error.code() != ErrorCode::kUnavailable &&
+                         error.code() != ErrorCode::kDeadlineExceeded &&
+                         error.code() != ErrorCode::kCancelled;
+  if (!is_answer && is_member_(pull.source)) {
+    if (pull.backoff == Duration(0)) {
+      pull.backoff = kBackoffMin;
+      pull.reach_until = deps_.loop.Now() + options_.reach_max;
+    }
+    if (deps_.loop.Now() < pull.reach_until) pull.unreached.push_back(pull.source);
+  }
+  SourceFailed(pull, error.message());
+}
+
+/// Those that have left the cluster meanwhile are not asked again.
+void PullManager::AskUnreachedLater(State& pull) {
+  ++pull.attempt;  // late answers of the last source do not count
+  const Duration wait = pull.backoff;
+  pull.backoff = std::min(2 * pull.backoff, kBackoffMax);
+  deps_.loop.Schedule(wait, alive_.Bind([this, id = pull.id, serial = pull.serial] {
+    State* pull = Find(id, serial);
+    if (pull == nullptr) return;
+    std::erase_if(pull->unreached, [this](const auto& source) { return !is_member_(source); });
+    pull->failures.clear();
+    std::ranges::move(std::exchange(pull->unreached, {}), std::back_inserter(pull->untried));
+    NextSource(*pull);
+  }));
 }
 
 void PullManager::Located(State& pull, const LocateReply& reply) {
@@ -244,7 +284,7 @@ void PullManager::ReadChunk(State& pull, std::uint64_t index) {
                    size](const Result<rpc::RawReply>& reply) {
         State* pull = Find(id, serial);
         if (pull == nullptr || pull->attempt != attempt) return;
-        if (!reply) return SourceFailed(*pull, reply.error().message());
+        if (!reply) return SourceFailed(*pull, reply.error());
         if (reply->attachment.size() != size)
           return SourceFailed(*pull, "sent a chunk without bytes");
         ChunkCame(*pull, index);

@@ -5,6 +5,9 @@
 ///               ▲   no source left: kNotFound │
 ///               └─────── next source ◄────────┘ the chunks that came stay
 ///
+/// A source that answers "not there" is done with. One that does not answer may still have the only
+/// copy: it is asked again, as long as it is a member of the cluster and at most for `reach_max`.
+///
 /// Bounds: `bytes_in_flight_max` over all pulls (one larger object may always go alone);
 /// `chunks_in_flight` per pull; waiting for room as long as any create (create_queue.h). A pull
 /// that nobody waits for any more ends at its next step.
@@ -20,6 +23,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -41,8 +45,9 @@ struct PullOptions {
   std::uint64_t chunk_bytes = 2ULL << 20;
   std::uint64_t chunks_in_flight = 4;
   std::uint64_t bytes_in_flight_max = 256ULL << 20;
+  Duration reach_max = std::chrono::seconds(30);  ///< A source out of reach longer has no copy.
 };
-/// Reads `transfer: {chunk, chunks_in_flight, bytes_in_flight_max}` of the `object_store:` map.
+/// Reads `transfer:` of the `object_store:` map; the keys are named as the fields.
 [[nodiscard]] PullOptions ReadPullOptions(ConfigReader& reader);
 
 /// Threads: the state lock. Lifetime: everything in `Deps` outlives it. Cost: no copy, no memory
@@ -63,6 +68,10 @@ class PullManager final : public Puller {
   void Stop() override;
   /// This node's own endpoint: never asked.
   void SetOwnEndpoint(std::string endpoint) { own_endpoint_ = std::move(endpoint); }
+  /// Who is in the cluster, so that out of reach does not mean gone. Before this is told: nobody.
+  void SetIsMember(std::function<bool(const std::string& endpoint)> is_member) {
+    is_member_ = std::move(is_member);
+  }
 
   [[nodiscard]] std::uint64_t bytes_in_flight() const { return admitted_bytes_; }
   [[nodiscard]] std::size_t pull_count() const { return pulls_.size(); }
@@ -80,7 +89,10 @@ class PullManager final : public Puller {
     std::vector<PullWaiter> waiters;
     std::set<std::string> known;  ///< Every source ever named.
     std::vector<std::string> untried;
-    std::string failures;  ///< Which source failed how, for the message.
+    std::vector<std::string> unreached;  ///< Did not answer; asked again after `backoff`.
+    Duration backoff{};
+    TimePoint reach_until{};  ///< Meaningful with `unreached`.
+    std::string failures;     ///< Which source failed how, for the message.
     std::string source;
     std::shared_ptr<rpc::Client> client;
     std::uint64_t size_bytes = 0;
@@ -97,6 +109,8 @@ class PullManager final : public Puller {
   [[nodiscard]] bool IsWanted(State& pull);
   void NextSource(State& pull);
   void SourceFailed(State& pull, std::string_view why);
+  void SourceFailed(State& pull, const Error& error);
+  void AskUnreachedLater(State& pull);
   void Located(State& pull, const object_store::LocateReply& reply);
   void Admit();
   void Create(State& pull);
@@ -111,6 +125,7 @@ class PullManager final : public Puller {
   Deps deps_;
   const PullOptions options_;
   std::string own_endpoint_;
+  std::function<bool(const std::string&)> is_member_ = [](const std::string&) { return false; };
   std::map<ObjectId, std::unique_ptr<State>> pulls_;
   std::deque<std::pair<ObjectId, std::uint64_t>> waiting_;  // for admission: id, serial
   std::uint64_t admitted_bytes_ = 0;

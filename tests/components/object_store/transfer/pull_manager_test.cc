@@ -145,6 +145,68 @@ TEST_F(PullManagerTest, WaitsForRoomAndGoesOnWhenThereIsSome) {
   EXPECT_EQ(told.What(), "ok");
 }
 
+/// Nodes 0 and 1 do not hear each other; node 1 has the only copy.
+class UnreachableSourceTest : public PullTest {
+ protected:
+  UnreachableSourceTest() {
+    Add();
+    Add().Put(1, 10 * kChunk);
+    Node(0).pulls.SetIsMember([this](const std::string& source) {
+      EXPECT_EQ(source, Endpoint(1));
+      return is_member_;
+    });
+  }
+  void Part() {
+    network_.Part("n0", "n1");
+    network_.Part("n1", "n0");
+  }
+  bool is_member_ = true;
+};
+
+TEST_F(UnreachableSourceTest, IsAskedAgainUntilItAnswers) {
+  Part();
+  Told<void> told;
+  Pull(1, {1}, told);
+  loop_.RunFor(seconds(20));
+  EXPECT_EQ(told.What(), "") << "its copy is not missing: nobody knows";
+  network_.Heal();
+  loop_.RunFor(seconds(9));
+  EXPECT_EQ(told.What(), "ok") << told.Message();
+}
+
+TEST_F(UnreachableSourceTest, GoesOnWhereItLeftOff) {
+  Told<void> told;
+  Pull(1, {1}, told);
+  RunUntilReceived(4 * kChunk);
+  Part();
+  loop_.RunFor(milliseconds(500));
+  network_.Heal();
+  loop_.RunFor(seconds(20));
+  EXPECT_EQ(told.What(), "ok") << told.Message();
+  EXPECT_TRUE(Node(0).Holds(1));
+}
+
+TEST_F(UnreachableSourceTest, IsGivenUpWhenItHasLeftTheCluster) {
+  Part();
+  Told<void> told;
+  Pull(1, {1}, told);
+  loop_.RunFor(seconds(15));
+  EXPECT_EQ(told.What(), "");
+  is_member_ = false;
+  loop_.RunFor(seconds(12));
+  EXPECT_EQ(told.What(), "not_found");
+  EXPECT_NE(told.Message().find(Endpoint(1)), std::string::npos) << told.Message();
+}
+
+TEST_F(UnreachableSourceTest, IsGivenUpAfterReachMax) {
+  Part();
+  Told<void> told;
+  Pull(1, {1}, told);
+  loop_.RunFor(seconds(60));
+  EXPECT_EQ(told.What(), "not_found");
+  EXPECT_EQ(Node(0).pulls.pull_count(), 0U);
+}
+
 TEST_F(PullManagerTest, BytesInFlightAndCapacityAreNeverExceeded) {
   auto options = Options(64 * kChunk);
   options.pulls.bytes_in_flight_max = 20 * kChunk;
