@@ -60,11 +60,14 @@ void LeasePool::WatchWorker(const std::string& endpoint, rpc::Client& client) {
 }
 
 void LeasePool::OnWorkerLost(const std::string& endpoint, const Error& reason) {
-  std::vector<Lease*> lost;
-  for (const auto& [id, lease] : leases_) {
-    if (lease->place.worker_endpoint == endpoint) lost.push_back(lease.get());
+  LoseAll([&](const Lease& lease) { return lease.place.worker_endpoint == endpoint; }, reason);
+}
+
+void LeasePool::LoseAll(const std::function<bool(const Lease&)>& is_lost, const Error& reason) {
+  for (auto next = leases_.begin(); next != leases_.end();) {
+    Lease& lease = *(next++)->second;
+    if (is_lost(lease)) Lose(lease, reason);
   }
-  for (Lease* lease : lost) Lose(*lease, reason);
 }
 
 std::unique_ptr<LeasePool::Lease> LeasePool::Take(Lease& lease) {
@@ -128,11 +131,7 @@ void LeasePool::FinishLost(const LeaseId& id, const Result<ReturnLeaseReply>& an
 
 void LeasePool::OnNodeDied(const NodeId& node, const std::string& reason) {
   const Error error(ErrorCode::kNodeDied, reason);
-  std::vector<Lease*> leases;
-  for (const auto& [id, lease] : leases_) {
-    if (lease->place.node == node) leases.push_back(lease.get());
-  }
-  for (Lease* lease : leases) Lose(*lease, error);
+  LoseAll([&](const Lease& lease) { return lease.place.node == node; }, error);
   std::vector<LeaseId> lost;
   for (const auto& [id, entry] : lost_) {
     if (entry.node == node) lost.push_back(id);

@@ -157,6 +157,7 @@ class LeasePool {
   void Return(Lease& lease);
   void SendReturn(const std::string& raylet, const std::string& lease, const std::string& worker);
   void Lose(Lease& lease, const Error& reason);
+  void LoseAll(const std::function<bool(const Lease&)>& is_lost, const Error& reason);
   void FinishLost(const LeaseId& id, const Result<ReturnLeaseReply>& answer);
   std::unique_ptr<Lease> Take(Lease& lease);
 

@@ -25,8 +25,8 @@ void RegisterPolicies(Registry<PolicyMaker>& registry) {
 }
 
 void RegisterSchedulers(Registry<SchedulerMaker>& registry) {
-  registry.Add("local", MakeLocalScheduler);
-  registry.Add("distributed", MakeDistributedScheduler);
+  registry.Add("local", MakeQueueScheduler);
+  registry.Add("distributed", MakeQueueScheduler);
 }
 
 Result<std::unique_ptr<SchedulingPolicy>> MakePolicy(const Registry<PolicyMaker>& policies,

@@ -105,7 +105,9 @@ void LeaseManager::Step() {
   } while (step_again_);
   is_stepping_ = false;
   hooks_.on_change();
-  if (!asks_.empty()) ReclaimSoon();
+  if (!asks_.empty() && !reclaim_timer_.IsSet()) {
+    reclaim_timer_.Set(Duration(0), [this] { Reclaim(); });
+  }
 }
 
 void LeaseManager::Grant(std::uint64_t ticket, const ResourceSet& resources) {
@@ -226,6 +228,14 @@ void LeaseManager::Cancel(const std::string& request_id) {
   hooks_.on_change();
 }
 
+void LeaseManager::CancelAll(const std::function<bool(const Ask&)>& over) {
+  std::vector<std::string> requests;
+  for (const auto& [ticket, ask] : asks_) {
+    if (over(ask)) requests.push_back(ask.request.request_id());
+  }
+  for (const std::string& request : requests) Cancel(request);
+}
+
 void LeaseManager::Return(const core_worker::ReturnLeaseRequest& request,
                           rpc::Respond<core_worker::ReturnLeaseReply> respond) {
   const LeaseId id = LeaseId::FromBinaryOrNil(request.lease_id());
@@ -311,19 +321,13 @@ void LeaseManager::EndAll(const std::function<bool(const Lease&)>& which) {
 }
 
 void LeaseManager::OnPeerClosed(rpc::Peer& peer) {
-  std::vector<std::string> requests;
-  for (const auto& [ticket, ask] : asks_) {
-    if (ask.peer == &peer) requests.push_back(ask.request.request_id());
-  }
-  for (const std::string& request : requests) Cancel(request);
+  CancelAll([&](const Ask& ask) { return ask.peer == &peer; });
   for (auto& [id, lease] : leases_) {
     if (lease.peer != &peer) continue;
     lease.peer = nullptr;
     lease.orphan = std::make_unique<Timer>(deps_.loop);
     lease.orphan->Set(kOrphanGrace, [this, id = id] {
-      const auto it = leases_.find(id);
-      if (it == leases_.end()) return;
-      const WorkerId worker = it->second.worker;
+      const WorkerId worker = leases_.at(id).worker;
       deps_.log.Info("lease", "orphaned", "lease={} worker={}", id.Short(), worker.Short());
       End(id, false);
       deps_.pool.Kill(worker);
@@ -332,16 +336,8 @@ void LeaseManager::OnPeerClosed(rpc::Peer& peer) {
 }
 
 void LeaseManager::EndJob(const JobId& job) {
-  std::vector<std::string> requests;
-  for (const auto& [ticket, ask] : asks_) {
-    if (JobOf(ask.request) == job) requests.push_back(ask.request.request_id());
-  }
-  for (const std::string& request : requests) Cancel(request);
+  CancelAll([&](const Ask& ask) { return JobOf(ask.request) == job; });
   EndAll([&](const Lease& lease) { return lease.job == job; });
-}
-
-void LeaseManager::ReclaimSoon() {
-  if (!reclaim_timer_.IsSet()) reclaim_timer_.Set(Duration(0), [this] { Reclaim(); });
 }
 
 void LeaseManager::Reclaim() {

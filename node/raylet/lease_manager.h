@@ -94,7 +94,6 @@ class LeaseManager {
     enum class Told : std::uint8_t { kNothing, kIfIdle, kReclaimed } told = Told::kNothing;
     std::unique_ptr<Timer> orphan;  // set while the holder's connection is lost
   };
-  using AskMap = std::map<std::uint64_t, Ask>;
 
   void Grant(std::uint64_t ticket, const ResourceSet& resources);
   void FinishGrant(std::uint64_t ticket, const ResourceSet& resources,
@@ -103,16 +102,16 @@ class LeaseManager {
   void ReplySpill(std::uint64_t ticket, const NodeId& node, const Result<void>& shared);
   void FailInfeasible(std::uint64_t ticket, std::string reason);
   void Drop(std::uint64_t ticket);
+  void CancelAll(const std::function<bool(const Ask&)>& over);
   void End(const LeaseId& id, bool worker_lives);
   /// Ends leases and kills their workers: what those run, nobody waits for.
   void EndAll(const std::function<bool(const Lease&)>& which);
-  void ReclaimSoon();
   void Reclaim();
 
   Deps deps_;
   const RayletConfig& config_;
   Hooks hooks_;
-  AskMap asks_;
+  std::map<std::uint64_t, Ask> asks_;             // by ticket
   std::map<std::string, std::uint64_t> tickets_;  // by request id
   std::map<LeaseId, Lease> leases_;
   std::map<WorkerId, LeaseId> by_worker_;

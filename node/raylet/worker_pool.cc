@@ -15,6 +15,12 @@ constexpr Duration kExitAfterLostConnection = std::chrono::seconds(2);
 constexpr Duration kReapPeriod = std::chrono::seconds(1);
 constexpr std::size_t kLogTailBytes = 2000;
 
+/// How many workers of a job are started ahead, and kept though idle.
+std::size_t KeptWorkers(const RayletConfig& config) {
+  if (config.prestart_workers > 0) return config.prestart_workers;
+  return static_cast<std::size_t>(std::max(1.0, config.resources.Get(kCpu).ToDouble()));
+}
+
 }  // namespace
 
 WorkerPool::WorkerPool(Deps deps, const RayletConfig& config, Hooks hooks)
@@ -41,10 +47,8 @@ void WorkerPool::AddJob(const JobId& job, core_worker::Program program) {
   if (stopped_ || jobs_.contains(job) || ended_jobs_.contains(job)) return;
   Job& record = jobs_[job];
   record.program = std::move(program);
-  const std::size_t cores =
-      static_cast<std::size_t>(std::max(1.0, config_.resources.Get(kCpu).ToDouble()));
-  const std::size_t count = config_.prestart_workers > 0 ? config_.prestart_workers : cores;
-  for (std::size_t i = 0; i < std::min(count, config_.workers_max); ++i) StartWorker(job);
+  const std::size_t count = std::min(KeptWorkers(config_), config_.workers_max);
+  for (std::size_t i = 0; i < count; ++i) StartWorker(job);
   if (!reap_timer_.IsSet()) reap_timer_.Set(kReapPeriod, [this] { ReapIdle(); });
 }
 
@@ -318,11 +322,8 @@ void WorkerPool::DescribeDeath(
 }
 
 void WorkerPool::ReapIdle() {
-  const std::size_t cores =
-      static_cast<std::size_t>(std::max(1.0, config_.resources.Get(kCpu).ToDouble()));
-  const std::size_t keep = config_.prestart_workers > 0 ? config_.prestart_workers : cores;
   for (auto& [id, job] : jobs_) {
-    if (job.idle.size() <= keep) continue;
+    if (job.idle.size() <= KeptWorkers(config_)) continue;
     const WorkerId oldest = job.idle.front();
     Worker& worker = workers_.at(by_worker_id_.at(oldest));
     if (deps_.loop.Now() - worker.idle_since < config_.worker_idle_max) continue;

@@ -6,7 +6,6 @@
 
 #include "components/base/check.h"
 #include "components/object_store/methods.h"
-#include "components/object_store/transfer/transfer_service.h"
 
 namespace mobula {
 

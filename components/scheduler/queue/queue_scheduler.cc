@@ -278,7 +278,7 @@ void QueueScheduler::CheckInvariants() const {
   Check(std::ranges::none_of(lent_.entries(), is_negative), "lent less than nothing");
 }
 
-Result<std::unique_ptr<Scheduler>> MakeLocalScheduler(const ConfigValue& config, NodeView local,
+Result<std::unique_ptr<Scheduler>> MakeQueueScheduler(const ConfigValue& config, NodeView local,
                                                       const Registry<PolicyMaker>& policies,
                                                       Random random) {
   ConfigReader reader(config, "scheduler");
@@ -297,10 +297,14 @@ Result<std::unique_ptr<Scheduler>> MakeDistributedScheduler(const ConfigValue& c
                                                             Random random) {
   ConfigReader reader(config, "scheduler");
   QueueSchedulerOptions options{.name = reader.Text("kind", "distributed")};
-  options.spill_hops_max = static_cast<std::uint32_t>(reader.Integer("spill_hops_max", 3, 1, 1000));
+  ConfigValue policy_config{ConfigValue::Map()};
+  if (options.name != "local") {
+    options.spill_hops_max =
+        static_cast<std::uint32_t>(reader.Integer("spill_hops_max", 3, 1, 1000));
+    policy_config = reader.Child("policy");
+  }
   options.queue_asks_max =
       static_cast<std::size_t>(reader.Integer("queue_asks_max", 1'000'000, 1, 1'000'000'000));
-  const ConfigValue& policy_config = reader.Child("policy");
   if (auto read = reader.Finish(); !read) return Fail(read.error());
   auto policy = MakePolicy(policies, policy_config, random);
   if (!policy) return Fail(policy.error());

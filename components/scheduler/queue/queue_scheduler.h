@@ -69,13 +69,10 @@ class QueueScheduler final : public Scheduler {
   ResourceSet lent_;  // part of granted_
 };
 
-/// `kind: local`: never leaves the node. Key: `queue_asks_max` 1000000.
-[[nodiscard]] Result<std::unique_ptr<Scheduler>> MakeLocalScheduler(
-    const ConfigValue& config, NodeView local, const Registry<PolicyMaker>& policies,
-    Random random);
 /// `kind: distributed`: bottom-up with spillback. Keys: `policy` (a map, see MakePolicy),
 /// `spill_hops_max` 3, `queue_asks_max` 1000000.
-[[nodiscard]] Result<std::unique_ptr<Scheduler>> MakeDistributedScheduler(
+/// `kind: local`: never leaves the node. Key: `queue_asks_max` 1000000.
+[[nodiscard]] Result<std::unique_ptr<Scheduler>> MakeQueueScheduler(
     const ConfigValue& config, NodeView local, const Registry<PolicyMaker>& policies,
     Random random);
 
