@@ -13,6 +13,7 @@
 #include "components/object_store/attach.h"
 #include "components/transport/rpc/client_pool.h"
 #include "components/transport/rpc/server.h"
+#include "node/raylet/worker_launcher.h"
 #include "node/wiring.h"
 
 namespace mobula::node {
@@ -25,7 +26,7 @@ class CoreProcess::Impl {
   explicit Impl(CoreProcessOptions the_options)
       : options(std::move(the_options)),
         random(Random::EntropySeed()),
-        id(random.NewId<WorkerId>()),
+        id(options.is_driver ? random.NewId<WorkerId>() : options.startup_id),
         log(loop.clock(), options.is_driver ? "driver" : "worker", options.log_level,
             FileDescriptorSink(STDERR_FILENO)) {}
 
@@ -56,10 +57,8 @@ class CoreProcess::Impl {
   }
 
   Result<void> Listen() {
-    const std::string folder =
-        options.raylet_endpoint.substr(0, options.raylet_endpoint.rfind('/'));
     Result<std::string> local =
-        server->Listen(*transports.local, fmt::format("{}/{}.sock", folder, id.Short()));
+        server->Listen(*transports.local, LocalEndpointOf(id, options.raylet_endpoint));
     if (!local) return Fail(std::move(local.error()));
     Result<std::string> remote =
         server->Listen(*transports.tcp, fmt::format("tcp://{}:0", options.node_address));

@@ -18,12 +18,19 @@ namespace mobula::node {
 
 /// What a new worker must know before it can register.
 struct WorkerSpec {
-  WorkerId startup_id;  ///< Sent back in RegisterWorker, so the pool knows which spawn it was.
+  WorkerId startup_id;  ///< Its id, and sent back in RegisterWorker: which spawn it was.
   JobId job;
   core_worker::Program program;  ///< `path` is valid on this host.
   std::string raylet_endpoint;   ///< unix endpoint of the raylet.
   std::string log_path;          ///< Standard output and error of this worker.
 };
+
+/// \return where a driver or worker listens for others of its node: beside its raylet.
+[[nodiscard]] inline std::string LocalEndpointOf(const WorkerId& id,
+                                                 std::string_view raylet_endpoint) {
+  return fmt::format("{}/{}.sock", raylet_endpoint.substr(0, raylet_endpoint.rfind('/')),
+                     id.Short());
+}
 
 /// Threads: the state lock. Lifetime: workers still alive when it is destroyed are killed.
 class WorkerLauncher {

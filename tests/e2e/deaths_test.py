@@ -3,7 +3,7 @@ import os
 import signal
 
 import cluster
-from cluster import BEHAVIOURS, wait_for_end
+from cluster import BEHAVIOURS, parent_of, wait_for_end
 
 
 class DeathsTest(cluster.ClusterTest):
@@ -49,6 +49,24 @@ class DeathsTest(cluster.ClusterTest):
                    "all CPUs free")
         self.assertIn("none running", self.run_mobula("status"))
         self.assert_works()
+
+    def test_processes_that_ended_leave_no_sockets_behind(self):
+        def sockets():
+            return {path.name for path in self.sessions.rglob("*.sock")}
+
+        self.start_head()
+        nodes_own = sockets()
+        self.assert_works()  # a driver that ends by itself, and workers that end with its job
+        self.until(lambda: sockets() == nodes_own, "the end of the sockets of a job")
+        driver = self.hold()
+        held = self.until(lambda: len(sockets() - nodes_own) == 3 and sockets(),
+                          "a driver and two workers")
+        workers = self.workers_of(self.nodes()[0]["pid"])
+        os.kill(next(pid for pid in workers if parent_of(pid) in workers), signal.SIGKILL)
+        self.until(lambda: len(held - sockets()) == 1, "the end of one socket")
+        driver.signal(signal.SIGKILL)
+        self.assertEqual(driver.wait(), -signal.SIGKILL)
+        self.until(lambda: sockets() == nodes_own, "the end of the sockets of a killed driver")
 
     def test_workers_end_with_their_raylet_and_its_driver_is_told(self):
         self.start_head()
