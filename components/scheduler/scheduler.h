@@ -46,7 +46,8 @@ struct Grant {
   std::uint64_t ticket;
   ResourceSet resources;
 };
-/// Tell the asker to ask `node`, with one hop more.
+/// Tell the asker to ask `node`, with one hop more. `resources` are subtracted from what the local
+/// view believes of it, until it reports something newer than `version` or by `ForgetSpill`.
 struct SpillTo {
   std::uint64_t ticket;
   NodeId node;
@@ -109,6 +110,9 @@ class Scheduler {
   /// News of a node; older than known is ignored. Of the local node, whose amounts and version this
   /// object keeps, only the rest is taken over: labels, draining, object bytes.
   virtual void UpdateNode(NodeView node) = 0;
+  /// The ask had time to arrive, and its node to report it. If that has reported nothing, it has no
+  /// work from this ask: it never came, or is over. \return false if it has reported.
+  virtual bool ForgetSpill(const action::SpillTo& spill) = 0;
   virtual void RemoveNode(const NodeId& id) = 0;
 
   /// \return why this ask waits: the missing resource, and what each of the first few nodes lacks;

@@ -14,6 +14,8 @@ using core_worker::RequestLeaseRequest;
 
 /// How long a busy lease is left alone while others wait.
 constexpr Duration kLeaseShare = std::chrono::milliseconds(5);
+/// How long a spilled ask counts against a node that reports nothing of it.
+constexpr Duration kSpillReportMax = std::chrono::milliseconds(250);
 /// How long a lease outlives the lost connection of its holder.
 constexpr Duration kOrphanGrace = std::chrono::seconds(5);
 
@@ -84,7 +86,7 @@ void LeaseManager::Step() {
       if (auto* grant = std::get_if<action::Grant>(&next)) {
         Grant(grant->ticket, grant->resources);
       } else if (auto* spill = std::get_if<action::SpillTo>(&next)) {
-        Spill(spill->ticket, spill->node);
+        Spill(std::move(*spill));
       } else if (auto* reject = std::get_if<action::Reject>(&next)) {
         const auto it = asks_.find(reject->ticket);
         if (it == asks_.end()) continue;
@@ -170,35 +172,38 @@ void LeaseManager::FinishGrant(std::uint64_t ticket, const ResourceSet& resource
   Drop(ticket);
 }
 
-void LeaseManager::Spill(std::uint64_t ticket, const NodeId& node) {
-  const auto it = asks_.find(ticket);
-  if (it == asks_.end()) return;
+void LeaseManager::Spill(action::SpillTo spill) {
+  const auto it = asks_.find(spill.ticket);
+  if (it == asks_.end()) return ReplySpill(spill, {});
   it->second.is_granted = true;  // out of the scheduler's queue
-  hooks_.prepare_job(
-      it->second.request, true,
-      alive_.Bind([this, ticket, node](Result<void> shared) { ReplySpill(ticket, node, shared); }));
+  hooks_.prepare_job(it->second.request, true,
+                     alive_.Bind([this, spill = std::move(spill)](Result<void> shared) {
+                       ReplySpill(spill, shared);
+                     }));
 }
 
-void LeaseManager::ReplySpill(std::uint64_t ticket, const NodeId& node,
-                              const Result<void>& shared) {
-  const auto it = asks_.find(ticket);
+void LeaseManager::ReplySpill(const action::SpillTo& spill, const Result<void>& shared) {
+  deps_.loop.Schedule(kSpillReportMax, alive_.Bind([this, spill] {
+    if (deps_.scheduler.ForgetSpill(spill)) Step();
+  }));
+  const auto it = asks_.find(spill.ticket);
   if (it == asks_.end()) return;
-  const std::string endpoint = hooks_.endpoint_of(node);
+  const std::string endpoint = hooks_.endpoint_of(spill.node);
   if (!shared) {
     it->second.respond(Fail(shared.error()));
   } else if (endpoint.empty()) {
     it->second.respond(Fail(ErrorCode::kUnavailable,
                             "node {} left while the lease was being sent "
                             "there; ask again",
-                            node.Short()));
+                            spill.node.Short()));
   } else {
     RequestLeaseReply reply;
-    reply.mutable_spill()->set_node_id(std::string(node.Binary()));
+    reply.mutable_spill()->set_node_id(std::string(spill.node.Binary()));
     reply.mutable_spill()->set_raylet_endpoint(endpoint);
-    deps_.log.Debug("lease", "spilled", "ticket={} to={}", ticket, node.Short());
+    deps_.log.Debug("lease", "spilled", "ticket={} to={}", spill.ticket, spill.node.Short());
     it->second.respond(reply);
   }
-  Drop(ticket);
+  Drop(spill.ticket);
 }
 
 void LeaseManager::FailInfeasible(std::uint64_t ticket, std::string reason) {

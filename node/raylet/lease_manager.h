@@ -98,8 +98,8 @@ class LeaseManager {
   void Grant(std::uint64_t ticket, const ResourceSet& resources);
   void FinishGrant(std::uint64_t ticket, const ResourceSet& resources,
                    Result<core_worker::Address> worker);
-  void Spill(std::uint64_t ticket, const NodeId& node);
-  void ReplySpill(std::uint64_t ticket, const NodeId& node, const Result<void>& shared);
+  void Spill(action::SpillTo spill);
+  void ReplySpill(const action::SpillTo& spill, const Result<void>& shared);
   void FailInfeasible(std::uint64_t ticket, std::string reason);
   void Drop(std::uint64_t ticket);
   void CancelAll(const std::function<bool(const Ask&)>& over);

@@ -12,7 +12,7 @@ import subprocess
 import threading
 
 import cluster
-from cluster import MOBULA, WORD_COUNT
+from cluster import BEHAVIOURS, MOBULA, WORD_COUNT
 
 MEGABYTES = int(os.environ.get("MOBULA_E2E_MEGABYTES", "20"))
 KILL_SECONDS = float(os.environ.get("MOBULA_E2E_KILL_SECONDS", "0.1"))
@@ -126,6 +126,18 @@ class NamespacesTest(cluster.ClusterTest):
     def test_word_count_over_three_hosts_equals_the_count_by_hand(self):
         self.assertEqual(len(self.nodes()), 3)
         self.assert_counted(self.start_counting())
+
+    def test_every_host_is_reached_though_leases_there_came_to_nothing(self):
+        # A count that ends at once leaves lease requests on their way to other hosts.
+        nodes = [node["node_id"] for node in self.nodes()]
+        for drivers_before, host in enumerate(self.hosts):
+            self.assert_counted(self.start_counting())
+            text = self.on(host, BEHAVIOURS, "places", *nodes)
+            places = dict(re.findall(r"ran on (\w+) (.*)", text))
+            self.assertEqual(sorted(places), sorted(nodes), text)
+            fetched = [node for node, path in places.items()
+                       if re.search(rf"/n-{node[:8]}/programs/[0-9a-f]{{32}}$", path)]
+            self.assertEqual(len(fetched), 2 - drivers_before, text)  # others had a driver of it
 
     def test_word_count_is_right_while_workers_and_a_node_die(self):
         nodes = [node["pid"] for node in self.nodes()]

@@ -126,7 +126,8 @@ void QueueScheduler::Settle(AskClasses::value_type& shape, std::vector<Action>& 
     } else {
       Check(!Keeps(key.reach), "a policy placed pinned work on another node");
       view_.Take(place->node, resources);
-      actions.push_back(action::SpillTo{ticket, place->node});
+      actions.push_back(action::SpillTo{ticket, place->node, std::move(resources),
+                                        view_.Find(place->node)->version});
     }
     queue_.Remove(ticket);
   } else if (key.if_busy == IfBusy::kReject) {
@@ -203,6 +204,14 @@ void QueueScheduler::UpdateNode(NodeView node) {
   node.available = Local().available;
   node.queued_asks = Local().queued_asks;
   ReplaceLocal(std::move(node));
+}
+
+bool QueueScheduler::ForgetSpill(const action::SpillTo& spill) {
+  const NodeView* const node = view_.Find(spill.node);
+  if (node == nullptr || node->version != spill.version) return false;
+  view_.Give(spill.node, spill.resources);
+  OnChange(spill.node, ViewChange::kUsage);
+  return true;
 }
 
 void QueueScheduler::ReplaceLocal(NodeView node) {

@@ -40,6 +40,7 @@ class QueueScheduler final : public Scheduler {
   bool TryTake(const ResourceSet& resources) override;
   void ChangeTotal(const ResourceSet& added, const ResourceSet& removed) override;
   void UpdateNode(NodeView node) override;
+  bool ForgetSpill(const action::SpillTo& spill) override;
   void RemoveNode(const NodeId& id) override;
   std::string Why(std::uint64_t ticket) const override;
   bool IsInfeasible(std::uint64_t ticket) const override;

@@ -196,6 +196,25 @@ TEST_F(SchedulerTest, SpillsWhatDoesNotFitAndCountsItAgainstTheOtherNode) {
   EXPECT_EQ(Step(*scheduler), "grant 5");
 }
 
+TEST_F(SchedulerTest, ASpillOfWhichTheOtherNodeReportsNothingIsForgotten) {
+  const auto scheduler = Distributed(0);
+  scheduler->UpdateNode(FreeNode(Node(2), {{"CPU", 2}}));
+  Submit(*scheduler, Ask(1, Wants(kOneCpu)));
+  Submit(*scheduler, Ask(2, Wants(kOneCpu)));
+  Submit(*scheduler, Ask(3, Wants(kOneCpu)));
+  const std::vector<Action> actions = scheduler->Step();
+  ASSERT_EQ(Text(actions), "spill 1 to 02000000, spill 2 to 02000000");
+  EXPECT_TRUE(scheduler->ForgetSpill(std::get<action::SpillTo>(actions[0])));
+  EXPECT_EQ(Step(*scheduler), "spill 3 to 02000000");
+  NodeView news = BusyNode(Node(2), {{"CPU", 2}}, {});
+  news.version = 2;
+  scheduler->UpdateNode(news);
+  EXPECT_FALSE(scheduler->ForgetSpill(std::get<action::SpillTo>(actions[1])));
+  EXPECT_EQ(scheduler->View().Find(Node(2))->available, ResourceSet());
+  scheduler->RemoveNode(Node(2));
+  EXPECT_FALSE(scheduler->ForgetSpill(std::get<action::SpillTo>(actions[1])));
+}
+
 TEST_F(SchedulerTest, WhatCameFromElsewhereStaysIfItFits) {
   const auto scheduler = MakeScheduler(
       []() {
