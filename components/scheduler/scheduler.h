@@ -32,6 +32,7 @@ enum class IfBusy : std::uint8_t { kQueue, kReject };
 /// One wish for one worker. `ticket` is the lease manager's name for it, unique while queued.
 struct LeaseAsk {
   std::uint64_t ticket = 0;
+  WorkerId owner;  ///< Who asks.
   ResourceRequest request;
   std::uint32_t depth = 0;  ///< Of the task in the tree of tasks; the deeper goes first.
   std::uint32_t hops = 0;   ///< How many raylets sent it on before it came here.
@@ -51,6 +52,8 @@ struct Grant {
 struct SpillTo {
   std::uint64_t ticket;
   NodeId node;
+  ResourceSet resources;
+  std::uint64_t version;
 };
 /// Tell the asker no.
 struct Reject {
@@ -77,9 +80,10 @@ struct QueuedShape {
 
 /// Queue, policy and books of one node.
 ///
-/// Order: the deeper task first, then first come first served. So nested fan-outs run depth first,
-/// which bounds how many workers are blocked in `Get` at once. An ask that does not fit lets others
-/// pass. Invariant: granted + available = total + lent, for each resource (`CheckInvariants`).
+/// Order: the deeper task first; of equal depth, the owners take turns, so that who asks for one
+/// worker does not wait for all that another asks for; then first come first served. Nested fan-outs
+/// run depth first, which bounds how many workers are blocked in `Get` at once. An ask that does not
+/// fit lets others pass. Invariant: granted + available = total + lent, for each resource.
 ///
 /// Threads: one. Lifetime: keeps no reference to its arguments. No call waits or fails late.
 class Scheduler {

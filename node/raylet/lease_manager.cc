@@ -60,6 +60,7 @@ void LeaseManager::Request(const RequestLeaseRequest& request, rpc::Peer& peer,
   const std::uint64_t ticket = ++last_ticket_;
   LeaseAsk ask;
   ask.ticket = ticket;
+  ask.owner = WorkerId::FromBinaryOrNil(request.owner().worker_id());
   ask.request = ToRequest(request);
   ask.depth = request.depth();
   ask.hops = request.hops();

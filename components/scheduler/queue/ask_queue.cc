@@ -1,6 +1,6 @@
 #include "components/scheduler/queue/ask_queue.h"
 
-#include <tuple>
+#include <algorithm>
 
 #include "components/base/check.h"
 
@@ -15,7 +15,8 @@ bool operator<(const AskClassKey& a, const AskClassKey& b) {
 AskClassState AskQueue::Add(AskClassKey key, std::uint32_t depth, QueuedAsk ask) {
   const auto it = classes_.try_emplace(std::move(key)).first;
   AskClass& members = it->second;
-  const AskOrder order{.depth = depth, .sequence = next_sequence_++};
+  const std::uint64_t turn = turn_ + queued_[ask.owner]++ + served_.count(ask.owner);
+  const AskOrder order{.depth = depth, .turn = turn, .sequence = next_sequence_++};
   const bool added = tickets_.try_emplace(ask.ticket, Where{.members = it, .order = order}).second;
   Check(added, "AskQueue::Add of a ticket that is queued");
   const bool ready = members.state == AskClassState::kReady;
@@ -33,6 +34,8 @@ bool AskQueue::Remove(std::uint64_t ticket) {
   AskClass& members = it->second;
   const bool ready = members.state == AskClassState::kReady;
   if (ready) ready_.erase(BestOf(members));
+  const auto queued = queued_.find(members.asks.at(order).owner);
+  if (--queued->second == 0) queued_.erase(queued);
   members.asks.erase(order);
   if (members.asks.empty()) {
     classes_.erase(it);
@@ -40,6 +43,14 @@ bool AskQueue::Remove(std::uint64_t ticket) {
     ready_.emplace(BestOf(members), it);
   }
   return true;
+}
+
+void AskQueue::Serve(const AskClasses::value_type& first) {
+  const auto& [order, ask] = *first.second.asks.begin();
+  if (order.turn > turn_) served_.clear();
+  turn_ = std::max(turn_, order.turn);
+  if (order.turn == turn_) served_.insert(ask.owner);
+  Remove(ask.ticket);
 }
 
 AskClasses::value_type* AskQueue::First() {
@@ -79,6 +90,8 @@ void AskQueue::CheckInvariants() const {
     Check(ready_.contains(BestOf(members)), "a ready class is not filed by its best ask");
   }
   Check(asks == tickets_.size(), "queued asks and tickets differ in number");
+  for (const auto& [owner, count] : queued_) asks -= count;
+  Check(asks == 0, "queued asks and those of the owners differ in number");
   Check(ready == ready_.size(), "a class is filed as ready that is not");
 }
 

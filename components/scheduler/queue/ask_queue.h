@@ -17,6 +17,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 
@@ -32,18 +33,20 @@ enum class Reach : std::uint8_t {
   kNoFurther,  ///< Came from too many nodes: like kHere, but rejected if impossible.
 };
 
-/// Position in the queue: the deeper first, then the earlier.
+/// Position in the queue: the deeper first, then by turns of the owners, then the earlier.
 struct AskOrder {
   std::uint32_t depth = 0;
+  std::uint64_t turn = 0;
   std::uint64_t sequence = 0;
   friend bool operator<(const AskOrder& a, const AskOrder& b) {
-    return a.depth != b.depth ? a.depth > b.depth : a.sequence < b.sequence;
+    return std::tie(b.depth, a.turn, a.sequence) < std::tie(a.depth, b.turn, b.sequence);
   }
 };
 
 /// One queued ask, less what it shares with its class.
 struct QueuedAsk {
   std::uint64_t ticket = 0;
+  WorkerId owner;
   std::map<NodeId, std::uint64_t> locality;
   std::string key_text;
   bool is_reported = false;  ///< As infeasible.
@@ -69,12 +72,18 @@ struct AskClass {
 using AskClasses = std::map<AskClassKey, AskClass>;
 
 /// The queue. Threads: one. Cost: O(log asks) a call, `Wake` and `classes` apart.
+///
+/// *Turns*: time that is counted in rounds of the owners. An ask gets the first turn in which its
+/// owner has no other ask and was not served, so a hundred asks of one owner stand in a hundred
+/// turns, and one of another owner goes between the first two of them.
 class AskQueue {
  public:
   /// \pre `ticket` is not queued. \return the state of the class it joined.
   AskClassState Add(AskClassKey key, std::uint32_t depth, QueuedAsk ask);
   /// \return false if it is not queued.
   bool Remove(std::uint64_t ticket);
+  /// Removes the best ask of the class that `First` returned: its owner has had its turn.
+  void Serve(const AskClasses::value_type& first);
 
   /// \return the ready class with the best ask of all; null if none is ready.
   [[nodiscard]] AskClasses::value_type* First();
@@ -105,6 +114,9 @@ class AskQueue {
   std::map<AskOrder, AskClasses::iterator> ready_;  // ready classes by their best ask
   std::unordered_map<std::uint64_t, Where> tickets_;
   std::uint64_t next_sequence_ = 0;
+  std::uint64_t turn_ = 0;                  // the latest that was served
+  std::set<WorkerId> served_;               // in that turn
+  std::map<WorkerId, std::size_t> queued_;  // asks by owner; none: no entry
 };
 
 }  // namespace mobula

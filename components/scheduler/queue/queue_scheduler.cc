@@ -43,6 +43,7 @@ Result<void> QueueScheduler::Submit(LeaseAsk ask) {
   }
   const AskClassState state = queue_.Add(ClassOf(ask), ask.depth,
                                          {.ticket = ask.ticket,
+                                          .owner = ask.owner,
                                           .locality = std::move(ask.request.locality),
                                           .key_text = std::move(ask.key_text)});
   if (state == AskClassState::kInfeasible) late_.push_back(ask.ticket);
@@ -129,7 +130,7 @@ void QueueScheduler::Settle(AskClasses::value_type& shape, std::vector<Action>& 
       actions.push_back(action::SpillTo{ticket, place->node, std::move(resources),
                                         view_.Find(place->node)->version});
     }
-    queue_.Remove(ticket);
+    queue_.Serve(shape);
   } else if (key.if_busy == IfBusy::kReject) {
     actions.push_back(action::Reject{ticket, infeasible ? infeasible->reason : WhyNotNow(key)});
     queue_.Remove(ticket);
@@ -290,20 +291,6 @@ void QueueScheduler::CheckInvariants() const {
 Result<std::unique_ptr<Scheduler>> MakeQueueScheduler(const ConfigValue& config, NodeView local,
                                                       const Registry<PolicyMaker>& policies,
                                                       Random random) {
-  ConfigReader reader(config, "scheduler");
-  QueueSchedulerOptions options{.name = reader.Text("kind", "local")};
-  options.queue_asks_max =
-      static_cast<std::size_t>(reader.Integer("queue_asks_max", 1'000'000, 1, 1'000'000'000));
-  if (auto read = reader.Finish(); !read) return Fail(read.error());
-  auto policy = MakePolicy(policies, ConfigValue(ConfigValue::Map()), random);
-  if (!policy) return Fail(policy.error());
-  return std::make_unique<QueueScheduler>(std::move(options), std::move(local), *std::move(policy));
-}
-
-Result<std::unique_ptr<Scheduler>> MakeDistributedScheduler(const ConfigValue& config,
-                                                            NodeView local,
-                                                            const Registry<PolicyMaker>& policies,
-                                                            Random random) {
   ConfigReader reader(config, "scheduler");
   QueueSchedulerOptions options{.name = reader.Text("kind", "distributed")};
   ConfigValue policy_config{ConfigValue::Map()};

@@ -36,6 +36,22 @@ TEST_F(LeasesTest, ALeaseIsKeptBetweenTasksAndReturnedWhenIdle) {
   cluster.ExpectNothingLeft();
 }
 
+TEST_F(LeasesTest, AReclaimedLeaseGoesToWhoWaits) {
+  Node& node = cluster.AddNode(1);
+  Process& first = cluster.AddDriver(node);
+  std::vector<ReferencePtr> all;
+  for (int i = 0; i < 300; ++i) all.push_back(first.Submit("slow", {}));
+  cluster.RunFor(seconds(3));
+  Process& second = cluster.AddDriver(node);
+  const TimePoint start = cluster.loop.Now();
+  EXPECT_EQ(second.Get(second.Submit("brief", {})).value_or("?"), "brief");
+  EXPECT_LE(cluster.loop.Now() - start, seconds(2)) << "the task that runs, and one granted since";
+  const int runs = cluster.runs["slow"];
+  cluster.RunFor(seconds(10));
+  EXPECT_GE(cluster.runs["slow"], runs + 9) << "the first goes on";
+  all.clear();
+}
+
 TEST_F(LeasesTest, RequestsAreBoundedAndCancelledWhenNotNeeded) {
   cluster.config.lease_requests_max = 4;
   Node& node = cluster.AddNode(1);

@@ -157,8 +157,9 @@ class Node {
   std::int64_t free_units_;
   rpc::ServiceTable services_;
   std::deque<Waiting> queue_;
-  std::map<std::string, Leased> leases_;  // by lease id
-  std::vector<std::string> idle_;         // worker ids
+  std::map<std::string, std::uint64_t> turns_;  // of owners: when they were last granted a lease
+  std::map<std::string, Leased> leases_;        // by lease id
+  std::vector<std::string> idle_;               // worker ids
   std::map<std::string, ReturnLeaseReply> deaths_;
   std::map<std::string, rpc::Peer*> peers_;  // by worker id
   std::unique_ptr<rpc::Server> server_;

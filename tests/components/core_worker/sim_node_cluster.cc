@@ -1,4 +1,4 @@
-// The raylet of the simulated cluster: grants in order of arrival, tells owners when others wait.
+// The raylet of the simulated cluster: owners take turns, and are told when others wait.
 
 #include <algorithm>
 
@@ -84,12 +84,13 @@ void Node::AddHandlers() {
 }
 
 void Node::GrantWaiting() {
+  std::erase_if(queue_, [](const Waiting& one) { return one.respond.IsAbandoned(); });
   while (!queue_.empty()) {
-    Waiting& waiting = queue_.front();
-    if (waiting.respond.IsAbandoned()) {  // its owner is gone
-      queue_.pop_front();
-      continue;
-    }
+    const auto turn = [this](const Waiting& one) -> std::uint64_t& {
+      return turns_[one.request.owner().worker_id()];
+    };
+    const auto next = std::ranges::min_element(queue_, {}, turn);
+    Waiting& waiting = *next;
     const auto cpu = waiting.request.resources().units().find("CPU");
     const std::int64_t units = cpu == waiting.request.resources().units().end() ? 0 : cpu->second;
     if (units > free_units_) return;
@@ -107,7 +108,8 @@ void Node::GrantWaiting() {
     reply.mutable_grant()->set_lease_id(lease);
     *reply.mutable_grant()->mutable_worker() = workers.at(worker)->address;
     waiting.respond(reply);
-    queue_.pop_front();
+    turn(waiting) = ++cluster.made;
+    queue_.erase(next);
   }
 }
 

@@ -57,6 +57,7 @@ class Driver {
  private:
   void Submit() {
     LeaseAsk ask = Ask(next_ticket_++, RandomRequest(random_, ids_));
+    ask = Of(static_cast<std::uint8_t>(random_.Below(4)), std::move(ask));
     ask.depth = static_cast<std::uint32_t>(random_.Below(4));
     ask.hops = static_cast<std::uint32_t>(random_.Below(4));
     if (random_.Chance(0.1)) ask.if_busy = IfBusy::kReject;

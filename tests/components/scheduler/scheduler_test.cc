@@ -55,6 +55,40 @@ TEST_F(SchedulerTest, DeeperTasksGoFirstThenTheEarlier) {
   EXPECT_EQ(Step(*scheduler), "grant 2, grant 4, grant 3, grant 1, grant 5");
 }
 
+TEST_F(SchedulerTest, OwnersTakeTurnsHoweverManyAsksTheyHave) {
+  const auto scheduler = Local(1);
+  for (std::uint64_t ticket = 1; ticket <= 4; ++ticket) {
+    Submit(*scheduler, Of(1, Ask(ticket, Wants(kOneCpu))));
+  }
+  EXPECT_EQ(Step(*scheduler), "grant 1");
+  Submit(*scheduler, Of(2, Ask(5, Wants(kOneCpu))));
+  Submit(*scheduler, Of(2, Ask(6, Wants(kOneCpu))));
+  Submit(*scheduler, Of(3, Hopped(Ask(7, Wants(kOneCpu)), 1)));  // in a class of its own
+  for (const char* next : {"grant 5", "grant 7", "grant 2", "grant 6", "grant 3", "grant 4"}) {
+    scheduler->Return(kOneCpu);
+    EXPECT_EQ(Step(*scheduler), next);
+  }
+}
+
+TEST_F(SchedulerTest, WhoAsksForOneAfterAnotherAlternatesWithALongQueue) {
+  const auto scheduler = Local(1);
+  for (std::uint64_t ticket = 1; ticket <= 10; ++ticket) {
+    Submit(*scheduler, Of(1, Ask(ticket, Wants(kOneCpu))));
+  }
+  EXPECT_EQ(Step(*scheduler), "grant 1");
+  for (std::uint64_t round = 0; round < 5; ++round) {
+    for (std::uint64_t i = 0; i < 9; ++i) {  // what is cancelled costs no turn
+      Submit(*scheduler, Of(2, Ask(200 + i, Wants(kOneCpu))));
+    }
+    for (std::uint64_t i = 0; i < 9; ++i) EXPECT_TRUE(scheduler->Cancel(200 + i));
+    Submit(*scheduler, Of(2, Ask(100 + round, Wants(kOneCpu))));
+    scheduler->Return(kOneCpu);
+    EXPECT_EQ(Step(*scheduler), fmt::format("grant {}", 100 + round));
+    scheduler->Return(kOneCpu);
+    EXPECT_EQ(Step(*scheduler), fmt::format("grant {}", 2 + round));
+  }
+}
+
 TEST_F(SchedulerTest, AnAskThatDoesNotFitLetsOthersPass) {
   const auto scheduler = Local(4);
   Submit(*scheduler, Ask(1, Wants({{"CPU", 3}})));

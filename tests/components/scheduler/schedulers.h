@@ -31,6 +31,11 @@ inline LeaseAsk Deep(LeaseAsk ask, std::uint32_t depth) {
   return ask;
 }
 
+inline LeaseAsk Of(std::uint8_t owner, LeaseAsk ask) {
+  ask.owner = WorkerId::FromBinaryOrNil(std::string(WorkerId::kSize, static_cast<char>(owner)));
+  return ask;
+}
+
 inline LeaseAsk Hopped(LeaseAsk ask, std::uint32_t hops) {
   ask.hops = hops;
   return ask;
