@@ -2,9 +2,15 @@
 
 #include <utility>
 
-#include "components/base/config_value.h"
-
 namespace mobula {
+
+CreateQueueOptions ReadCreateQueueOptions(ConfigReader& reader) {
+  CreateQueueOptions options;
+  options.create_wait_max = reader.Time("create_wait_max", options.create_wait_max);
+  options.creates_waiting_max = static_cast<std::size_t>(reader.Integer(
+      "creates_waiting_max", static_cast<std::int64_t>(options.creates_waiting_max), 0, 1'000'000));
+  return options;
+}
 
 CreateQueue::CreateQueue(EventLoop& loop, ObjectStore& store, CreateQueueOptions options)
     : loop_(loop), store_(store), options_(options), timer_(loop) {

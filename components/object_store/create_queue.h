@@ -10,6 +10,7 @@
 #include <functional>
 #include <list>
 
+#include "components/base/config_value.h"
 #include "components/base/event_loop.h"
 #include "components/base/lifetime.h"
 #include "components/object_store/object_store.h"
@@ -20,6 +21,8 @@ struct CreateQueueOptions {
   Duration create_wait_max = std::chrono::seconds(10);
   std::size_t creates_waiting_max = 10'000;
 };
+/// Reads `create_wait_max` and `creates_waiting_max` of the `object_store:` map.
+[[nodiscard]] CreateQueueOptions ReadCreateQueueOptions(ConfigReader& reader);
 
 /// Threads: the state lock. Lifetime: the store outlives it; takes the store's `OnChange`.
 class CreateQueue {

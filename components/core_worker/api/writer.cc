@@ -119,7 +119,7 @@ Result<SerializedValue> Writer::Finish() && {
     piece.offset = offset;
     value_.size = offset + piece.bytes.size();
   }
-  if (const Runtime* runtime = value_.size > kWrittenAtOnceMax ? CurrentRuntime() : nullptr) {
+  if (const auto runtime = value_.size > kWrittenAtOnceMax ? CurrentRuntime() : nullptr) {
     if (const std::uint64_t most = runtime->ValueBytesMax(); value_.size > most) {
       return mobula::Fail(ErrorCode::kResourceExhausted, "the value is {}, the store holds {}",
                           FormatSize(value_.size), FormatSize(most));

@@ -30,6 +30,7 @@
 #include <string>
 #include <vector>
 
+#include "components/base/config_value.h"
 #include "components/base/lifetime.h"
 #include "components/base/random.h"
 #include "components/object_store/create_queue.h"
