@@ -13,6 +13,7 @@ using Impl = ReferenceTable::Impl;
 namespace {
 
 constexpr Duration kFreeTimeout = std::chrono::seconds(10);
+constexpr Duration kRemoveTimeout = std::chrono::seconds(30);
 
 Error OwnerDied(const ObjectId& id, const Address& owner, std::string_view why) {
   return {ErrorCode::kOwnerDied,
@@ -257,20 +258,21 @@ void Impl::SendAdds(Link& link) {
 
 void Impl::Flush(Link& link) {
   if (!link.to_add.empty()) SendAdds(link);
-  if (!link.client->IsConnected()) return;  // OnLinkConnected comes back to it
-  if (link.report.added_ids_size() > 0) {   // before an owner may forget the object
+  if (link.report.added_ids_size() > 0) {  // before an owner may forget the object
     link.client->Notify(kReportCopies, link.report);
     link.report.Clear();
   }
   RemoveBorrowsRequest remove;
   remove.set_borrower_id(self.worker_id());
-  const auto notify = [&](const auto& method) {
-    return [&](const auto& request) { link.client->Notify(method, request); };
-  };
   SendInParts(std::move(remove), std::exchange(link.to_remove, {}), config.batch_ids_max,
-              notify(kRemoveBorrows));
+              [&](const RemoveBorrowsRequest& request) {
+                // A call, as it is made again when its connection is lost.
+                link.client->Call(kRemoveBorrows, request, [](const Result<NoReply>&) {},
+                                  {.timeout = kRemoveTimeout});
+              });
+  if (!link.client->IsConnected()) return;  // OnLinkConnected asks
   SendInParts(WatchRequest(), std::exchange(link.to_watch, {}), config.batch_ids_max,
-              notify(kWatch));
+              [&](const WatchRequest& request) { link.client->Notify(kWatch, request); });
 }
 
 }  // namespace mobula::core_worker

@@ -115,12 +115,12 @@ void LeasePool::Push(Lease& lease, SubmittedTask& task) {
   const std::size_t bytes = spec->ByteSizeLong();
   if (bytes > kTaskBytesMax) {
     lease.outbox.mutable_tasks()->RemoveLast();
-    const int count = task.spec.arguments_size();
     deps_.observer.OnRefused(
-        task, Error(ErrorCode::kResourceExhausted,
-                    fmt::format("the {} arguments of a task need {} bytes, allowed are {}: pass "
-                                "one object that holds them",
-                                count, bytes, kTaskBytesMax)));
+        task,
+        Error(ErrorCode::kResourceExhausted,
+              fmt::format("the {} arguments of task {} need {} bytes, allowed are {}: pass "
+                          "one object that holds them",
+                          task.spec.arguments_size(), task.spec.name(), bytes, kTaskBytesMax)));
     return;
   }
   if (lease.in_flight.empty()) lease.progress = deps_.loop.Now();

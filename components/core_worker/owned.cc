@@ -45,7 +45,8 @@ void Impl::TellWatchers(const ObjectId& id, Owned& entry) {
 
 void Impl::AddCopy(const ObjectId& id, const NodeId& node, std::string endpoint) {
   const auto it = owned.find(id);
-  if (it == owned.end() || it->second.released) {  // freed while it was copied
+  if (it == owned.end() || it->second.released ||
+      std::holds_alternative<Error>(it->second.state)) {  // freed, or failed, while it was copied
     to_free[endpoint].push_back(id);
     ScheduleFlush();
     return;

@@ -77,7 +77,7 @@ class ReferenceTable::Impl : public std::enable_shared_from_this<ReferenceTable:
     std::shared_ptr<rpc::Client> client;  // owners: the pool and this link
     std::set<ObjectId> borrowed;
     std::vector<ObjectId> to_add, to_watch;
-    std::set<ObjectId> to_remove;  // kept until connected: what is lost here is held for ever
+    std::set<ObjectId> to_remove;
     ReportCopiesRequest report;
     bool is_gone = false;
   };

@@ -217,9 +217,11 @@ void ReferenceTable::AddHandlers(rpc::ServiceTable& services) {
                                            rpc::Respond<AddBorrowsReply> respond) {
                     respond(impl->HandleAddBorrows(request, call.peer));
                   }));
-  services.Handle(kRemoveBorrows,
-                  bind([impl](const RemoveBorrowsRequest& request, rpc::CallContext,
-                              rpc::Respond<NoReply>) { impl->HandleRemoveBorrows(request); }));
+  services.Handle(kRemoveBorrows, bind([impl](const RemoveBorrowsRequest& request, rpc::CallContext,
+                                              rpc::Respond<NoReply> respond) {
+                    impl->HandleRemoveBorrows(request);
+                    respond(NoReply());
+                  }));
   services.Handle(kReportCopies,
                   bind([impl](const ReportCopiesRequest& request, rpc::CallContext,
                               rpc::Respond<NoReply>) { impl->HandleReportCopies(request); }));

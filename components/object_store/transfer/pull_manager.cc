@@ -6,6 +6,7 @@
 
 #include "components/base/check.h"
 #include "components/object_store/methods.h"
+#include "components/object_store/transfer/transfer_service.h"
 
 namespace mobula {
 

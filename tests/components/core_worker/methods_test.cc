@@ -25,6 +25,7 @@ TEST(CoreWorkerMethodsTest, MatchTheDescriptors) {
   check.Expect(kCancelLease);
   check.Expect(kReturnLease);
   check.Expect(kReclaimLeases);
+  check.Expect(kKeepLeases);
   check.Expect(kNodeDied);
   check.Expect(kExitWorker);
   check.ExpectAllOf(*OpenLeaseRequest::descriptor()->file());
