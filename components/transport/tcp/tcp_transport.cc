@@ -66,6 +66,8 @@ void Tune(int fd) {
   set(IPPROTO_TCP, TCP_KEEPIDLE, 10);
   set(IPPROTO_TCP, TCP_KEEPINTVL, 5);
   set(IPPROTO_TCP, TCP_KEEPCNT, 4);
+  // Keepalives are not sent while data waits for its acknowledgement; this bounds that wait (ms).
+  set(IPPROTO_TCP, TCP_USER_TIMEOUT, 30'000);
 }
 
 Result<Descriptor> OpenListening(const SocketAddress& address) {

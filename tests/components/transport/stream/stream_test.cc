@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -71,6 +72,27 @@ class StreamTest : public testing::Test {
   std::vector<std::unique_ptr<Recorder>> recorders_;
   std::vector<std::unique_ptr<Connection>> connections_;
 };
+
+TEST_F(StreamTest, APeerThatAcknowledgesNothingIsGivenUpAfterHalfAMinute) {
+  Listen();
+  const Descriptor client = RawClient();
+  sockaddr_in self{};
+  socklen_t size = sizeof self;
+  ASSERT_EQ(::getsockname(client.get(), reinterpret_cast<sockaddr*>(&self), &size), 0);
+  int found = 0;
+  for (int fd = 0; fd < 1024; ++fd) {  // the accepted socket is one of ours
+    sockaddr_in peer{};
+    size = sizeof peer;
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) continue;
+    if (peer.sin_family != AF_INET || peer.sin_port != self.sin_port) continue;
+    int milliseconds = 0;
+    size = sizeof milliseconds;
+    ASSERT_EQ(::getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, &size), 0);
+    EXPECT_EQ(milliseconds, 30'000);
+    ++found;
+  }
+  EXPECT_EQ(found, 1);
+}
 
 TEST_F(StreamTest, FramesComeThroughByteByByte) {
   Listen();
