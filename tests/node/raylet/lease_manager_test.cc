@@ -50,6 +50,14 @@ TEST_F(LeaseManagerTest, LeasesOfOwnersOnADeadNodeEndAtOnce) {
   EXPECT_EQ(world.raylet->Count().leases, 1U);
 }
 
+TEST_F(LeaseManagerTest, ANodeIsSentWorkAgainWhenItReportsNothingOfTheLast) {
+  const NodeId elsewhere = world.random.NewId<NodeId>();
+  const auto node = world.AddNode(elsewhere, {{"disc", 1}});
+  for (int i = 0; i < 3; ++i) {  // each is over before that node had anything to report
+    EXPECT_TRUE(world.Granted(driver->Ask(job, {{"disc", 1}})).has_spill());
+  }
+}
+
 TEST_F(LeaseManagerTest, AnEndedJobIsNotBroughtBackByALateRequest) {
   const NodeId elsewhere = world.random.NewId<NodeId>();
   const auto worker_elsewhere = world.AddStranger(elsewhere);

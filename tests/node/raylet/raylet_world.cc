@@ -177,13 +177,14 @@ std::unique_ptr<Process> World::AddStranger(const NodeId& node) {
   return std::make_unique<Process>(*this, node);
 }
 
-std::unique_ptr<gcs::GcsClient> World::AddNode(const NodeId& node) {
+std::unique_ptr<gcs::GcsClient> World::AddNode(const NodeId& node, const ResourceSet& resources) {
   auto client = std::make_unique<gcs::GcsClient>(loop, *transport, std::string(kGcs),
                                                  random.Fork(node.Hex()), rpc::ClientOptions());
   gcs::NodeInfo info;
   info.set_node_id(std::string(node.Binary()));
   info.set_state(gcs::ALIVE);
   info.set_endpoint("inproc://elsewhere");
+  *info.mutable_total() = *info.mutable_available() = gcs::ToProto(resources);
   client->RegisterNode(info, [](const auto& reply) { EXPECT_TRUE(reply.has_value()); }, [] {});
   RunFor(std::chrono::milliseconds(100));
   return client;

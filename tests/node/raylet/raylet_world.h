@@ -93,7 +93,7 @@ class World {
   /// Some process that has registered nowhere here.
   std::unique_ptr<Process> AddStranger(const NodeId& node);
   /// Another node, of which only the GCS knows.
-  std::unique_ptr<gcs::GcsClient> AddNode(const NodeId& node);
+  std::unique_ptr<gcs::GcsClient> AddNode(const NodeId& node, const ResourceSet& resources = {});
   /// Runs until there is an answer. \return it.
   core_worker::RequestLeaseReply Granted(const std::shared_ptr<Process::Answer>& answer);
   [[nodiscard]] Process& WorkerOf(const core_worker::Grant& grant);
