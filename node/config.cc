@@ -44,7 +44,6 @@ Result<void> ReadNode(const ConfigValue& value, NodeConfig& config) {
                   "is missing: a worker node needs the head's address, such as "
                   "10.0.0.5:6379");
   }
-  config.session_folder = reader.Text("session_folder", "");
   config.token_file = reader.Text("token_file", "");
   config.raylet.labels = reader.TextMap("labels");
   config.gcs_reconnect_window = reader.Time("gcs_reconnect_window", config.gcs_reconnect_window);

@@ -21,8 +21,7 @@ struct NodeConfig {
   bool is_head = false;
   std::string address = "127.0.0.1";  ///< Where this node listens; others reach it there.
   std::string head_address;           ///< Workers: "host:port" of the head.
-  std::string session_folder;  ///< Sockets, logs, programs; empty: one below /tmp/mobula-UID.
-  std::string token_file;      ///< Empty: ~/.mobula/token.
+  std::string token_file;             ///< Empty: ~/.mobula/token.
   LogLevel log_level = LogLevel::kInfo;
   Duration gcs_reconnect_window = std::chrono::seconds(60);  ///< Then the node ends.
   // gcs:

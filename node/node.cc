@@ -44,15 +44,9 @@ class Node::Impl {
   Result<void> OpenSession() {
     endpoints.node_id = id;
     endpoints.node_address = config.address;
-    if (config.session_folder.empty()) {
-      Result<std::string> folder = MakeSession(files, id.Short());
-      if (!folder) return Fail(std::move(folder.error()));
-      endpoints.folder = *folder;
-    } else {
-      endpoints.folder = config.session_folder;
-      Result<void> made = files.MakeFolder(endpoints.folder + "/logs");
-      if (!made) return Fail(std::move(made.error()).Context("making the session folder"));
-    }
+    Result<std::string> folder = MakeSession(files, id.Short());
+    if (!folder) return Fail(std::move(folder.error()));
+    endpoints.folder = *folder;
     if (!sink) {
       const std::string path = endpoints.folder + "/logs/node.log";
       log_fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);

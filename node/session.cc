@@ -42,6 +42,10 @@ Result<NodeRecord> ReadRecord(FileSystem& files, const std::string& folder) {
   return record;
 }
 
+bool IsAlive(const NodeRecord& record) {
+  return record.pid_start != 0 && ProcessStart(record.pid) == record.pid_start;
+}
+
 Token Trimmed(std::string text) {
   while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0) {
     text.pop_back();
@@ -88,7 +92,11 @@ Result<std::string> MakeSession(FileSystem& files, std::string_view id) {
   std::vector<std::string> ended;
   for (const std::string& name : files.List(root).value_or(std::vector<std::string>())) {
     const std::string folder = root + "/" + name;
-    if (!files.Exists(RecordPath(folder))) ended.push_back(folder);
+    const Result<NodeRecord> record = ReadRecord(files, folder);
+    if (!name.starts_with("n-") || (record && IsAlive(*record))) continue;
+    if (!record && files.Exists(RecordPath(folder))) continue;  // another version's, or new
+    EndSession(files, folder);
+    ended.push_back(folder);
   }
   if (ended.size() > kEndedSessionsKeptMax) {
     const auto modified = [](const std::string& folder) {
@@ -102,6 +110,13 @@ Result<std::string> MakeSession(FileSystem& files, std::string_view id) {
   std::string folder = fmt::format("{}/n-{}", root, id);
   if (Result<void> made = files.MakeFolder(folder + "/logs"); !made) {
     return Fail(std::move(made.error()));
+  }
+  NodeRecord record;
+  record.folder = folder;
+  record.pid = ::getpid();
+  record.pid_start = ProcessStart(record.pid);
+  if (Result<void> written = WriteRecord(files, record); !written) {
+    return Fail(std::move(written.error()));
   }
   return folder;
 }
@@ -122,10 +137,10 @@ std::vector<NodeRecord> LiveRecords(FileSystem& files) {
     const std::string folder = root + "/" + name;
     Result<NodeRecord> record = ReadRecord(files, folder);
     if (!record) continue;
-    if (ProcessStart(record->pid) == record->pid_start && record->pid_start != 0) {
-      live.push_back(std::move(*record));
-    } else {
+    if (!IsAlive(*record)) {
       EndSession(files, folder);
+    } else if (!record->head_address.empty()) {
+      live.push_back(std::move(*record));
     }
   }
   return live;

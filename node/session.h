@@ -28,16 +28,18 @@ struct NodeRecord {
   std::int64_t pid_start = 0;  ///< Of the process, in clock ticks since boot: a reused pid differs.
   bool is_head = false;
   bool is_background = false;  ///< Started by `mobula start`.
-  std::string head_address;    ///< "host:port" of its GCS.
+  std::string head_address;    ///< "host:port" of its GCS; empty: not up, or a program's own.
   std::string node_id;
 };
 
 /// \return /tmp/mobula-UID, or $MOBULA_SESSIONS.
 [[nodiscard]] std::string SessionsFolder();
-/// Makes the folder of a new node. Folders of nodes that ended are swept beyond the newest 20.
+/// Makes the folder of a new node of this process, with a record that keeps it from being swept.
+/// Folders of nodes that ended lose all but their logs; beyond the newest 20 they are removed.
 [[nodiscard]] Result<std::string> MakeSession(FileSystem& files, std::string_view id);
 [[nodiscard]] Result<void> WriteRecord(FileSystem& files, const NodeRecord& record);
-/// \return records whose process is alive; the others' sockets and records are removed.
+/// \return records whose process is alive and that name a head; those of dead processes are
+///         removed with their sockets.
 [[nodiscard]] std::vector<NodeRecord> LiveRecords(FileSystem& files);
 /// Removes what must not outlive the node: sockets, record, programs. Logs stay.
 void EndSession(FileSystem& files, const std::string& folder);

@@ -126,7 +126,7 @@ Keys RuleKeys(const Path& path) {
 auto Members(const NodeConfig& config) {
   const gcs::ServerConfig& gcs = config.gcs;
   const RayletConfig& raylet = config.raylet;
-  return std::tie(config.address, config.head_address, config.session_folder, config.token_file,
+  return std::tie(config.address, config.head_address, config.token_file,
                   config.log_level, config.gcs_reconnect_window, config.gcs_port,
                   gcs.heartbeat_period, gcs.heartbeat_timeout, gcs.reconnect_grace,
                   gcs.value_bytes_max, gcs.dead_nodes_kept_max, gcs.finished_jobs_kept_max,
