@@ -3,12 +3,14 @@
 #include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
-#include <fstream>
-#include <sstream>
 #include <thread>
+
+#include "components/base/real/file_system.h"
 
 namespace mobula::node {
 namespace {
+
+constexpr std::uint64_t kConfigBytesMax = 1 << 20;
 
 ConfigValue Convert(const YAML::Node& node) {
   const int line = node.Mark().line + 1;
@@ -141,14 +143,11 @@ Result<NodeConfig> ReadNodeConfig(const ConfigValue& root, std::string_view name
 }
 
 Result<ConfigValue> LoadYaml(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) {
-    return Fail(ErrorCode::kNotFound, "cannot read the configuration {}: {}", path,
-                std::generic_category().message(errno));
+  const Result<std::string> text = RealFileSystem().Read(path, kConfigBytesMax);
+  if (!text) {
+    return Fail(ErrorCode::kInvalidArgument, "the configuration: {}", text.error().message());
   }
-  std::stringstream text;
-  text << file.rdbuf();
-  return ParseYaml(text.str(), path);
+  return ParseYaml(*text, path);
 }
 
 Result<NodeConfig> LoadNodeConfig(const std::string& path) {

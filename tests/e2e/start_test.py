@@ -44,10 +44,13 @@ class StartTest(cluster.ClusterTest):
         self.assert_refused("node: { role: head }\nscheduler: { kind: clever }\n", "clever",
                             "distributed", "local")
 
-    def test_a_configuration_that_is_not_there_is_named(self):
-        text = self.run_program(NODE, "--config", self.box / "absent.yaml", status=1)
-        self.assertIn("absent.yaml", text)
-        self.assertIn("No such file", text)
+    def test_a_configuration_that_cannot_be_read_is_named_with_the_reason(self):
+        for path, reason in ((self.box / "absent.yaml", "No such file"),
+                             (self.home, "Is a directory")):
+            for words in ((NODE,), (MOBULA, "start"), (MOBULA, "sim")):
+                text = self.run_program(*words, "--config", path, status=2)
+                self.assertIn(str(path), text)
+                self.assertIn(reason, text)
 
     def test_start_says_what_to_do_next_and_stop_leaves_nothing(self):
         text = self.start_head()
