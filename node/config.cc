@@ -25,7 +25,12 @@ ConfigValue Convert(const YAML::Node& node) {
     }
     case YAML::NodeType::Map: {
       ConfigValue::Map map;
-      for (const auto& item : node) map.emplace(item.first.Scalar(), Convert(item.second));
+      for (const auto& item : node) {
+        if (!item.first.IsScalar()) throw YAML::Exception(item.first.Mark(), "a key is a text");
+        if (!map.emplace(item.first.Scalar(), Convert(item.second)).second) {
+          throw YAML::Exception(item.first.Mark(), item.first.Scalar() + " is there twice");
+        }
+      }
       return ConfigValue(std::move(map), line);
     }
   }
@@ -99,6 +104,10 @@ Result<void> ReadWorkers(const ConfigValue& value, NodeConfig& config) {
   RayletConfig& raylet = config.raylet;
   raylet.prestart_workers = static_cast<std::size_t>(reader.Integer("prestart", 0, 0, 10'000));
   raylet.workers_max = static_cast<std::size_t>(reader.Integer("max", 1000, 1, 100'000));
+  if (raylet.prestart_workers > raylet.workers_max) {
+    reader.Reject("prestart", fmt::format("is {}, more than workers.max, {}",
+                                          raylet.prestart_workers, raylet.workers_max));
+  }
   raylet.worker_idle_max = reader.Time("idle_max", raylet.worker_idle_max);
   raylet.worker_start_timeout = reader.Time("start_timeout", raylet.worker_start_timeout);
   raylet.infeasible_grace = reader.Time("infeasible_grace", raylet.infeasible_grace);
