@@ -82,6 +82,12 @@ Result<void> ReadGcs(const ConfigValue& value, NodeConfig& config) {
   gcs::ServerConfig& gcs = config.gcs;
   gcs.heartbeat_period = reader.Time("heartbeat_period", gcs.heartbeat_period);
   gcs.heartbeat_timeout = reader.Time("heartbeat_timeout", gcs.heartbeat_timeout);
+  if (gcs.heartbeat_period < std::chrono::milliseconds(1)) {
+    reader.Reject("heartbeat_period", "is less than 1ms");
+  }
+  if (gcs.heartbeat_timeout <= gcs.heartbeat_period) {
+    reader.Reject("heartbeat_timeout", "is not more than gcs.heartbeat_period: every node is dead");
+  }
   gcs.reconnect_grace = reader.Time("reconnect_grace", gcs.reconnect_grace);
   gcs.value_bytes_max = reader.Size("value_bytes_max", gcs.value_bytes_max);
   for (const auto& [key, count] : std::initializer_list<std::pair<const char*, std::size_t*>>{

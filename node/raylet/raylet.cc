@@ -215,7 +215,8 @@ void Impl::OnPeerClosed(rpc::Peer& peer) {
 }
 
 void Impl::MustExit(const Error& why) {
-  if (std::exchange(is_exiting, true)) return;
+  if (must_exit) return;
+  must_exit = why;
   deps.log.Error("node", "must_exit", "reason=\"{}\"", why.ToString());
   if (on_must_exit) on_must_exit(why);
 }
@@ -253,6 +254,7 @@ void Raylet::Leave(std::string reason, std::move_only_function<void()> done) {
 }
 void Raylet::OnMustExit(std::function<void(const Error&)> callback) {
   impl_->on_must_exit = std::move(callback);
+  if (impl_->must_exit) impl_->on_must_exit(*impl_->must_exit);
 }
 void Raylet::Stop() { impl_->Stop(); }
 Raylet::Census Raylet::Count() const {

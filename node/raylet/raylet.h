@@ -72,7 +72,7 @@ class Raylet {
   void Start(std::move_only_function<void(Result<std::string>)> done);
   /// Leaves the cluster, ends all workers, closes. `done` runs when the GCS knows or after 1 s.
   void Leave(std::string reason, std::move_only_function<void()> done);
-  /// Runs once if the node must end: fenced, GCS gone for good.
+  /// Runs once if the node must end, now or later: fenced, GCS gone for good.
   void OnMustExit(std::function<void(const Error&)> callback);
   void Stop();
 

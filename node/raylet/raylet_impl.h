@@ -71,7 +71,7 @@ class Raylet::Impl {
   Timer heartbeat_timer;
   Timer report_timer;
   bool stopped = false;
-  bool is_exiting = false;
+  std::optional<Error> must_exit;  ///< Why, once it must.
   Lifetime alive;
 };
 

@@ -31,5 +31,12 @@ TEST(ConfigChecksTest, NoMoreWorkersArePrestartedThanThereMayBe) {
   EXPECT_EQ(Refusal("workers: { prestart: 2, max: 2 }"), "accepted");
 }
 
+TEST(ConfigChecksTest, ANodeHasTimeToSayThatItLives) {
+  EXPECT_THAT(Refusal("gcs: { heartbeat_period: 0s, heartbeat_timeout: 1s }"),
+              HasSubstr("heartbeat_period"));
+  EXPECT_THAT(Refusal("gcs: { heartbeat_period: 2s, heartbeat_timeout: 2s }"),
+              AllOf(HasSubstr("heartbeat_timeout"), HasSubstr("heartbeat_period")));
+}
+
 }  // namespace
 }  // namespace mobula::node
