@@ -1,6 +1,7 @@
 // mobula start, mobula stop.
 
 #include <memory>
+#include <optional>
 
 #include "cli/background.h"
 #include "cli/commands.h"
@@ -17,8 +18,8 @@ struct StartOptions {
   std::string config_file;
   std::string host = "127.0.0.1";
   int port = 6379;
-  double num_cpus = -1;
-  double num_gpus = -1;
+  std::optional<double> num_cpus;
+  std::optional<double> num_gpus;
   std::string memory;
   std::string object_store_memory;
   std::vector<std::string> resources;
@@ -53,8 +54,8 @@ Result<std::string> ToYaml(const StartOptions& options) {
   if (!options.is_head) yaml += fmt::format("  head: {}\n", options.head_address);
   if (!options.token_file.empty()) yaml += fmt::format("  token_file: {}\n", options.token_file);
   yaml += fmt::format("  labels: {{ {} }}\n  resources:\n    custom: {{ {} }}\n", *labels, *custom);
-  if (options.num_cpus >= 0) yaml += fmt::format("    cpu: {}\n", options.num_cpus);
-  if (options.num_gpus >= 0) yaml += fmt::format("    gpu: {}\n", options.num_gpus);
+  if (options.num_cpus) yaml += fmt::format("    cpu: {}\n", *options.num_cpus);
+  if (options.num_gpus) yaml += fmt::format("    gpu: {}\n", *options.num_gpus);
   if (!options.memory.empty()) yaml += fmt::format("    memory: {}\n", options.memory);
   if (options.is_head) yaml += fmt::format("gcs: {{ port: {} }}\n", options.port);
   if (!options.object_store_memory.empty()) {
@@ -139,14 +140,17 @@ void AddStart(CLI::App& app, Action& action) {
   CLI::App* start = app.add_subcommand("start", "start a node on this machine, in the background");
   start->add_flag("--head", options->is_head, "begin a new cluster");
   start->add_option("--address", options->head_address, "join the cluster whose head is HOST:PORT");
-  start->add_option("--config", options->config_file, "a YAML file instead of the flags below");
+  CLI::Option* const config =
+      start->add_option("--config", options->config_file, "a YAML file instead of all other flags");
   start->add_option("--host", options->host, "address to listen at; others reach the node there")
       ->capture_default_str();
   start->add_option("--port", options->port, "the head's port; 0: any free one")
       ->capture_default_str()
       ->check(CLI::Range(0, 65535));
-  start->add_option("--num-cpus", options->num_cpus, "default: the number of cores");
-  start->add_option("--num-gpus", options->num_gpus, "default: none");
+  start->add_option("--num-cpus", options->num_cpus, "default: the number of cores")
+      ->check(CLI::NonNegativeNumber);
+  start->add_option("--num-gpus", options->num_gpus, "default: none")
+      ->check(CLI::NonNegativeNumber);
   start->add_option("--memory", options->memory, "for tasks that ask for memory, such as 4GiB");
   start->add_option("--object-store-memory", options->object_store_memory, "such as 2GiB");
   start->add_option("--resource", options->resources,
@@ -156,6 +160,9 @@ void AddStart(CLI::App& app, Action& action) {
                     "default: $MOBULA_TOKEN, $MOBULA_TOKEN_FILE, ~/.mobula/token");
   start->add_option("--log-level", options->log_level, "error, info or debug")
       ->capture_default_str();
+  for (CLI::Option* other : start->get_options()) {
+    if (other != config && other != start->get_help_ptr()) config->excludes(other);
+  }
   start->callback([options, &action] { action = [options] { return Start(*options); }; });
 }
 

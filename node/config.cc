@@ -69,6 +69,11 @@ Result<void> ReadNode(const ConfigValue& value, NodeConfig& config) {
         kMemory, Amount::FromDouble(static_cast<double>(resources.Size("memory", 0))));
   }
   for (const auto& [name, amount] : resources.NumberMap("custom")) {
+    if (amount < 0 || name.empty() || name == kCpu || name == kGpu || name == kMemory) {
+      resources.Reject("custom", fmt::format("has {} of '{}'; a number of 0 or more is wanted, and "
+                                             "cpu, gpu and memory are keys of their own",
+                                             amount, name));
+    }
     config.raylet.resources.Set(name, Amount::FromDouble(amount));
   }
   if (Result<void> fine = resources.Finish(); !fine) return fine;
@@ -141,6 +146,7 @@ Result<ConfigValue> ParseYaml(std::string_view text, std::string_view name) {
 
 Result<NodeConfig> ReadNodeConfig(const ConfigValue& root, std::string_view name) {
   NodeConfig config;
+  config.raylet.resources = MachineResources();
   const auto in_file = [&](Result<void> part) -> Result<void> {
     if (!part) return Fail(std::move(part.error()).Context(name));
     return {};
@@ -171,16 +177,13 @@ Result<NodeConfig> LoadNodeConfig(const std::string& path) {
   return ReadNodeConfig(*root, path);
 }
 
-void FillMachineDefaults(NodeConfig& config) {
-  if (config.raylet.resources.Get(kCpu) == Amount()) {
-    config.raylet.resources.Set(
-        kCpu, Amount::FromDouble(std::max(1U, std::thread::hardware_concurrency())));
-  }
-  if (config.raylet.resources.Get(kMemory) == Amount()) {
-    const double bytes = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) *
-                         static_cast<double>(::sysconf(_SC_PAGESIZE));
-    config.raylet.resources.Set(kMemory, Amount::FromDouble(bytes * 0.7));  // Ray's share
-  }
+ResourceSet MachineResources() {
+  const double bytes =
+      static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+  ResourceSet machine;
+  machine.Set(kCpu, Amount::FromDouble(std::max(1U, std::thread::hardware_concurrency())));
+  machine.Set(kMemory, Amount::FromDouble(bytes * 0.7));  // Ray's share
+  return machine;
 }
 
 }  // namespace mobula::node

@@ -34,8 +34,7 @@ struct NodeConfig {
   ConfigValue transport;
   // workers:
   std::string worker_kind = "zygote";  ///< "zygote" or "thread".
-  /// Resources (CPU and memory filled in from the machine if absent), labels, `workers:`. The rest
-  /// is filled in by `Node`.
+  /// Resources, labels, `workers:`. The rest is filled in by `Node`.
   RayletConfig raylet;
 };
 
@@ -52,10 +51,10 @@ struct NodeConfig {
 ///         and what would be right. \param name the file, for messages.
 [[nodiscard]] Result<NodeConfig> ReadNodeConfig(const ConfigValue& root, std::string_view name);
 
-/// Reads and checks a file. kNotFound if it is not there.
+/// Reads and checks a file. kInvalidArgument also if it cannot be read.
 [[nodiscard]] Result<NodeConfig> LoadNodeConfig(const std::string& path);
 
-/// Fills in CPUs and memory of this machine where the file says nothing.
-void FillMachineDefaults(NodeConfig& config);
+/// \return CPUs and memory of this machine: what a node has unless its configuration says else.
+[[nodiscard]] ResourceSet MachineResources();
 
 }  // namespace mobula::node

@@ -85,6 +85,7 @@ NodeConfig ClusterConfig(const InitOptions& options, bool is_embedded) {
   config.is_head = true;
   config.gcs_port = 0;
   config.log_level = LevelOf(options, "info");
+  config.raylet.resources = MachineResources();
   if (options.num_cpus > 0) config.raylet.resources.Set(kCpu, Amount::FromDouble(options.num_cpus));
   ConfigValue::Map store;
   store.emplace("kind", ConfigValue(std::string(is_embedded ? "heap" : "shared_memory")));

@@ -67,7 +67,6 @@ class Node::Impl {
     Result<StoreParts> made_store = MakeStore(config.object_store);
     if (!made_store) return Fail(std::move(made_store.error()).Context("object_store"));
     store = std::move(*made_store);
-    FillMachineDefaults(config);
     NodeView local;
     local.id = id;
     local.total = local.available = config.raylet.resources;

@@ -126,6 +126,10 @@ class StartTest(cluster.ClusterTest):
     def test_wrong_usage_is_told_with_status_2(self):
         for words in (("start",), ("start", "--head", "--address=h:1"), ("start", "--port=70000"),
                       ("start", "--head", "--resource", "tape"), ("sing",),
+                      ("start", "--head", "--num-cpus=-3"), ("start", "--head", "--num-gpus=nan"),
+                      ("start", "--head", "--resource", "tape=-3"),
+                      ("start", "--head", "--resource", "CPU=7"),
+                      ("start", "--config", self.write("node: {}"), "--port=0"),
                       ("status", "--format=x")):
             text = self.run_mobula(*words, status=2)
             self.assertNotEqual(text, "")

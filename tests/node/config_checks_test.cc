@@ -38,5 +38,17 @@ TEST(ConfigChecksTest, ANodeHasTimeToSayThatItLives) {
               AllOf(HasSubstr("heartbeat_timeout"), HasSubstr("heartbeat_period")));
 }
 
+TEST(ConfigChecksTest, ANodeHasTheResourcesThatItSaysNoneIncluded) {
+  const auto read = [](std::string_view yaml) {
+    return ReadNodeConfig(*ParseYaml(yaml, "n.yaml"), "n.yaml")->raylet.resources;
+  };
+  EXPECT_EQ(read("node: { resources: { cpu: 0, memory: 0 } }"), ResourceSet());
+  EXPECT_EQ(read(""), MachineResources());
+  for (const std::string_view custom : {"tape: -3", "CPU: 7", "memory: 1"}) {
+    EXPECT_THAT(Refusal(fmt::format("node: {{ resources: {{ custom: {{ {} }} }} }}", custom)),
+                HasSubstr("node.resources.custom"));
+  }
+}
+
 }  // namespace
 }  // namespace mobula::node
