@@ -26,8 +26,8 @@ void AddSim(CLI::App& app, Action& action);
 /// Prints "mobula: …" to standard error. \return the exit code for it.
 int Complain(const Error& error);
 
-/// \return the head's "host:port": `given`, else $MOBULA_ADDRESS, else that of a node of this host.
-///         kNotFound with the three ways otherwise.
+/// \return the head's "host:port": `given`, else $MOBULA_ADDRESS, else that of the nodes of this
+///         host. kNotFound with the three ways; kInvalidArgument if they are of several clusters.
 [[nodiscard]] Result<std::string> FindAddress(const std::string& given);
 
 /// \return the folder of this executable, where `node` is too.

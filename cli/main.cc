@@ -4,6 +4,9 @@
 
 #include <array>
 #include <cstdlib>
+#include <set>
+
+#include <fmt/ranges.h>
 
 #include "cli/commands.h"
 #include "components/base/real/file_system.h"
@@ -23,11 +26,16 @@ Result<std::string> FindAddress(const std::string& given) {
     return std::string(variable);
   }
   RealFileSystem files;
-  std::string found;
+  std::set<std::string> found;
   for (const node::NodeRecord& record : node::LiveRecords(files)) {
-    if (record.is_head || found.empty()) found = record.head_address;
+    found.insert(record.head_address);
   }
-  if (!found.empty()) return found;
+  if (found.size() > 1) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "nodes of {} clusters run here: {}; say --address or MOBULA_ADDRESS", found.size(),
+                fmt::join(found, ", "));
+  }
+  if (!found.empty()) return *found.begin();
   return Fail(ErrorCode::kNotFound,
               "no cluster: no node runs on this host. Start one with `mobula start --head`, pass "
               "--address HOST:PORT, or set MOBULA_ADDRESS");

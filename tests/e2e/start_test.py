@@ -123,6 +123,16 @@ class StartTest(cluster.ClusterTest):
             self.assertLess(time.monotonic() - begin, 15)
         self.assert_works()
 
+    def test_two_clusters_here_are_named_and_none_is_picked(self):
+        self.start_head()
+        first = self.address
+        self.start_head()
+        for words in (("status",), ("run", "--", "true")):
+            text = self.run_mobula(*words, status=2, MOBULA_ADDRESS="")
+            for part in ("2 clusters", first, self.address, "--address"):
+                self.assertIn(part, text)
+        self.run_mobula("status", f"--address={first}", MOBULA_ADDRESS="")
+
     def test_wrong_usage_is_told_with_status_2(self):
         for words in (("start",), ("start", "--head", "--address=h:1"), ("start", "--port=70000"),
                       ("start", "--head", "--resource", "tape"), ("sing",),
