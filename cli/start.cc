@@ -28,6 +28,16 @@ struct StartOptions {
   std::string log_level = "info";
 };
 
+/// \return `text` as YAML reads it back, whatever is in it.
+std::string Quoted(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c == '\n' ? std::string("\\n") : std::string(1, c);
+  }
+  return quoted + '"';
+}
+
 Result<std::string> Pairs(const std::vector<std::string>& pairs, std::string_view option) {
   std::string text;
   for (const std::string& pair : pairs) {
@@ -36,8 +46,8 @@ Result<std::string> Pairs(const std::vector<std::string>& pairs, std::string_vie
       return Fail(ErrorCode::kInvalidArgument, "{} takes name=value, such as {} tape=1; got '{}'",
                   option, option, pair);
     }
-    text += fmt::format("{}\"{}\": \"{}\"", text.empty() ? "" : ", ", pair.substr(0, equals),
-                        pair.substr(equals + 1));
+    text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", Quoted(pair.substr(0, equals)),
+                        Quoted(pair.substr(equals + 1)));
   }
   return text;
 }
@@ -48,19 +58,21 @@ Result<std::string> ToYaml(const StartOptions& options) {
   if (!custom) return custom;
   Result<std::string> labels = Pairs(options.labels, "--label");
   if (!labels) return labels;
-  std::string yaml =
-      fmt::format("node:\n  role: {}\n  address: {}\n  log_level: {}\n",
-                  options.is_head ? "head" : "worker", options.host, options.log_level);
-  if (!options.is_head) yaml += fmt::format("  head: {}\n", options.head_address);
-  if (!options.token_file.empty()) yaml += fmt::format("  token_file: {}\n", options.token_file);
+  std::string yaml = fmt::format("node:\n  role: {}\n  address: {}\n  log_level: {}\n",
+                                 options.is_head ? "head" : "worker", Quoted(options.host),
+                                 Quoted(options.log_level));
+  if (!options.is_head) yaml += fmt::format("  head: {}\n", Quoted(options.head_address));
+  if (!options.token_file.empty()) {
+    yaml += fmt::format("  token_file: {}\n", Quoted(options.token_file));
+  }
   yaml += fmt::format("  labels: {{ {} }}\n  resources:\n    custom: {{ {} }}\n", *labels, *custom);
   if (options.num_cpus) yaml += fmt::format("    cpu: {}\n", *options.num_cpus);
   if (options.num_gpus) yaml += fmt::format("    gpu: {}\n", *options.num_gpus);
-  if (!options.memory.empty()) yaml += fmt::format("    memory: {}\n", options.memory);
+  if (!options.memory.empty()) yaml += fmt::format("    memory: {}\n", Quoted(options.memory));
   if (options.is_head) yaml += fmt::format("gcs: {{ port: {} }}\n", options.port);
   if (!options.object_store_memory.empty()) {
     yaml += fmt::format("object_store: {{ kind: shared_memory, capacity: {} }}\n",
-                        options.object_store_memory);
+                        Quoted(options.object_store_memory));
   }
   return yaml;
 }

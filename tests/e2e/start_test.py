@@ -123,6 +123,15 @@ class StartTest(cluster.ClusterTest):
             self.assertLess(time.monotonic() - begin, 15)
         self.assert_works()
 
+    def test_flags_may_hold_what_means_something_in_yaml(self):
+        token = self.box / "x: 'y' # \\z\".token"
+        self.start_head("--label", 'a=b"c: # \\', "--token-file", token)
+        self.assertEqual(token.stat().st_mode & 0o777, 0o600)
+        self.run_mobula("status", "--token-file", token)
+        for address in ("[::1]:6379 # x", "h: {"):
+            text = self.run_mobula("start", f"--address={address}", status=1)
+            self.assertIn(address, text)
+
     def test_two_clusters_here_are_named_and_none_is_picked(self):
         self.start_head()
         first = self.address
