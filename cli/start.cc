@@ -1,5 +1,6 @@
 // mobula start, mobula stop.
 
+#include <cstdlib>
 #include <memory>
 #include <optional>
 
@@ -28,16 +29,6 @@ struct StartOptions {
   std::string log_level = "info";
 };
 
-/// \return `text` as YAML reads it back, whatever is in it.
-std::string Quoted(std::string_view text) {
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    quoted += c == '\n' ? std::string("\\n") : std::string(1, c);
-  }
-  return quoted + '"';
-}
-
 Result<std::string> Pairs(const std::vector<std::string>& pairs, std::string_view option) {
   std::string text;
   for (const std::string& pair : pairs) {
@@ -46,8 +37,9 @@ Result<std::string> Pairs(const std::vector<std::string>& pairs, std::string_vie
       return Fail(ErrorCode::kInvalidArgument, "{} takes name=value, such as {} tape=1; got '{}'",
                   option, option, pair);
     }
-    text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", Quoted(pair.substr(0, equals)),
-                        Quoted(pair.substr(equals + 1)));
+    text +=
+        fmt::format("{}{}: {}", text.empty() ? "" : ", ", node::QuotedYaml(pair.substr(0, equals)),
+                    node::QuotedYaml(pair.substr(equals + 1)));
   }
   return text;
 }
@@ -58,21 +50,22 @@ Result<std::string> ToYaml(const StartOptions& options) {
   if (!custom) return custom;
   Result<std::string> labels = Pairs(options.labels, "--label");
   if (!labels) return labels;
-  std::string yaml = fmt::format("node:\n  role: {}\n  address: {}\n  log_level: {}\n",
-                                 options.is_head ? "head" : "worker", Quoted(options.host),
-                                 Quoted(options.log_level));
-  if (!options.is_head) yaml += fmt::format("  head: {}\n", Quoted(options.head_address));
+  std::string yaml = fmt::format(
+      "node:\n  role: {}\n  address: {}\n  log_level: {}\n", options.is_head ? "head" : "worker",
+      node::QuotedYaml(options.host), node::QuotedYaml(options.log_level));
+  if (!options.is_head) yaml += fmt::format("  head: {}\n", node::QuotedYaml(options.head_address));
   if (!options.token_file.empty()) {
-    yaml += fmt::format("  token_file: {}\n", Quoted(options.token_file));
+    yaml += fmt::format("  token_file: {}\n", node::QuotedYaml(options.token_file));
   }
   yaml += fmt::format("  labels: {{ {} }}\n  resources:\n    custom: {{ {} }}\n", *labels, *custom);
   if (options.num_cpus) yaml += fmt::format("    cpu: {}\n", *options.num_cpus);
   if (options.num_gpus) yaml += fmt::format("    gpu: {}\n", *options.num_gpus);
-  if (!options.memory.empty()) yaml += fmt::format("    memory: {}\n", Quoted(options.memory));
+  if (!options.memory.empty())
+    yaml += fmt::format("    memory: {}\n", node::QuotedYaml(options.memory));
   if (options.is_head) yaml += fmt::format("gcs: {{ port: {} }}\n", options.port);
   if (!options.object_store_memory.empty()) {
     yaml += fmt::format("object_store: {{ kind: shared_memory, capacity: {} }}\n",
-                        Quoted(options.object_store_memory));
+                        node::QuotedYaml(options.object_store_memory));
   }
   return yaml;
 }
@@ -81,17 +74,21 @@ void PrintStarted(const node::NodeRecord& record, const StartOptions& options) {
   fmt::print("Mobula {} node {} is up (pid {}).\n\n", record.is_head ? "head" : "worker",
              record.node_id.substr(0, 8), record.pid);
   fmt::print("  address   {}\n", record.head_address);
-  fmt::print("  token     {}\n", node::TokenPath(options.token_file));
+  const bool is_told = record.token_file.empty() && std::getenv("MOBULA_TOKEN") != nullptr;
+  fmt::print("  token     {}\n", is_told ? "$MOBULA_TOKEN" : node::TokenPath(record.token_file));
+  const std::string token =
+      record.token_file.empty() ? "" : fmt::format(" --token-file='{}'", record.token_file);
   fmt::print("  logs      {}/logs\n\nNext steps\n", record.folder);
   if (record.is_head) {
-    fmt::print("  add a node       mobula start --address={}", record.head_address);
+    fmt::print("  add a node       mobula start --address={}{}", record.head_address, token);
     fmt::print("   (with a copy of the token file)\n");
     if (options.host == "127.0.0.1") {
       fmt::print("                   on other machines only if the head listens to them: --host\n");
     }
   }
-  fmt::print("  run a program    mobula run --address={} -- PROGRAM ARGS\n", record.head_address);
-  fmt::print("  look at it       mobula status\n");
+  fmt::print("  run a program    mobula run --address={}{} -- PROGRAM ARGS\n", record.head_address,
+             token);
+  fmt::print("  look at it       mobula status{}\n", token);
   fmt::print("  stop             mobula stop\n");
 }
 

@@ -144,6 +144,15 @@ Result<ConfigValue> ParseYaml(std::string_view text, std::string_view name) {
   }
 }
 
+std::string QuotedYaml(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c == '\n' ? std::string("\\n") : std::string(1, c);
+  }
+  return quoted + '"';
+}
+
 Result<NodeConfig> ReadNodeConfig(const ConfigValue& root, std::string_view name) {
   NodeConfig config;
   config.raylet.resources = MachineResources();

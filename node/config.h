@@ -43,6 +43,8 @@ struct NodeConfig {
 
 /// \return the tree of a YAML text. kInvalidArgument with file, line and cause otherwise.
 [[nodiscard]] Result<ConfigValue> ParseYaml(std::string_view text, std::string_view name);
+/// \return `text` in quotes, as `ParseYaml` reads it back, whatever is in it.
+[[nodiscard]] std::string QuotedYaml(std::string_view text);
 
 /// Reads a YAML file. kNotFound if it is not there; otherwise as `ParseYaml`.
 [[nodiscard]] Result<ConfigValue> LoadYaml(const std::string& path);

@@ -59,7 +59,8 @@ int Run(const Arguments& arguments) {
                     .is_head = config->is_head,
                     .is_background = arguments.is_background,
                     .head_address = endpoints->head_address,
-                    .node_id = endpoints->node_id.Hex()};
+                    .node_id = endpoints->node_id.Hex(),
+                    .token_file = config->token_file};
   if (Result<void> written = WriteRecord(files, record); !written) return Complain(written.error());
   int exit_pipe[2] = {-1, -1};
   if (::pipe2(exit_pipe, O_CLOEXEC) != 0) return Complain({ErrorCode::kInternal, "no pipe left"});

@@ -38,6 +38,7 @@ Result<NodeRecord> ReadRecord(FileSystem& files, const std::string& folder) {
   record.is_background = reader.Boolean("is_background", false);
   record.head_address = reader.Text("head_address", "");
   record.node_id = reader.Text("node_id", "");
+  record.token_file = reader.Text("token_file", "");
   if (Result<void> fine = reader.Finish(); !fine) return Fail(std::move(fine.error()));
   return record;
 }
@@ -124,9 +125,9 @@ Result<std::string> MakeSession(FileSystem& files, std::string_view id) {
 Result<void> WriteRecord(FileSystem& files, const NodeRecord& record) {
   const std::string text = fmt::format(
       "pid: {}\npid_start: {}\nis_head: {}\nis_background: {}\nhead_address: \"{}\"\n"
-      "node_id: \"{}\"\n",
+      "node_id: \"{}\"\ntoken_file: {}\n",
       record.pid, record.pid_start, record.is_head, record.is_background, record.head_address,
-      record.node_id);
+      record.node_id, QuotedYaml(record.token_file));
   return files.WriteAtomically(RecordPath(record.folder), text, FileMode::kPrivate);
 }
 

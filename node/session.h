@@ -30,6 +30,7 @@ struct NodeRecord {
   bool is_background = false;  ///< Started by `mobula start`.
   std::string head_address;    ///< "host:port" of its GCS; empty: not up, or a program's own.
   std::string node_id;
+  std::string token_file;  ///< As its configuration says; empty: the usual places.
 };
 
 /// \return /tmp/mobula-UID, or $MOBULA_SESSIONS.

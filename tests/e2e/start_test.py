@@ -132,6 +132,19 @@ class StartTest(cluster.ClusterTest):
             text = self.run_mobula("start", f"--address={address}", status=1)
             self.assertIn(address, text)
 
+    def test_what_start_prints_works_with_a_token_elsewhere(self):
+        token = self.box / "elsewhere"
+        for words in ((f"--token-file={token}", "--head", "--port=0"), ("--config", self.write(
+                f"node: {{ token_file: {token} }}\ngcs: {{ port: 0 }}\n"))):
+            text = self.run_mobula("start", *words)
+            for part in ("token     ", "mobula status", "mobula run", "mobula start"):
+                line = next(line for line in text.splitlines() if part in line)
+                self.assertIn(str(token), line)
+            self.run_mobula("status", "--token-file", token)
+            self.run_mobula("stop")
+        text = self.run_mobula("start", "--head", "--port=0", MOBULA_TOKEN="secret")
+        self.assertIn("$MOBULA_TOKEN", text)
+
     def test_two_clusters_here_are_named_and_none_is_picked(self):
         self.start_head()
         first = self.address
