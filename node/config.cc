@@ -45,6 +45,11 @@ Result<void> ReadNode(const ConfigValue& value, NodeConfig& config) {
   }
   config.is_head = role == "head";
   config.address = reader.Text("address", config.address);
+  if (config.address == "0.0.0.0" || config.address == "::") {
+    reader.Reject("address", "is '" + config.address +
+                                 "'; others reach the node there: an address of this machine is "
+                                 "wanted, such as 10.0.0.5");
+  }
   config.head_address = reader.Text("head", "");
   if (!config.is_head && config.head_address.empty()) {
     reader.Reject("head",

@@ -158,6 +158,7 @@ class StartTest(cluster.ClusterTest):
     def test_wrong_usage_is_told_with_status_2(self):
         for words in (("start",), ("start", "--head", "--address=h:1"), ("start", "--port=70000"),
                       ("start", "--head", "--resource", "tape"), ("sing",),
+                      ("start", "--head", "--host=0.0.0.0"),
                       ("start", "--head", "--num-cpus=-3"), ("start", "--head", "--num-gpus=nan"),
                       ("start", "--head", "--resource", "tape=-3"),
                       ("start", "--head", "--resource", "CPU=7"),

@@ -50,5 +50,12 @@ TEST(ConfigChecksTest, ANodeHasTheResourcesThatItSaysNoneIncluded) {
   }
 }
 
+TEST(ConfigChecksTest, AnAddressThatMeansAllIsNoneThatOthersReach) {
+  for (const std::string_view all : {"0.0.0.0", "\"::\""}) {
+    EXPECT_THAT(Refusal(fmt::format("node: {{ address: {} }}", all)),
+                HasSubstr("an address of this machine is wanted"));
+  }
+}
+
 }  // namespace
 }  // namespace mobula::node
