@@ -107,9 +107,7 @@ void Impl::HandleStatus(const StatusRequest& request) {
 
 void Impl::ReportMissing(const ObjectId& id, std::vector<std::string> endpoints) {
   if (owned.contains(id)) {
-    RemoveCopies(id, [&](const NodeId&, const std::string& endpoint) {
-      return std::ranges::find(endpoints, endpoint) != endpoints.end();
-    });
+    DoubtCopies(id, endpoints);
     return;
   }
   const auto it = borrowed.find(id);

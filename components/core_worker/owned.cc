@@ -68,6 +68,15 @@ void Impl::RemoveCopies(const ObjectId& id,
   hooks.on_lost(id);
 }
 
+void Impl::DoubtCopies(const ObjectId& id, const std::vector<std::string>& raylet_endpoints) {
+  const auto it = owned.find(id);
+  if (it == owned.end()) return;
+  it->second.doubted.insert(raylet_endpoints.begin(), raylet_endpoints.end());
+  RemoveCopies(id, [&](const NodeId&, const std::string& endpoint) {
+    return std::ranges::find(raylet_endpoints, endpoint) != raylet_endpoints.end();
+  });
+}
+
 void Impl::DropNode(const NodeId& node) {
   std::set<ObjectId> affected;  // sorted: what is made again first must not depend on hashing
   for (const auto& [id, entry] : owned) {
@@ -100,6 +109,8 @@ void Impl::RemoveLineage(const ObjectId& id) {
 void Impl::ReleaseIfUnheld(const ObjectId& id, Owned& entry) {
   if (entry.holds > 0 || !entry.borrowers.empty() || entry.released) return;
   FreeCopies(id, entry.state);
+  for (const std::string& endpoint : entry.doubted) to_free[endpoint].push_back(id);
+  if (!entry.doubted.empty()) ScheduleFlush();
   entry.state = Pending{};
   entry.contained.clear();
   entry.watches.clear();
@@ -186,12 +197,10 @@ void Impl::HandleReportCopies(const ReportCopiesRequest& request) {
     AddCopy(ObjectId(ObjectId::FromBinaryOrNil(binary)),
             NodeId::FromBinaryOrNil(request.node().node_id()), request.node().raylet_endpoint());
   }
+  const std::vector<std::string> doubted(request.missing_endpoints().begin(),
+                                         request.missing_endpoints().end());
   for (const std::string& binary : request.missing_ids()) {
-    RemoveCopies(ObjectId(ObjectId::FromBinaryOrNil(binary)),
-                 [&](const NodeId&, const std::string& endpoint) {
-                   const auto& gone = request.missing_endpoints();
-                   return std::find(gone.begin(), gone.end(), endpoint) != gone.end();
-                 });
+    DoubtCopies(ObjectId(ObjectId::FromBinaryOrNil(binary)), doubted);
   }
 }
 

@@ -38,6 +38,7 @@ class ReferenceTable::Impl : public std::enable_shared_from_this<ReferenceTable:
     std::size_t lineage = 0;
     bool released = false;  // value freed; only lineage keeps the entry
     std::set<WorkerId> borrowers;
+    std::set<std::string> doubted;  // raylets said to have no copy: told to free it all the same
     std::vector<internal::ReferencePtr> contained;
     std::vector<WatchId> watches;
     std::vector<rpc::Peer*> remote_watchers;
@@ -48,6 +49,7 @@ class ReferenceTable::Impl : public std::enable_shared_from_this<ReferenceTable:
   void AddCopy(const ObjectId& id, const NodeId& node, std::string endpoint);
   void RemoveCopies(const ObjectId& id,
                     const std::function<bool(const NodeId&, const std::string&)>& gone);
+  void DoubtCopies(const ObjectId& id, const std::vector<std::string>& raylet_endpoints);
   void DropNode(const NodeId& node);
   void AddLineage(const ObjectId& id);
   void RemoveLineage(const ObjectId& id);

@@ -81,9 +81,10 @@ struct QueuedShape {
 /// Queue, policy and books of one node.
 ///
 /// Order: the deeper task first; of equal depth, the owners take turns, so that who asks for one
-/// worker does not wait for all that another asks for; then first come first served. Nested fan-outs
-/// run depth first, which bounds how many workers are blocked in `Get` at once. An ask that does not
-/// fit lets others pass. Invariant: granted + available = total + lent, for each resource.
+/// worker does not wait for all that another asks for; then first come first served. Nested
+/// fan-outs run depth first, which bounds how many workers are blocked in `Get` at once. An ask
+/// that does not fit lets others pass. Invariant: granted + available = total + lent, for each
+/// resource.
 ///
 /// Threads: one. Lifetime: keeps no reference to its arguments. No call waits or fails late.
 class Scheduler {
