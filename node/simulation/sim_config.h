@@ -46,7 +46,7 @@ struct SimConfig {
   Range worker_kills{0, 4};
   Range node_kills{0, 2};
   Range driver_kills{0, 1};
-  Range partitions{0, 0};
+  Range partitions{0, 1};
   Range partition_time_us{10'000, 1'000'000};
   Range restart_after_us{100'000, 2'000'000};
   // bounds:
