@@ -4,7 +4,9 @@
 #include <cerrno>
 
 #include "components/base/check.h"
+#include "components/base/lifetime.h"
 #include "components/base/real/event_loop.h"
+#include "components/transport/stream/stream_connection.h"
 
 namespace mobula {
 namespace {
@@ -12,17 +14,18 @@ namespace {
 using Waiter = boost::asio::posix::stream_descriptor;
 
 constexpr int kAcceptsPerTurn = 64;
+constexpr Duration kAcceptPause = std::chrono::milliseconds(100);
 constexpr Duration kBusyPause = std::chrono::milliseconds(5);
 
 bool IsOutOfDescriptors(int error) {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-}  // namespace
-
-class StreamAcceptor::Impl : public std::enable_shared_from_this<Impl> {
+/// Accepts on a listening socket. Owners: its listener, and the wait under way.
+class Acceptor : public std::enable_shared_from_this<Acceptor> {
  public:
-  Impl(RealEventLoop& loop, Descriptor listening, OnSocket on_socket)
+  using OnSocket = std::move_only_function<void(Descriptor)>;
+  Acceptor(RealEventLoop& loop, Descriptor listening, OnSocket on_socket)
       : loop_(loop), socket_(loop.context()), on_socket_(std::move(on_socket)), pause_(loop) {
     boost::system::error_code error;
     socket_.assign(listening.Release(), error);
@@ -44,12 +47,11 @@ class StreamAcceptor::Impl : public std::enable_shared_from_this<Impl> {
     socket_.close(ignored);
   }
 
-  [[nodiscard]] int fd() { return socket_.native_handle(); }
-
  private:
   void Accept() {
     for (int i = 0; i < kAcceptsPerTurn && open_; ++i) {
-      Descriptor accepted(::accept4(fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      Descriptor accepted(
+          ::accept4(socket_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (accepted.IsOpen()) {
         on_socket_(std::move(accepted));  // may stop this
       } else if (IsOutOfDescriptors(errno)) {
@@ -68,15 +70,6 @@ class StreamAcceptor::Impl : public std::enable_shared_from_this<Impl> {
   Timer pause_;
   bool open_ = true;
 };
-
-StreamAcceptor::StreamAcceptor(RealEventLoop& loop, Descriptor listening, OnSocket on_socket)
-    : impl_(std::make_shared<Impl>(loop, std::move(listening), std::move(on_socket))) {
-  impl_->Wait();
-}
-StreamAcceptor::~StreamAcceptor() { impl_->Stop(); }
-int StreamAcceptor::fd() const { return impl_->fd(); }
-
-namespace {
 
 /// One connection in the making. Owners: the wait, timer or post under way.
 class Attempt : public std::enable_shared_from_this<Attempt> {
@@ -177,11 +170,83 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   Timer pause_;
 };
 
+class StreamListener final : public Listener {
+ public:
+  StreamListener(RealEventLoop& loop, ListeningSocket listening, Acceptor::OnSocket on_socket)
+      : endpoint_(std::move(listening.endpoint)),
+        keep_(std::move(listening.keep)),
+        acceptor_(
+            std::make_shared<Acceptor>(loop, std::move(listening.socket), std::move(on_socket))) {
+    acceptor_->Wait();
+  }
+  ~StreamListener() override {
+    keep_.reset();
+    acceptor_->Stop();
+  }
+  std::string Endpoint() const override { return endpoint_; }
+
+ private:
+  std::string endpoint_;
+  std::shared_ptr<void> keep_;
+  std::shared_ptr<Acceptor> acceptor_;
+};
+
+class StreamTransport final : public Transport {
+ public:
+  StreamTransport(RealEventLoop& loop, SocketKind kind)
+      : loop_(loop), kind_(kind), context_(std::make_shared<StreamContext>(loop)) {}
+
+  Result<std::unique_ptr<Listener>> Listen(std::string_view endpoint, OnAccept on_accept) override {
+    Result<ListeningSocket> listening = kind_.listen(endpoint);
+    if (!listening) return Fail(std::move(listening.error()));
+    auto accept = [make = MakerFor(SocketEnd::kAccepted, listening->endpoint),
+                   on_accept = std::move(on_accept)](Descriptor socket) mutable {
+      on_accept(make(std::move(socket)));
+    };
+    return std::make_unique<StreamListener>(loop_, std::move(*listening), std::move(accept));
+  }
+
+  void Connect(std::string_view endpoint, Duration timeout, OnConnect done) override {
+    auto address = kind_.resolve(endpoint);
+    if (!address) {
+      loop_.Post([done = std::move(done), error = std::move(address.error())]() mutable {
+        done(Fail(std::move(error)));
+      });
+      return;
+    }
+    std::string name(endpoint);
+    auto connected = [make = MakerFor(SocketEnd::kConnected, name),
+                      done = std::move(done)](Result<Descriptor> socket) mutable {
+      if (!socket) return done(Fail(std::move(socket.error())));
+      done(make(std::move(*socket)));
+    };
+    std::make_shared<Attempt>(loop_, *address, std::move(name), alive_.Bind(std::move(connected)))
+        ->Start(timeout);
+  }
+  std::string_view Name() const override { return kind_.name; }
+
+ private:
+  /// \return what makes a connection of a socket, also when this is gone.
+  std::move_only_function<std::unique_ptr<Connection>(Descriptor)> MakerFor(SocketEnd end,
+                                                                            std::string endpoint) {
+    return
+        [context = context_, kind = kind_, end, endpoint = std::move(endpoint)](Descriptor socket) {
+          std::string describe = kind.prepare(socket.get(), end, endpoint);
+          return MakeStreamConnection(context, std::move(socket), std::move(describe),
+                                      kind.passes_descriptors);
+        };
+  }
+
+  RealEventLoop& loop_;
+  const SocketKind kind_;
+  std::shared_ptr<StreamContext> context_;  // owners: this and its connections
+  Lifetime alive_;
+};
+
 }  // namespace
 
-void ConnectStream(RealEventLoop& loop, const SocketAddress& address, std::string endpoint,
-                   Duration timeout, std::move_only_function<void(Result<Descriptor>)> done) {
-  std::make_shared<Attempt>(loop, address, std::move(endpoint), std::move(done))->Start(timeout);
+std::unique_ptr<Transport> MakeStreamTransport(RealEventLoop& loop, SocketKind kind) {
+  return std::make_unique<StreamTransport>(loop, kind);
 }
 
 }  // namespace mobula

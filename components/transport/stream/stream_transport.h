@@ -1,41 +1,44 @@
 /// \file
-/// \brief Accepting and connecting stream sockets; shared by the tcp and unix kinds.
+/// \brief A transport over stream sockets: what the kinds tcp and unix have in common.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
-#include "components/base/lifetime.h"
 #include "components/transport/stream/descriptor.h"
-#include "components/transport/stream/stream_connection.h"
 #include "components/transport/transport.h"
 
 namespace mobula {
 
-/// Accepts on a listening socket. When the process has no descriptors left it pauses for
-/// `kAcceptPause` and goes on. Threads: the state lock.
-class StreamAcceptor final {
- public:
-  static constexpr Duration kAcceptPause = std::chrono::milliseconds(100);
-  using OnSocket = std::function<void(Descriptor)>;
+class RealEventLoop;
 
-  StreamAcceptor(RealEventLoop& loop, Descriptor listening, OnSocket on_socket);
-  ~StreamAcceptor();
-  StreamAcceptor(const StreamAcceptor&) = delete;
-  StreamAcceptor& operator=(const StreamAcceptor&) = delete;
+/// Connections that may wait to be accepted.
+inline constexpr int kListenBacklog = 4096;
 
-  [[nodiscard]] int fd() const;
-
- private:
-  class Impl;
-  std::shared_ptr<Impl> impl_;  // owners: this, and the wait under way
+/// A socket that listens.
+struct ListeningSocket {
+  Descriptor socket;
+  std::string endpoint;          ///< The one others connect to.
+  std::shared_ptr<void> keep{};  ///< Goes when the listener goes, which alone owns it.
 };
 
-/// Connects a new socket to `address`; `done` runs once on the loop, never inside this call.
-/// kUnavailable when nobody is there, kDeadlineExceeded after `timeout`.
-/// \param endpoint for messages.
-void ConnectStream(RealEventLoop& loop, const SocketAddress& address, std::string endpoint,
-                   Duration timeout, std::move_only_function<void(Result<Descriptor>)> done);
+enum class SocketEnd : std::uint8_t { kAccepted, kConnected };
+
+/// What tells one kind of socket from another.
+struct SocketKind {
+  std::string_view name;  ///< Of the transport.
+  bool passes_descriptors;
+  /// Errors as `Transport::Connect`.
+  Result<SocketAddress> (*resolve)(std::string_view endpoint);
+  /// Errors as `Transport::Listen`.
+  Result<ListeningSocket> (*listen)(std::string_view endpoint);
+  /// Sets the options of a connected socket. \return what messages call its connection.
+  std::string (*prepare)(int fd, SocketEnd end, std::string_view endpoint);
+};
+
+/// \return a transport over sockets of this kind. When the process has no descriptors left, its
+///         listeners pause for a tenth of a second and go on.
+[[nodiscard]] std::unique_ptr<Transport> MakeStreamTransport(RealEventLoop& loop, SocketKind kind);
 
 }  // namespace mobula

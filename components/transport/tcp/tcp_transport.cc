@@ -8,14 +8,10 @@
 #include <cerrno>
 #include <cstring>
 
-#include "components/base/lifetime.h"
-#include "components/base/real/event_loop.h"
 #include "components/transport/stream/stream_transport.h"
 
 namespace mobula {
 namespace {
-
-constexpr int kBacklog = 4096;
 
 SocketAddress Address(in_addr host, std::uint16_t port) {
   SocketAddress address;
@@ -57,7 +53,7 @@ Result<SocketAddress> Resolve(std::string_view text) {
 }
 
 /// Small frames leave at once; a peer whose machine vanished is noticed within half a minute.
-void Tune(int fd) {
+std::string Prepare(int fd, SocketEnd /*end*/, std::string_view /*endpoint*/) {
   const auto set = [fd](int level, int option, int value) {
     (void)::setsockopt(fd, level, option, &value, sizeof value);
   };
@@ -68,6 +64,7 @@ void Tune(int fd) {
   set(IPPROTO_TCP, TCP_KEEPCNT, 4);
   // Keepalives are not sent while data waits for its acknowledgement; this bounds that wait (ms).
   set(IPPROTO_TCP, TCP_USER_TIMEOUT, 30'000);
+  return "tcp://" + FormatAddress(RemoteAddress(fd));
 }
 
 Result<Descriptor> OpenListening(const SocketAddress& address) {
@@ -76,7 +73,7 @@ Result<Descriptor> OpenListening(const SocketAddress& address) {
   const int one = 1;
   (void)::setsockopt(socket->get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   if (::bind(socket->get(), address.get(), address.size) == 0 &&
-      ::listen(socket->get(), kBacklog) == 0) {
+      ::listen(socket->get(), kListenBacklog) == 0) {
     return socket;
   }
   const std::string host = FormatAddress(address).substr(0, FormatAddress(address).find(':'));
@@ -90,75 +87,24 @@ Result<Descriptor> OpenListening(const SocketAddress& address) {
               SystemText(errno));
 }
 
-class TcpListener final : public Listener {
- public:
-  TcpListener(RealEventLoop& loop, Descriptor socket, std::string endpoint,
-              StreamAcceptor::OnSocket on_socket)
-      : endpoint_(std::move(endpoint)), acceptor_(loop, std::move(socket), std::move(on_socket)) {}
-  std::string Endpoint() const override { return endpoint_; }
-
- private:
-  std::string endpoint_;
-  StreamAcceptor acceptor_;
-};
-
-class TcpTransport final : public Transport {
- public:
-  explicit TcpTransport(RealEventLoop& loop)
-      : loop_(loop), context_(std::make_shared<StreamContext>(loop)) {}
-
-  Result<std::unique_ptr<Listener>> Listen(std::string_view endpoint, OnAccept on_accept) override {
-    auto address = Resolve(endpoint);
-    if (!address) return Fail(std::move(address.error()));
-    auto socket = OpenListening(*address);
-    if (!socket) return Fail(std::move(socket.error()));
-    auto parsed = ParseEndpoint(endpoint);
-    std::string name =
-        fmt::format("tcp://{}:{}", parsed->host, PortOf(LocalAddress(socket->get())));
-    auto shared = std::make_shared<OnAccept>(std::move(on_accept));  // owner: the acceptor
-    return std::make_unique<TcpListener>(loop_, std::move(*socket), std::move(name),
-                                         [context = context_, shared](Descriptor accepted) {
-                                           (*shared)(MakeConnection(context, std::move(accepted)));
-                                         });
-  }
-
-  void Connect(std::string_view endpoint, Duration timeout, OnConnect done) override {
-    auto address = Resolve(endpoint);
-    if (!address) {
-      loop_.Post([done = std::move(done), error = std::move(address.error())]() mutable {
-        done(Fail(std::move(error)));
-      });
-      return;
-    }
-    ConnectStream(loop_, *address, std::string(endpoint), timeout,
-                  alive_.Bind([context = context_,
-                               done = std::move(done)](Result<Descriptor> socket) mutable {
-                    if (!socket) {
-                      done(Fail(std::move(socket.error())));
-                    } else {
-                      done(MakeConnection(context, std::move(*socket)));
-                    }
-                  }));
-  }
-  std::string_view Name() const override { return "tcp"; }
-
- private:
-  static std::unique_ptr<Connection> MakeConnection(std::shared_ptr<StreamContext> context,
-                                                    Descriptor socket) {
-    Tune(socket.get());
-    std::string describe = "tcp://" + FormatAddress(RemoteAddress(socket.get()));
-    return MakeStreamConnection(std::move(context), std::move(socket), std::move(describe), false);
-  }
-
-  RealEventLoop& loop_;
-  std::shared_ptr<StreamContext> context_;  // owners: this and its connections
-  Lifetime alive_;
-};
+Result<ListeningSocket> Listen(std::string_view endpoint) {
+  auto address = Resolve(endpoint);
+  if (!address) return Fail(std::move(address.error()));
+  auto socket = OpenListening(*address);
+  if (!socket) return Fail(std::move(socket.error()));
+  std::string name = fmt::format("tcp://{}:{}", ParseEndpoint(endpoint)->host,
+                                 PortOf(LocalAddress(socket->get())));
+  return ListeningSocket{std::move(*socket), std::move(name)};
+}
 
 }  // namespace
 
 std::unique_ptr<Transport> MakeTcpTransport(RealEventLoop& loop) {
-  return std::make_unique<TcpTransport>(loop);
+  return MakeStreamTransport(loop, {.name = "tcp",
+                                    .passes_descriptors = false,
+                                    .resolve = Resolve,
+                                    .listen = Listen,
+                                    .prepare = Prepare});
 }
 
 }  // namespace mobula

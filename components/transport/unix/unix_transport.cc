@@ -7,14 +7,11 @@
 #include <cerrno>
 #include <cstring>
 
-#include "components/base/lifetime.h"
-#include "components/base/real/event_loop.h"
 #include "components/transport/stream/stream_transport.h"
 
 namespace mobula {
 namespace {
 
-constexpr int kBacklog = 4096;
 constexpr int kSocketBytes = 1 << 20;  // bulk transfers need fewer turns
 
 Result<SocketAddress> AddressOf(std::string_view text) {
@@ -61,91 +58,57 @@ Result<Descriptor> OpenListening(const SocketAddress& address) {
     ::unlink(PathOf(address).c_str());
     bound = ::bind(socket->get(), address.get(), address.size);
   }
-  if (bound == 0 && ::listen(socket->get(), kBacklog) == 0) return socket;
+  if (bound == 0 && ::listen(socket->get(), kListenBacklog) == 0) return socket;
   return Fail(ErrorCode::kInternal, "cannot listen at unix://{}: {}", PathOf(address),
               SystemText(errno));
 }
 
-class UnixListener final : public Listener {
+/// A socket file that goes with its listener, unless somebody has replaced it.
+class SocketFile {
  public:
-  UnixListener(RealEventLoop& loop, Descriptor socket, std::string path,
-               StreamAcceptor::OnSocket on_socket)
-      : path_(std::move(path)), acceptor_(loop, std::move(socket), std::move(on_socket)) {
+  explicit SocketFile(std::string path) : path_(std::move(path)) {
     if (::lstat(path_.c_str(), &made_) != 0) made_ = {};
   }
-  ~UnixListener() override {
-    struct stat now{};  // somebody may have replaced the file
+  SocketFile(const SocketFile&) = delete;
+  ~SocketFile() {
+    struct stat now{};
     if (::lstat(path_.c_str(), &now) == 0 && now.st_ino == made_.st_ino &&
         now.st_dev == made_.st_dev) {
       ::unlink(path_.c_str());
     }
   }
-  std::string Endpoint() const override { return "unix://" + path_; }
 
  private:
   std::string path_;
   struct stat made_{};
-  StreamAcceptor acceptor_;
 };
 
-class UnixTransport final : public Transport {
- public:
-  explicit UnixTransport(RealEventLoop& loop)
-      : loop_(loop), context_(std::make_shared<StreamContext>(loop)) {}
+Result<ListeningSocket> Listen(std::string_view endpoint) {
+  auto address = AddressOf(endpoint);
+  if (!address) return Fail(std::move(address.error()));
+  auto socket = OpenListening(*address);
+  if (!socket) return Fail(std::move(socket.error()));
+  const std::string path = PathOf(*address);
+  return ListeningSocket{std::move(*socket), "unix://" + path, std::make_shared<SocketFile>(path)};
+}
 
-  Result<std::unique_ptr<Listener>> Listen(std::string_view endpoint, OnAccept on_accept) override {
-    auto address = AddressOf(endpoint);
-    if (!address) return Fail(std::move(address.error()));
-    auto socket = OpenListening(*address);
-    if (!socket) return Fail(std::move(socket.error()));
-    auto shared = std::make_shared<OnAccept>(std::move(on_accept));  // owner: the acceptor
-    return std::make_unique<UnixListener>(
-        loop_, std::move(*socket), PathOf(*address),
-        [context = context_, shared, path = PathOf(*address)](Descriptor accepted) {
-          ucred peer{};
-          socklen_t size = sizeof peer;
-          (void)::getsockopt(accepted.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size);
-          (*shared)(MakeConnection(context, std::move(accepted),
-                                   fmt::format("unix://{} from process {}", path, peer.pid)));
-        });
-  }
-
-  void Connect(std::string_view endpoint, Duration timeout, OnConnect done) override {
-    auto address = AddressOf(endpoint);
-    if (!address) {
-      loop_.Post([done = std::move(done), error = std::move(address.error())]() mutable {
-        done(Fail(std::move(error)));
-      });
-      return;
-    }
-    ConnectStream(loop_, *address, std::string(endpoint), timeout,
-                  alive_.Bind([context = context_, name = std::string(endpoint),
-                               done = std::move(done)](Result<Descriptor> socket) mutable {
-                    if (!socket) {
-                      done(Fail(std::move(socket.error())));
-                    } else {
-                      done(MakeConnection(context, std::move(*socket), std::move(name)));
-                    }
-                  }));
-  }
-  std::string_view Name() const override { return "unix"; }
-
- private:
-  static std::unique_ptr<Connection> MakeConnection(std::shared_ptr<StreamContext> context,
-                                                    Descriptor socket, std::string describe) {
-    (void)::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &kSocketBytes, sizeof kSocketBytes);
-    return MakeStreamConnection(std::move(context), std::move(socket), std::move(describe), true);
-  }
-
-  RealEventLoop& loop_;
-  std::shared_ptr<StreamContext> context_;  // owners: this and its connections
-  Lifetime alive_;
-};
+std::string Prepare(int fd, SocketEnd end, std::string_view endpoint) {
+  (void)::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kSocketBytes, sizeof kSocketBytes);
+  if (end == SocketEnd::kConnected) return std::string(endpoint);
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  (void)::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+  return fmt::format("{} from process {}", endpoint, peer.pid);
+}
 
 }  // namespace
 
 std::unique_ptr<Transport> MakeUnixTransport(RealEventLoop& loop) {
-  return std::make_unique<UnixTransport>(loop);
+  return MakeStreamTransport(loop, {.name = "unix",
+                                    .passes_descriptors = true,
+                                    .resolve = AddressOf,
+                                    .listen = Listen,
+                                    .prepare = Prepare});
 }
 
 }  // namespace mobula
