@@ -31,15 +31,15 @@ class GcsClient::Impl {
         register_retry_(loop),
         subscribe_retry_(loop),
         rpc(loop, transport, std::move(endpoint), random.Fork("reconnect"), options, &services_) {
-    services_.Handle(kDeliver, [this](const Delta& delta, const rpc::CallContext& context,
+    services_.Handle(kDeliver, [this](const Delta& delta, const rpc::CallContext&,
                                       rpc::Respond<DeliverReply> respond) {
       respond(DeliverReply());
-      OnDelta(delta, *context.peer);
+      OnDelta(delta);
     });
-    rpc.OnConnected([this](rpc::Peer& peer) {
+    rpc.OnConnected([this](rpc::Peer&) {
       registering_ = false;
-      SendRegister(peer);
-      SendSubscribe(peer);
+      SendRegister();
+      SendSubscribe();
     });
     rpc.OnGone([this](const Error& reason) {
       if (auto done = std::exchange(register_done_, nullptr)) done(Fail(Error(reason)));
@@ -52,7 +52,7 @@ class GcsClient::Impl {
     node_ = std::move(node);
     register_done_ = std::move(done);
     on_fenced_ = std::move(on_fenced);
-    if (rpc.peer() != nullptr) SendRegister(*rpc.peer());
+    SendRegister();
     rpc.Connect();
   }
 
@@ -94,7 +94,7 @@ class GcsClient::Impl {
     for (const Channel channel : channels) subscribe_.add_channels(channel);
     subscription_ = std::move(subscription);
     subscribe_done_ = std::move(done);
-    if (rpc.peer() != nullptr) SendSubscribe(*rpc.peer());
+    SendSubscribe();
     rpc.Connect();
   }
 
@@ -109,16 +109,16 @@ class GcsClient::Impl {
   std::string NewRequestId() { return std::string(random_.NewId<WorkerId>().Binary()); }
 
  private:
-  void SendRegister(rpc::Peer& peer) {
-    if (!node_ || registering_) return;
+  void SendRegister() {
+    if (!node_ || registering_ || rpc.peer() == nullptr) return;
     register_retry_.Cancel();
     registering_ = true;
     RegisterNodeRequest request;
     *request.mutable_node() = *node_;
-    peer.Call(kRegisterNode, request,
-              alive_.Bind([this, told = revision_](Result<RegisterNodeReply> reply) {
-                OnRegistered(told, std::move(reply));
-              }));
+    rpc.peer()->Call(kRegisterNode, request,
+                     alive_.Bind([this, told = revision_](Result<RegisterNodeReply> reply) {
+                       OnRegistered(told, std::move(reply));
+                     }));
   }
 
   void OnRegistered(std::uint64_t told, Result<RegisterNodeReply> reply) {
@@ -129,10 +129,7 @@ class GcsClient::Impl {
       revision_told_ = std::max(revision_told_, told);
     } else if (IsPassing(reply.error())) {
       // A lost connection comes back through OnConnected; on a live one the answer was lost.
-      register_retry_.Set(kRetryDelay, [this] {
-        if (rpc.peer() != nullptr) SendRegister(*rpc.peer());
-      });
-      return;
+      return register_retry_.Set(kRetryDelay, [this] { SendRegister(); });
     } else if (node_->epoch() != 0) {
       return Fence();
     } else {
@@ -146,23 +143,21 @@ class GcsClient::Impl {
     if (auto callback = std::exchange(on_fenced_, nullptr)) callback();
   }
 
-  void SendSubscribe(rpc::Peer& peer) {
-    if (subscribe_.channels().empty()) return;
+  void SendSubscribe() {
+    if (subscribe_.channels().empty() || rpc.peer() == nullptr) return;
     subscribe_retry_.Cancel();
     sequence_.reset();  // deltas of an earlier subscription count no more
-    peer.Call(kSubscribe, subscribe_,
-              alive_.Bind([this, serial = ++subscribe_serial_](Result<SubscribeReply> reply) {
-                if (serial == subscribe_serial_) OnSnapshot(std::move(reply));
-              }));
+    rpc.peer()->Call(
+        kSubscribe, subscribe_,
+        alive_.Bind([this, serial = ++subscribe_serial_](Result<SubscribeReply> reply) {
+          if (serial == subscribe_serial_) OnSnapshot(std::move(reply));
+        }));
   }
 
   void OnSnapshot(Result<SubscribeReply> reply) {
     if (!reply) {
       if (IsPassing(reply.error())) {
-        subscribe_retry_.Set(kRetryDelay, [this] {
-          if (rpc.peer() != nullptr) SendSubscribe(*rpc.peer());
-        });
-        return;
+        return subscribe_retry_.Set(kRetryDelay, [this] { SendSubscribe(); });
       }
       if (auto done = std::exchange(subscribe_done_, nullptr)) done(std::move(reply));
       return;
@@ -174,9 +169,9 @@ class GcsClient::Impl {
     if (auto done = std::exchange(subscribe_done_, nullptr)) done(std::move(reply));
   }
 
-  void OnDelta(const Delta& delta, rpc::Peer& peer) {
+  void OnDelta(const Delta& delta) {
     if (!sequence_) return;  // the snapshot under way has it
-    if (delta.sequence() != *sequence_ + 1) return SendSubscribe(peer);
+    if (delta.sequence() != *sequence_ + 1) return SendSubscribe();
     sequence_ = delta.sequence();
     for (const auto& node : delta.nodes()) nodes_.Apply(node, Unless(subscription_.on_node));
     for (const auto& death : delta.worker_deaths()) {
@@ -261,11 +256,9 @@ void GcsClient::StartJob(JobInfo job, Done<JobId> done) {
   StartJobRequest request;
   *request.mutable_job() = std::move(job);
   request.set_request_id(impl_->NewRequestId());
-  impl_->rpc.Call(kStartJob, request,
-                  [done = std::move(done)](Result<StartJobReply> reply) mutable {
-                    if (!reply) return done(Fail(std::move(reply.error())));
-                    done(JobId::FromBinary(reply->job_id()));
-                  });
+  impl_->rpc.Call(kStartJob, request, Picked<StartJobReply>(std::move(done), [](StartJobReply& r) {
+                    return JobId::FromBinary(r.job_id());
+                  }));
 }
 void GcsClient::FinishJob(const JobId& job, std::string state, std::string message,
                           Done<FinishJobReply> done) {
