@@ -129,7 +129,7 @@ class StartTest(cluster.ClusterTest):
         self.assertEqual(token.stat().st_mode & 0o777, 0o600)
         self.run_mobula("status", "--token-file", token)
         for address in ("[::1]:6379 # x", "h: {"):
-            text = self.run_mobula("start", f"--address={address}", status=1)
+            text = self.run_mobula("start", f"--address={address}", "--token-file", token, status=2)
             self.assertIn(address, text)
 
     def test_what_start_prints_works_with_a_token_elsewhere(self):

@@ -27,7 +27,7 @@ TEST(ConfigChecksTest, AKeyThatIsThereTwiceIsNotDroppedInSilence) {
 
 TEST(ConfigChecksTest, NoMoreWorkersArePrestartedThanThereMayBe) {
   EXPECT_THAT(Refusal("workers: { prestart: 5, max: 2 }"),
-              HasSubstr("workers.prestart is 5, more than workers.max, 2"));
+              HasSubstr("workers.prestart (line 1) is 5, more than workers.max, 2"));
   EXPECT_EQ(Refusal("workers: { prestart: 2, max: 2 }"), "accepted");
 }
 

@@ -6,6 +6,7 @@
 
 #include <future>
 #include <map>
+#include <semaphore>
 #include <thread>
 
 #include "components/base/real/event_loop.h"
@@ -26,7 +27,12 @@ using std::chrono::milliseconds;
 int Square(int x) { return x * x; }
 std::string Fill(int size) { return std::string(static_cast<std::size_t>(size), 'x'); }
 std::size_t Size(const std::string& text) { return text.size(); }
-int Outer(int x) { return Get(Remote<Square>(x)) + 1; }
+std::binary_semaphore parent_waits{0};
+int SquareWhenWaitedFor(int x) {
+  parent_waits.acquire();
+  return x * x;
+}
+int Outer(int x) { return Get(Remote<SquareWhenWaitedFor>(x)) + 1; }
 int Refuse(int) { throw std::out_of_range("no"); }
 
 constexpr std::uint64_t kCapacityBytes = 8 << 20;
@@ -142,8 +148,11 @@ class BlockingRuntimeTest : public ::testing::Test {
     services_.Handle(kReturnLease,
                      [](const ReturnLeaseRequest&, CallContext,
                         rpc::Respond<ReturnLeaseReply> respond) { respond(ReturnLeaseReply()); });
-    services_.Handle(kSetBlocked, [this](const SetBlockedRequest& request, CallContext,
-                                         rpc::Respond<NoReply>) { blocked_ += request.blocked(); });
+    services_.Handle(kSetBlocked,
+                     [this](const SetBlockedRequest& request, CallContext, rpc::Respond<NoReply>) {
+                       blocked_ += request.blocked();
+                       if (request.blocked()) parent_waits.release();
+                     });
     raylet_ = std::make_unique<rpc::Server>(loop_, services_);
     static_cast<void>(raylet_->Listen(*transport_, "inproc://raylet"));
   }
