@@ -100,6 +100,7 @@ Result<void> ReadGcs(const ConfigValue& value, NodeConfig& config) {
   }
   gcs.reconnect_grace = reader.Time("reconnect_grace", gcs.reconnect_grace);
   gcs.value_bytes_max = reader.Size("value_bytes_max", gcs.value_bytes_max);
+  gcs.values_bytes_max = reader.Size("values_max", gcs.values_bytes_max);
   for (const auto& [key, count] : std::initializer_list<std::pair<const char*, std::size_t*>>{
            {"dead_nodes_kept_max", &gcs.dead_nodes_kept_max},
            {"finished_jobs_kept_max", &gcs.finished_jobs_kept_max},

@@ -29,8 +29,9 @@ struct ServerConfig {
   Duration heartbeat_period = std::chrono::seconds(1);
   Duration heartbeat_timeout = std::chrono::seconds(5);
   Duration reconnect_grace = std::chrono::milliseconds(500);
-  std::size_t value_bytes_max = 4U << 20;  ///< Of one key-value entry.
-  std::size_t dead_nodes_kept_max = 100;   ///< For `status`; older ones are forgotten.
+  std::size_t value_bytes_max = 4U << 20;       ///< Of one key-value entry.
+  std::uint64_t values_bytes_max = 4ULL << 30;  ///< Of all of them, programs mostly.
+  std::size_t dead_nodes_kept_max = 100;        ///< For `status`; older ones are forgotten.
   std::size_t finished_jobs_kept_max = 1000;
   std::size_t worker_deaths_kept_max = 1000;  ///< For subscribers who were away.
   /// Changed records per subscriber; beyond: it is cut off and must subscribe again.

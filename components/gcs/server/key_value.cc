@@ -5,7 +5,10 @@
 namespace mobula::gcs {
 
 void KeyValue::Load(const Storage::Entries& entries) {
-  for (const auto& [key, value] : entries) keys_.insert(key);
+  for (const auto& [key, value] : entries) {
+    sizes_.emplace(key, value.size());
+    values_bytes_ += value.size();
+  }
 }
 
 Result<bool> KeyValue::Put(const PutRequest& request, Step& step) {
@@ -19,7 +22,17 @@ Result<bool> KeyValue::Put(const PutRequest& request, Step& step) {
                 request.key(), FormatSize(request.value().size()), FormatSize(value_bytes_max_));
   }
   std::string key = StorageKey(request.space(), request.key());
-  if (!keys_.insert(key).second && request.keep_existing()) return false;
+  const auto known = sizes_.find(key);
+  if (known != sizes_.end() && request.keep_existing()) return false;
+  const std::size_t before = known == sizes_.end() ? 0 : known->second;
+  const std::uint64_t after = values_bytes_ - before + request.value().size();
+  if (after > values_bytes_max_) {
+    return Fail(ErrorCode::kResourceExhausted,
+                "with the value of '{}' of space '{}' the cluster would store {}; allowed are {}",
+                request.key(), request.space(), FormatSize(after), FormatSize(values_bytes_max_));
+  }
+  values_bytes_ = after;
+  sizes_[key] = request.value().size();
   step.Store(kKeyValueTable, key, request.value());
   return true;
 }
@@ -27,10 +40,12 @@ Result<bool> KeyValue::Put(const PutRequest& request, Step& step) {
 std::uint64_t KeyValue::Delete(const DeleteRequest& request, Step& step) {
   const std::string wanted = StorageKey(request.space(), request.key());
   std::uint64_t count = 0;
-  auto it = keys_.lower_bound(wanted);
-  while (it != keys_.end() && (request.is_prefix() ? it->starts_with(wanted) : *it == wanted)) {
-    step.Erase(kKeyValueTable, *it);
-    it = keys_.erase(it);
+  auto it = sizes_.lower_bound(wanted);
+  while (it != sizes_.end() &&
+         (request.is_prefix() ? it->first.starts_with(wanted) : it->first == wanted)) {
+    step.Erase(kKeyValueTable, it->first);
+    values_bytes_ -= it->second;
+    it = sizes_.erase(it);
     ++count;
   }
   return count;
@@ -39,8 +54,9 @@ std::uint64_t KeyValue::Delete(const DeleteRequest& request, Step& step) {
 std::vector<std::string> KeyValue::Keys(std::string_view space, std::string_view prefix) const {
   const std::string wanted = StorageKey(space, prefix);
   std::vector<std::string> keys;
-  for (auto it = keys_.lower_bound(wanted); it != keys_.end() && it->starts_with(wanted); ++it) {
-    keys.push_back(it->substr(space.size() + 1));
+  for (auto it = sizes_.lower_bound(wanted); it != sizes_.end() && it->first.starts_with(wanted);
+       ++it) {
+    keys.push_back(it->first.substr(space.size() + 1));
   }
   return keys;
 }

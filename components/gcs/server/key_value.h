@@ -1,11 +1,12 @@
 /// \file
 /// \brief The key-value spaces: names here, values in the storage. A plain state machine.
 ///
-/// Values (programs, packages) may be large and are read seldom, so the server keeps only the set
-/// of keys in memory: enough to decide `keep_existing` and to answer `Keys` at once.
+/// Values (programs, packages) may be large and are read seldom, so the server keeps only the keys
+/// and sizes in memory: enough to decide `keep_existing`, to answer `Keys` at once, and to bound
+/// the sum.
 #pragma once
 
-#include <set>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,13 +18,14 @@ namespace mobula::gcs {
 /// Threads: one.
 class KeyValue {
  public:
-  explicit KeyValue(std::size_t value_bytes_max) : value_bytes_max_(value_bytes_max) {}
+  KeyValue(std::size_t value_bytes_max, std::uint64_t values_bytes_max)
+      : value_bytes_max_(value_bytes_max), values_bytes_max_(values_bytes_max) {}
 
   void Load(const Storage::Entries& entries);
 
   /// \return false if the key is there and `keep_existing` was asked; the caller compares values.
   ///         kInvalidArgument for a space or key that cannot be, kResourceExhausted for a value
-  ///         above `value_bytes_max`.
+  ///         above `value_bytes_max`, or with which all are above `values_bytes_max`.
   [[nodiscard]] Result<bool> Put(const PutRequest& request, Step& step);
   /// \return how many keys went.
   [[nodiscard]] std::uint64_t Delete(const DeleteRequest& request, Step& step);
@@ -34,7 +36,9 @@ class KeyValue {
 
  private:
   std::size_t value_bytes_max_;
-  std::set<std::string, std::less<>> keys_;  // as in the storage
+  std::uint64_t values_bytes_max_;
+  std::uint64_t values_bytes_ = 0;
+  std::map<std::string, std::size_t, std::less<>> sizes_;  // by key, as in the storage
 };
 
 }  // namespace mobula::gcs

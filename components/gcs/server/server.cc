@@ -30,7 +30,7 @@ Server::Impl::Impl(Deps deps, ServerConfig config)
       nodes_(config_),
       jobs_(config_),
       deaths_(config_.worker_deaths_kept_max),
-      key_value_(config_.value_bytes_max),
+      key_value_(config_.value_bytes_max, config_.values_bytes_max),
       pubsub_(config_.deltas_queued_max),
       rpc_(deps_.loop, services_),
       health_(deps_.loop),

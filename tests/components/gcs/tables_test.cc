@@ -179,7 +179,7 @@ TEST(JobTableTest, ForgetsTheOldestFinishedJobsOnly) {
 }
 
 TEST(KeyValueTest, SpacesAreApartAndPrefixesStayInside) {
-  KeyValue keys(10);
+  KeyValue keys(10, 1000);
   const auto put = [&keys](const char* space, const char* key, bool keep = false) {
     PutRequest request;
     request.set_space(space);
@@ -205,13 +205,37 @@ TEST(KeyValueTest, SpacesAreApartAndPrefixesStayInside) {
 }
 
 TEST(KeyValueTest, AValueAboveTheBoundIsRefusedWithBothNumbers) {
-  KeyValue keys(1024);
+  KeyValue keys(1024, 4096);
   PutRequest request;
   request.set_key("program");
   request.set_value(std::string(2048, 'x'));
   Step step;
   EXPECT_EQ(keys.Put(request, step).error().ToString(),
             "resource_exhausted: the value of 'program' has 2 KiB; at most 1 KiB are stored");
+}
+
+TEST(KeyValueTest, AllValuesTogetherAreBoundedAndADeleteMakesRoom) {
+  KeyValue keys(1024, 2048);
+  keys.Load({{KeyValue::StorageKey("programs", "old"), std::string(1024, 'x')}});
+  Step step;
+  const auto put = [&](const char* key, std::size_t size) {
+    PutRequest request;
+    request.set_space("programs");
+    request.set_key(key);
+    request.set_value(std::string(size, 'x'));
+    return keys.Put(request, step);
+  };
+  EXPECT_TRUE(put("new", 1024));
+  EXPECT_TRUE(put("new", 1024));  // in its own place
+  EXPECT_EQ(put("next", 1024).error().ToString(),
+            "resource_exhausted: with the value of 'next' of space 'programs' the cluster would "
+            "store 3 KiB; allowed are 2 KiB");
+  DeleteRequest request;
+  request.set_space("programs");
+  request.set_key("old");
+  EXPECT_EQ(keys.Delete(request, step), 1U);
+  EXPECT_TRUE(put("next", 1024));
+  EXPECT_EQ(keys.Keys("programs", "").size(), 2U);
 }
 
 TEST(DeathTableTest, AWorkerDiesOnceAndTheOldestDeathsAreForgotten) {
