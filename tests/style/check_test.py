@@ -77,9 +77,9 @@ class StyleTest(unittest.TestCase):
         self.assert_finds(budgets.check(self.root), "node/f.cc:1: 101 columns")
 
     def test_a_large_runtime(self):
-        for number in range(77):
+        for number in range(78):
             self.write(f"node/f{number}.cc", "int a;\n" * 400)
-        self.assert_finds(budgets.check(self.root), "the runtime has 30803 lines")
+        self.assert_finds(budgets.check(self.root), "the runtime has 31203 lines")
 
     # includes
 
