@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "components/base/config_value.h"
 #include "components/core_worker/status_codec.h"
 
 namespace mobula::core_worker {
@@ -102,6 +103,13 @@ std::uint64_t BlockingRuntime::ValueBytesMax() const {
   return core_.store().capacity_bytes();
 }
 
+Result<void> BlockingRuntime::CheckKnown(const ReferencePtr& reference) const {
+  if (core_.references().IsKnown(reference->id)) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              "object {} is of a session that Shutdown has ended: its reference names nothing",
+              reference->id.Short());
+}
+
 Result<std::vector<ReferencePtr>> BlockingRuntime::Submit(const internal::FunctionKey& function,
                                                           std::vector<internal::Argument> arguments,
                                                           std::uint32_t result_count,
@@ -126,7 +134,10 @@ Result<std::vector<ReferencePtr>> BlockingRuntime::Submit(const internal::Functi
   Lock lock(loop_.StateLock());
   std::size_t inline_bytes = 0;
   for (internal::Argument& argument : arguments) {
-    if (argument.reference != nullptr) continue;
+    if (argument.reference != nullptr) {
+      if (auto known = CheckKnown(argument.reference); !known) return Fail(known.error());
+      continue;
+    }
     const std::size_t size = argument.value.size;
     if (size <= core_.config().inline_bytes_max && inline_bytes + size <= kInlineBytesPerMessage) {
       inline_bytes += size;
@@ -160,6 +171,9 @@ Result<std::vector<Payload>> BlockingRuntime::Get(std::span<const ReferencePtr> 
     } else if (auto* error = std::get_if<Error>(&state)) {
       results[i] = Fail(std::move(*error));
       if (is_done()) break;
+    } else if (auto is_known = CheckKnown(references[i]); !is_known) {
+      results[i] = Fail(std::move(is_known.error()));
+      if (is_done()) break;
     } else {
       gets.push_back(core_.Get(references[i], [&, i](Result<Payload> value) {
         results[i] = std::move(value);
@@ -171,7 +185,8 @@ Result<std::vector<Payload>> BlockingRuntime::Get(std::span<const ReferencePtr> 
   for (const WatchId get : gets) core_.Cancel(get);
   if (!is_done()) {
     if (closed_) return Fail(*closed_);
-    return Fail(ErrorCode::kDeadlineExceeded, "{} of {} values were there in time, object {} not",
+    return Fail(ErrorCode::kDeadlineExceeded,
+                "after {}, {} of {} values are there, and object {} is not", FormatTime(*timeout),
                 std::count_if(results.begin(), results.end(),
                               [](const auto& result) { return result && *result; }),
                 results.size(), references[known]->id.Short());
@@ -199,6 +214,7 @@ Result<internal::WaitOutcome> BlockingRuntime::Wait(
   std::vector<bool> is_ready(references.size());
   std::vector<WatchId> watches;
   for (std::size_t i = 0; i < references.size(); ++i) {
+    if (auto is_known = CheckKnown(references[i]); !is_known) return Fail(is_known.error());
     is_ready[i] = !std::holds_alternative<Pending>(core_.references().Peek(references[i]->id));
     if (is_ready[i]) ++ready_count;
   }

@@ -67,6 +67,8 @@ class BlockingRuntime final : public internal::Runtime {
   template <typename T, typename Start>
   Result<T> Await(Lock& lock, Start start);
   Result<void> Store(Lock& lock, const ObjectId& id, const internal::SerializedValue& value);
+  /// A program may keep a reference over `Shutdown` and another `Init`: kInvalidArgument.
+  [[nodiscard]] Result<void> CheckKnown(const internal::ReferencePtr& reference) const;
   Result<internal::ReferencePtr> PutLarge(Lock& lock, internal::SerializedValue value);
 
   CoreWorker& core_;

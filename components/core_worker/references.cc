@@ -183,6 +183,9 @@ void ReferenceTable::DropNode(const NodeId& node) { impl_->DropNode(node); }
 void ReferenceTable::AddLineage(const ObjectId& id) { impl_->AddLineage(id); }
 void ReferenceTable::RemoveLineage(const ObjectId& id) { impl_->RemoveLineage(id); }
 bool ReferenceTable::IsOwned(const ObjectId& id) const { return impl_->owned.contains(id); }
+bool ReferenceTable::IsKnown(const ObjectId& id) const {
+  return impl_->owned.contains(id) || impl_->borrowed.contains(id);
+}
 std::size_t ReferenceTable::LentCount() const { return impl_->LentCount(); }
 internal::ReferencePtr ReferenceTable::Hold(const ObjectId& id, OwnerPtr owner) {
   return impl_->Hold(id, std::move(owner));

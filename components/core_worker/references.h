@@ -101,6 +101,8 @@ class ReferenceTable {
   void AddLineage(const ObjectId& id);
   void RemoveLineage(const ObjectId& id);
   [[nodiscard]] bool IsOwned(const ObjectId& id) const;
+  /// \return whether this process owns or borrows it.
+  [[nodiscard]] bool IsKnown(const ObjectId& id) const;
   /// \return objects we own that a process other than us holds; then we must not exit.
   [[nodiscard]] std::size_t LentCount() const;
 

@@ -219,6 +219,18 @@ TEST_F(BlockingRuntimeTest, TimeoutsEndGetAndWait) {
   EXPECT_EQ(driver_->runtime.Wait(both, 0, {}).error().code(), ErrorCode::kInvalidArgument);
 }
 
+TEST_F(BlockingRuntimeTest, AReferenceOfAnEarlierSessionIsRefused) {
+  auto stale = std::make_shared<internal::Reference>();
+  stale->id = ObjectId::OfTask(TaskId(), 3);
+  const std::vector<internal::ReferencePtr> references = {stale};
+  EXPECT_EQ(driver_->runtime.Get(references, {}).error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(driver_->runtime.Wait(references, 1, {}).error().code(), ErrorCode::kInvalidArgument);
+  std::vector<internal::Argument> arguments(1);
+  arguments[0].reference = stale;
+  EXPECT_EQ(driver_->runtime.Submit({}, std::move(arguments), 1, {}).error().code(),
+            ErrorCode::kInvalidArgument);
+}
+
 TEST_F(BlockingRuntimeTest, ALostRayletEndsEveryWait) {
   loop_.Enter([this] { grants_ = false; });
   const ObjectRef<int> never = Remote<Square>(1);
