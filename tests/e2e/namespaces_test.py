@@ -32,6 +32,9 @@ class Host:
         self.address = f"10.77.0.{index + 1}"
         if not ip("netns", "add", self.name):
             cluster.skip("no network namespaces: they need root and the program ip")
+        if not ip("netns", "exec", self.name, "true"):
+            ip("netns", "del", self.name)
+            cluster.skip("nothing runs in network namespaces here, as in a bare chroot")
         self.run("ip", "link", "set", "lo", "up")
         if bridge is None:
             self.run("ip", "link", "add", "bridge", "type", "bridge")
