@@ -11,6 +11,7 @@ namespace {
 constexpr std::size_t kDeathsKeptMax = 1000;
 constexpr std::size_t kEndedJobsMax = 10'000;
 constexpr std::size_t kStartFailuresMax = 3;  // in a row, then waiting leases fail
+constexpr std::size_t kStartDeathsMax = 10;   // the same, by death: somebody may be killing them
 constexpr Duration kExitAfterLostConnection = std::chrono::seconds(2);
 constexpr Duration kReapPeriod = std::chrono::seconds(1);
 constexpr std::size_t kLogTailBytes = 2000;
@@ -80,11 +81,13 @@ void WorkerPool::StartWorker(const JobId& job) {
     const Worker late = std::move(workers_.at(startup));
     workers_.erase(startup);  // if it comes after all, it is killed
     if (late.pid != 0) deps_.launcher.Kill(late.pid);
-    FailStart(job, Error(ErrorCode::kWorkerDied,
-                         fmt::format("a worker of job {} did not register within {}; its log "
-                                     "ends: {}",
-                                     job.Hex(), FormatTime(config_.worker_start_timeout),
-                                     LogTail(late.log_path))));
+    FailStart(job,
+              Error(ErrorCode::kWorkerDied,
+                    fmt::format("a worker of job {} did not register within {}; its log "
+                                "ends: {}",
+                                job.Hex(), FormatTime(config_.worker_start_timeout),
+                                LogTail(late.log_path))),
+              kStartFailuresMax);
   });
   ++record.starting;
   deps_.launcher.Start(
@@ -110,16 +113,16 @@ void WorkerPool::OnStarted(const WorkerId& startup, Result<std::int64_t> pid) {
   }
   const JobId job = worker->job;
   workers_.erase(startup);
-  FailStart(job, pid.error());
+  FailStart(job, pid.error(), kStartFailuresMax);
 }
 
-void WorkerPool::FailStart(const JobId& job, const Error& error) {
+void WorkerPool::FailStart(const JobId& job, const Error& error, std::size_t failures_max) {
   const auto it = jobs_.find(job);
   if (it == jobs_.end()) return;
   --it->second.starting;
   deps_.log.Error("worker", "start_failed", "job={} error=\"{}\"", job.Hex(), error.ToString());
   const bool is_hopeless = error.code() == ErrorCode::kNotFound;
-  if (!is_hopeless && ++it->second.failures < kStartFailuresMax) {
+  if (!is_hopeless && ++it->second.failures < failures_max) {
     StartAsNeeded(it->second, job);
     return;
   }
@@ -265,10 +268,12 @@ void WorkerPool::OnExit(const WorkerId& startup, ExitStatus status) {
   const std::string log_path = worker->log_path;
   Forget(startup, cause);
   if (was_starting) {
-    FailStart(job, Error(ErrorCode::kWorkerDied,
-                         fmt::format("a worker of job {} ended before it registered: {}; its log "
-                                     "ends: {}",
-                                     job.Hex(), cause, LogTail(log_path))));
+    FailStart(job,
+              Error(ErrorCode::kWorkerDied,
+                    fmt::format("a worker of job {} ended before it registered: {}; its log "
+                                "ends: {}",
+                                job.Hex(), cause, LogTail(log_path))),
+              kStartDeathsMax);
   }
 }
 

@@ -110,7 +110,8 @@ class WorkerPool {
   void StartWorker(const JobId& job);
   void OnStarted(const WorkerId& startup, Result<std::int64_t> pid);
   void OnExit(const WorkerId& startup, ExitStatus status);
-  void FailStart(const JobId& job, const Error& error);  // one start less, and what follows
+  void FailStart(const JobId& job, const Error& error,
+                 std::size_t failures_max);  // one start less, and what follows
   void Offer(const WorkerId& worker);
   void Forget(const WorkerId& worker, std::string cause);
   void ReapIdle();
