@@ -20,7 +20,9 @@ constexpr int kBatchMax = 64;
 }  // namespace
 
 struct RealEventLoop::Asio {
-  boost::asio::io_context context;
+  struct Context : boost::asio::io_context {
+    using boost::asio::io_context::shutdown;  // destroys all handlers, and keeps the services
+  } context;
   boost::asio::steady_timer timer{context};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{
       context.get_executor()};
@@ -37,8 +39,8 @@ RealEventLoop::~RealEventLoop() {
     wake_up_sent_ = true;
   }
   armed_for_ = TimePoint::min();
-  asio_.reset();
-  for (;;) {
+  asio_->context.shutdown();
+  for (;;) {  // callbacks own sockets, which need the context to be closed
     timers_.Clear();
     std::vector<Callback> dead = std::exchange(running_, {});
     {
