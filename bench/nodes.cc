@@ -37,17 +37,17 @@ TwoNodes::TwoNodes(const std::string& binaries) {
   folder_ = folder;
   head_ = Start(binaries, "head",
                 "node: { role: head, token_file: " + token_file() +
-                    ", log_level: error, session_folder: " + folder_ +
-                    "/h }\ngcs: { port: 0 }\nobject_store: { capacity: 1GiB }\n");
-  std::ifstream record(folder_ + "/h/record.yaml");
-  for (std::string word; record >> word;) {
-    if (word == "head_address:") record >> address_;
+                    ", log_level: error }\ngcs: { port: 0 }\nobject_store: { capacity: 1GiB }\n");
+  for (const auto& session : std::filesystem::directory_iterator(folder_ + "/head")) {
+    std::ifstream record(session.path() / "record.yaml");
+    for (std::string word; record >> word;) {
+      if (word == "head_address:") record >> address_;
+    }
   }
   std::erase(address_, '"');
   worker_ = Start(binaries, "worker",
                   "node: { role: worker, head: '" + address_ + "', token_file: " + token_file() +
-                      ", log_level: error, session_folder: " + folder_ +
-                      "/w }\nobject_store: { capacity: 1GiB }\n");
+                      ", log_level: error }\nobject_store: { capacity: 1GiB }\n");
   mobula::RealFileSystem files;
   mobula::node::ClusterConnection cluster(
       address_, mobula::node::FindToken(files, token_file()).value(), "tool");
@@ -65,6 +65,7 @@ pid_t TwoNodes::Start(const std::string& binaries, const std::string& name,
   if (::pipe2(ready, O_CLOEXEC) != 0) throw std::runtime_error("no pipe left");
   const pid_t child = ::fork();
   if (child == 0) {
+    ::setenv("MOBULA_SESSIONS", (folder_ + "/" + name).c_str(), 1);
     const int copy = ::dup(ready[1]);  // without close-on-exec
     const std::string fd = std::to_string(copy);
     ::execl((binaries + "/node").c_str(), "node", "--config", config.c_str(), "--background",
