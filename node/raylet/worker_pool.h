@@ -110,8 +110,8 @@ class WorkerPool {
   void StartWorker(const JobId& job);
   void OnStarted(const WorkerId& startup, Result<std::int64_t> pid);
   void OnExit(const WorkerId& startup, ExitStatus status);
-  void FailStart(const JobId& job, const Error& error,
-                 std::size_t failures_max);  // one start less, and what follows
+  /// One start less; after `failures_max` in a row, those who wait for a worker get `error`.
+  void FailStart(const JobId& job, const Error& error, std::size_t failures_max);
   void Offer(const WorkerId& worker);
   void Forget(const WorkerId& worker, std::string cause);
   void ReapIdle();
