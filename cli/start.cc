@@ -157,9 +157,8 @@ void AddStart(CLI::App& app, Action& action) {
       ->capture_default_str()
       ->check(CLI::Range(0, 65535));
   start->add_option("--num-cpus", options->num_cpus, "default: the number of cores")
-      ->check(CLI::NonNegativeNumber);
-  start->add_option("--num-gpus", options->num_gpus, "default: none")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0.0, 1e6));
+  start->add_option("--num-gpus", options->num_gpus, "default: none")->check(CLI::Range(0.0, 1e6));
   start->add_option("--memory", options->memory, "for tasks that ask for memory, such as 4GiB");
   start->add_option("--object-store-memory", options->object_store_memory, "such as 2GiB");
   start->add_option("--resource", options->resources,
