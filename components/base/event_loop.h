@@ -12,6 +12,7 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -43,7 +44,7 @@ class Clock {
 //! [event-loop-interface]
 /// Runs callbacks one at a time, in order of readiness.
 ///
-/// Threads: `Post` and `clock` may be called from any thread; all else with the state lock held.
+/// Threads: `Post`, `Defer` and `clock` may be called from any thread; all else with the state lock held.
 /// Lifetime: outlives every component on it. Callbacks that were not run are destroyed with it.
 class EventLoop {
  public:
@@ -58,6 +59,19 @@ class EventLoop {
   /// Runs `callback` soon, never inside this call. Callbacks posted by one thread run in order.
   /// Cost: one allocation, and a wake-up if the loop sleeps.
   virtual void Post(Callback callback) = 0;
+
+  /// As `Post`, in one order with it, for what can wait a moment: whoever next waits in `Await`
+  /// runs it, or else the loop within a fraction of a millisecond. So a burst of work that ends in
+  /// a wait is handled in one turn, and wakes nobody. Cost: no system call while another is due.
+  virtual void Defer(Callback callback) = 0;
+
+  /// Waits on a user's thread until `done`, which is tested with the state lock held. The thread
+  /// runs callbacks meanwhile as the loop would, and looks at memory shared with other processes,
+  /// for as long as answers usually take; then it sleeps. \param lock holds the state lock, here
+  /// and when this returns. \param changed is notified by whatever makes `done` true. \pre not in
+  /// a callback.
+  virtual void Await(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
+                     const std::function<bool()>& done) = 0;
 
   /// Runs `callback` once, `delay` from now or a little later.
   /// \return a handle for `Cancel`. Cost: logarithmic in the number of timers.

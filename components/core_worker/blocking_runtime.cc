@@ -1,6 +1,7 @@
 #include "components/core_worker/blocking_runtime.h"
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 
 #include "components/base/config_value.h"
@@ -37,7 +38,8 @@ void BlockingRuntime::Sleep(Lock& lock, Waiter& waiter, std::optional<Duration> 
   const bool is_task = task_thread_.load() == std::this_thread::get_id();
   if (is_task) core_.SetBlocked(true);
   waiters_.insert(&waiter);
-  waiter.changed.wait(lock, [&] { return done() || waiter.is_late || closed_; });
+  const auto is_over = [&] { return done() || waiter.is_late || closed_; };
+  loop_.Await(lock, waiter.changed, std::ref(is_over));
   waiters_.erase(&waiter);
   if (is_task) core_.SetBlocked(false);
 }
@@ -55,7 +57,8 @@ Result<T> BlockingRuntime::Await(Lock& lock, Start start) {
     answer->waiter.changed.notify_all();
   });
   waiters_.insert(&answer->waiter);
-  answer->waiter.changed.wait(lock, [&] { return answer->result || closed_; });
+  const auto is_over = [&] { return answer->result || closed_; };
+  loop_.Await(lock, answer->waiter.changed, std::ref(is_over));
   waiters_.erase(&answer->waiter);
   if (!answer->result) return Fail(*closed_);
   return std::move(*answer->result);

@@ -25,7 +25,7 @@ void ThreadExecutor::RunUntilStopped() {
   runtime_.SetTaskThread();
   std::unique_lock lock(loop_.StateLock());
   while (true) {
-    changed_.wait(lock, [this] { return next_.has_value() || stopped_; });
+    loop_.Await(lock, changed_, [this] { return next_.has_value() || stopped_; });
     if (stopped_) break;
     RunnableTask task = *std::exchange(next_, std::nullopt);
     lock.unlock();

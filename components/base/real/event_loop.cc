@@ -1,10 +1,13 @@
 #include "components/base/real/event_loop.h"
 
 #include <pthread.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
@@ -16,6 +19,25 @@ namespace {
 
 /// Callbacks run before the lock is let go and Asio looks at sockets again.
 constexpr int kBatchMax = 64;
+/// How long what is deferred may lie; and how often that is prolonged while users' threads work.
+constexpr Duration kDeferMax = std::chrono::microseconds(250);
+constexpr int kDeferralsMax = 4;
+/// Waiting threads spin if waits usually end within `kSpinMax`, for a few times as long as usual.
+constexpr Duration kSpinMax = std::chrono::microseconds(200);
+constexpr Duration kSpinMin = std::chrono::microseconds(20);
+constexpr int kSpinsPerUsualWait = 4;
+constexpr int kPausesPerSpin = 16;
+
+/// Lets the other hardware thread of this core go first.
+void Pause() {
+  for (int i = 0; i < kPausesPerSpin; ++i) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#else
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+#endif
+  }
+}
 
 }  // namespace
 
@@ -24,11 +46,13 @@ struct RealEventLoop::Asio {
     using boost::asio::io_context::shutdown;  // destroys all handlers, and keeps the services
   } context;
   boost::asio::steady_timer timer{context};
+  boost::asio::posix::stream_descriptor deferred{
+      context, ::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{
       context.get_executor()};
 };
 
-RealEventLoop::RealEventLoop() : asio_(std::make_unique<Asio>()) {}
+RealEventLoop::RealEventLoop() : asio_(std::make_unique<Asio>()) { WaitDeferred(); }
 
 RealEventLoop::~RealEventLoop() {
   Stop();
@@ -59,9 +83,51 @@ void RealEventLoop::Post(Callback callback) {
   {
     const std::lock_guard guard(post_lock_);
     posted_.push_back(std::move(callback));
-    if (std::exchange(wake_up_sent_, true)) return;
+    if (is_polled_ || std::exchange(wake_up_sent_, true)) return;
   }
   WakeUp();
+}
+
+void RealEventLoop::Defer(Callback callback) {
+  const std::lock_guard guard(post_lock_);
+  posted_.push_back(std::move(callback));
+  if (!is_polled_ && !wake_up_sent_ && !std::exchange(is_deferred_, true)) ArmDeferred();
+}
+
+void RealEventLoop::ArmDeferred() {
+  itimerspec when{};
+  when.it_value.tv_nsec = kDeferMax.count();
+  ::timerfd_settime(asio_->deferred.native_handle(), 0, &when, nullptr);
+}
+
+void RealEventLoop::WaitDeferred() {
+  asio_->deferred.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                             [this](const boost::system::error_code& error) {
+                               if (error) return;
+                               std::uint64_t times = 0;
+                               (void)!::read(asio_->deferred.native_handle(), &times, sizeof times);
+                               RunDeferred();
+                               WaitDeferred();
+                             });
+}
+
+/// Nobody has run what was deferred. If somebody is at it now, that is not for us to disturb: to
+/// wait for the state lock costs the one who holds it a system call.
+void RealEventLoop::RunDeferred() {
+  const bool is_busy = !state_lock_.try_lock();
+  if (!is_busy) state_lock_.unlock();
+  {
+    const std::lock_guard guard(post_lock_);
+    is_deferred_ = is_busy && !is_polled_ && !posted_.empty() && deferrals_ < kDeferralsMax;
+    if (is_deferred_) {
+      ++deferrals_;
+      ArmDeferred();
+      return;
+    }
+    deferrals_ = 0;
+    if (is_polled_ || std::exchange(wake_up_sent_, true)) return;
+  }
+  Drain();
 }
 
 void RealEventLoop::WakeUp() {
@@ -71,24 +137,91 @@ void RealEventLoop::WakeUp() {
 void RealEventLoop::Drain() {
   bool more = true;
   {
-    const std::lock_guard guard(state_lock_);
-    for (int i = 0; i < kBatchMax && !stopped_; ++i) {
-      if (next_ == running_.size()) {
-        running_.clear();
-        next_ = 0;
-        const std::lock_guard post_guard(post_lock_);
-        std::swap(running_, posted_);
-        if (running_.empty()) {
-          wake_up_sent_ = false;
-          more = false;
-          break;
-        }
-      }
-      auto callback = std::move(running_[next_++]);
-      callback();
-    }
+    const Turn turn(*this);
+    more = RunPosted();
+    const std::lock_guard post_guard(post_lock_);
+    more = more || !posted_.empty();
+    wake_up_sent_ = more;
   }
   if (more) WakeUp();
+}
+
+/// \return whether it stopped before it had run all.
+bool RealEventLoop::RunPosted() {
+  for (int i = 0; i < kBatchMax && !stopped_; ++i) {
+    if (next_ == running_.size()) {
+      running_.clear();
+      next_ = 0;
+      const std::lock_guard guard(post_lock_);
+      std::swap(running_, posted_);
+      if (running_.empty()) return false;
+    }
+    auto callback = std::move(running_[next_++]);
+    callback();
+  }
+  return !stopped_;
+}
+
+void RealEventLoop::Await(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
+                          const std::function<bool()>& done) {
+  const TimePoint since = Now();
+  if (!is_polled_) Poll(lock, done);
+  changed.wait(lock, done);
+  usual_wait_ = (usual_wait_ * 3 + std::min<Duration>(Now() - since, 4 * kSpinMax)) / 4;
+}
+
+void RealEventLoop::Poll(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done) {
+  const Duration spin = usual_wait_ > kSpinMax
+                            ? Duration(0)
+                            : std::clamp(usual_wait_ * kSpinsPerUsualWait, kSpinMin, kSpinMax);
+  SetPolled(true);
+  TimePoint last_news = Now();
+  for (;;) {
+    const bool is_busy = RunPosted();
+    if (done()) break;
+    const bool is_news = PollOthers() || is_busy;
+    if (is_news && turns_waiting_ == 0) continue;
+    const TimePoint now = Now();
+    if (is_news) last_news = now;
+    if (now - last_news >= spin) break;
+    lock.unlock();
+    Pause();
+    while (turns_waiting_ > 0) std::this_thread::yield();
+    lock.lock();
+  }
+  SetPolled(false);
+  const std::lock_guard guard(post_lock_);
+  const bool is_left = !posted_.empty() || next_ < running_.size();
+  if (is_left && !wake_up_sent_ && !std::exchange(is_deferred_, true)) ArmDeferred();
+}
+
+/// \return whether anything had come from another process.
+bool RealEventLoop::PollOthers() {
+  bool is_news = false;
+  for (std::size_t i = 0; i < pollables_.size(); ++i) {  // they may come and go meanwhile
+    if (pollables_[i] != nullptr) is_news = pollables_[i]->Poll() || is_news;
+  }
+  std::erase(pollables_, nullptr);
+  return is_news;
+}
+
+void RealEventLoop::SetPolled(bool polled) {
+  {
+    const std::lock_guard guard(post_lock_);
+    is_polled_ = polled;
+  }
+  for (Pollable* pollable : pollables_) {
+    if (pollable != nullptr) pollable->SetPolled(polled);
+  }
+}
+
+void RealEventLoop::AddPollable(Pollable& pollable) {
+  pollables_.push_back(&pollable);
+  pollable.SetPolled(is_polled_);
+}
+
+void RealEventLoop::RemovePollable(Pollable& pollable) {
+  std::ranges::replace(pollables_, &pollable, nullptr);
 }
 
 EventLoop::TimerId RealEventLoop::Schedule(Duration delay, Callback callback) {
@@ -108,7 +241,7 @@ void RealEventLoop::Arm() {
   asio_->timer.expires_after(armed_for_ - Now());
   asio_->timer.async_wait([this](const boost::system::error_code& error) {
     if (error) return;  // replaced by an earlier deadline
-    const std::lock_guard guard(state_lock_);
+    const Turn turn(*this);
     RunDue();
   });
 }

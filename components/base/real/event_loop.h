@@ -3,7 +3,9 @@
 ///
 /// Two queues of our own sit on top of Asio: posted callbacks (one Asio handler drains many, so a
 /// burst of posts costs one wake-up) and timers (a heap with one Asio timer under it, so a
-/// deadline that is set and cancelled costs no system call).
+/// deadline that is set and cancelled costs no system call). A user's thread that waits drives both
+/// itself (`Await`) and looks at `Pollable`s: an answer of another process that is awake then costs
+/// no system call and no change of threads. It spins only while waits are usually short.
 #pragma once
 
 #include <atomic>
@@ -25,6 +27,17 @@ class io_context;
 
 namespace mobula {
 
+/// Memory that another process writes into. Threads: the state lock.
+class Pollable {
+ public:
+  virtual ~Pollable() = default;
+  /// Takes in what has come. \return whether anything had. May destroy this and others.
+  virtual bool Poll() = 0;
+  /// Until told otherwise somebody polls, and the peer need not wake us; or nobody does, and it
+  /// must. What came before that is taken in by the next callback of the loop.
+  virtual void SetPolled(bool polled) = 0;
+};
+
 /// An `EventLoop` over the operating system.
 ///
 /// Use: construct; then either `Run()` on the thread that should be the loop, or `RunInThread()`.
@@ -40,6 +53,9 @@ class RealEventLoop final : public EventLoop {
 
   [[nodiscard]] const Clock& clock() const override { return clock_; }
   void Post(Callback callback) override;
+  void Defer(Callback callback) override;
+  void Await(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
+             const std::function<bool()>& done) override;
   TimerId Schedule(Duration delay, Callback callback) override;
   bool Cancel(TimerId timer) override;
   [[nodiscard]] std::mutex& StateLock() override { return state_lock_; }
@@ -61,10 +77,14 @@ class RealEventLoop final : public EventLoop {
   /// *without* the state lock: wrap each in `Locked`.
   [[nodiscard]] boost::asio::io_context& context();
 
+  /// Has `pollable` looked at by threads in `Await`, until it is removed.
+  void AddPollable(Pollable& pollable);
+  void RemovePollable(Pollable& pollable);
+
   /// Calls `function` with the state lock held. \pre this thread does not hold it.
   template <typename F>
   void Enter(F&& function) {
-    const std::lock_guard guard(state_lock_);
+    const Turn turn(*this);
     std::forward<F>(function)();
   }
   /// \return `handler` wrapped so that it runs, and its captures die, with the state lock held:
@@ -72,7 +92,7 @@ class RealEventLoop final : public EventLoop {
   template <typename F>
   [[nodiscard]] auto Locked(F handler) {
     return [this, handler = std::move(handler)](auto&&... arguments) mutable {
-      const std::lock_guard guard(state_lock_);
+      const Turn turn(*this);
       auto run = std::move(handler);
       run(std::forward<decltype(arguments)>(arguments)...);
     };
@@ -80,14 +100,37 @@ class RealEventLoop final : public EventLoop {
 
  private:
   struct Asio;  // the parts that need Asio's headers
+  /// Holds the state lock; whoever polls lets it go soon.
+  class Turn {
+   public:
+    explicit Turn(RealEventLoop& loop) : loop_(loop) {
+      ++loop_.turns_waiting_;
+      loop_.state_lock_.lock();
+      --loop_.turns_waiting_;
+    }
+    ~Turn() { loop_.state_lock_.unlock(); }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    RealEventLoop& loop_;
+  };
 
   void WakeUp();
+  void WaitDeferred();
+  void RunDeferred();
+  void ArmDeferred();
   void Drain();
+  bool RunPosted();
+  void Poll(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done);
+  bool PollOthers();
+  void SetPolled(bool polled);
   void RunDue();
   void Arm();
 
   const RealClock clock_;
   std::mutex state_lock_;
+  std::atomic<int> turns_waiting_ = 0;  ///< Of the loop's thread, for the state lock.
   std::atomic<bool> stopped_ = false;
 
   // Guarded by the state lock:
@@ -96,11 +139,16 @@ class RealEventLoop final : public EventLoop {
   TimePoint armed_for_ = TimePoint::max();  ///< When the Asio timer fires; max: it is not set.
   std::vector<Callback> running_;  ///< Taken from `posted_`, those before `next_` have run.
   std::size_t next_ = 0;
+  std::vector<Pollable*> pollables_;  ///< Null: removed while they are polled.
+  Duration usual_wait_{};             ///< In `Await`, a mean of late.
 
   // Guarded by `post_lock_`, a leaf: nothing else is locked or called under it.
   std::mutex post_lock_;
   std::vector<Callback> posted_;
   bool wake_up_sent_ = false;  ///< A `Drain` is queued in Asio or running.
+  bool is_deferred_ = false;   ///< The timer of `Defer` is set.
+  bool is_polled_ = false;  ///< A thread in `Await` runs what is posted. Written with both locks.
+  int deferrals_ = 0;       ///< Times that timer found a user's thread at work.
 
   std::unique_ptr<Asio> asio_;
   std::thread thread_;

@@ -24,6 +24,12 @@ void SimulatedEventLoop::Post(Callback callback) {
   posted_.push_back({++sequence_, std::move(callback)});
 }
 
+void SimulatedEventLoop::Await(std::unique_lock<std::mutex>& /*lock*/,
+                               std::condition_variable& /*changed*/,
+                               const std::function<bool()>& done) {
+  while (!done()) Check(RunOne(), "what is waited for in a simulation can still happen");
+}
+
 EventLoop::TimerId SimulatedEventLoop::Schedule(Duration delay, Callback callback) {
   const Duration wait = std::clamp<Duration>(delay, Duration::zero(), std::chrono::years(100));
   const std::uint64_t order = order_ == Order::kFifo ? ++sequence_ : choice_.Next();

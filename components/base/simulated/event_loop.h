@@ -11,6 +11,7 @@
 #include <deque>
 #include <functional>
 #include <string_view>
+#include <utility>
 
 #include "components/base/event_loop.h"
 #include "components/base/random.h"
@@ -38,6 +39,9 @@ class SimulatedEventLoop final : public EventLoop {
 
   [[nodiscard]] const Clock& clock() const override { return clock_; }
   void Post(Callback callback) override;
+  void Defer(Callback callback) override { Post(std::move(callback)); }
+  void Await(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
+             const std::function<bool()>& done) override;
   TimerId Schedule(Duration delay, Callback callback) override;
   bool Cancel(TimerId timer) override;
   [[nodiscard]] std::mutex& StateLock() override { return never_locked_; }

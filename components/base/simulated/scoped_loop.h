@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "components/base/event_loop.h"
 
@@ -38,6 +39,11 @@ class ScopedEventLoop final : public EventLoop {
 
   [[nodiscard]] const Clock& clock() const override { return clock_; }
   void Post(Callback callback) override;
+  void Defer(Callback callback) override { Post(std::move(callback)); }
+  void Await(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
+             const std::function<bool()>& done) override {
+    inner_->Await(lock, changed, done);
+  }
   TimerId Schedule(Duration delay, Callback callback) override;
   bool Cancel(TimerId timer) override;
   [[nodiscard]] std::mutex& StateLock() override { return inner_->StateLock(); }

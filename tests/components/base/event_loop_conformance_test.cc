@@ -129,6 +129,32 @@ TEST_P(EventLoopConformanceTest, PostFromACallbackRunsAfterItReturns) {
   EXPECT_EQ(seen.front(), "outer");
 }
 
+TEST_P(EventLoopConformanceTest, DeferRunsInOneOrderWithPostAndByItself) {
+  std::vector<int> seen;
+  loop().Defer([&] { seen.push_back(1); });
+  loop().Post([&] { seen.push_back(2); });
+  loop().Defer([&] { seen.push_back(3); });
+  EXPECT_TRUE(seen.empty());
+  ASSERT_TRUE(RunUntil([&] { return seen.size() == 3; }));
+  EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
+  loop().Defer([&] { seen.push_back(4); });
+  EXPECT_TRUE(RunUntil([&] { return seen.size() == 4; }));
+}
+
+TEST_P(EventLoopConformanceTest, AwaitRunsWhatWasPostedAndDeferredAndKeepsTheLock) {
+  std::unique_lock lock(loop().StateLock());
+  std::condition_variable changed;
+  std::vector<int> seen;
+  loop().Defer([&] { seen.push_back(1); });
+  loop().Post([&] {
+    seen.push_back(2);
+    loop().Defer([&] { seen.push_back(3); });
+  });
+  loop().Await(lock, changed, [&] { return seen.size() == 3; });
+  EXPECT_TRUE(lock.owns_lock());
+  EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
+}
+
 TEST_P(EventLoopConformanceTest, PostMayBeCalledUnderTheStateLock) {
   bool ran = false;
   Locked([&] { loop().Post([&] { ran = true; }); });

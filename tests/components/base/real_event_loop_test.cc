@@ -5,7 +5,11 @@
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <condition_variable>
+#include <functional>
 #include <future>
+#include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -136,6 +140,99 @@ TEST(RealEventLoopTest, AUserThreadMayPollNextToTheLoop) {
   }
   while (ran < 2000) loop.PollOnce();
   EXPECT_EQ(ran, 2000);
+}
+
+/// Memory of which the test says when something has come.
+class FakePollable final : public Pollable {
+ public:
+  bool Poll() override { return on_poll ? on_poll() : false; }
+  void SetPolled(bool polled) override {
+    if (std::exchange(is_polled, polled) && !polled && on_rest) on_rest();
+  }
+  std::function<bool()> on_poll;
+  std::function<void()> on_rest;
+  bool is_polled = false;
+};
+
+TEST(RealEventLoopTest, AwaitLooksAtPollablesAndThenNobodyDoes) {
+  RealEventLoop loop;
+  std::unique_lock lock(loop.StateLock());
+  FakePollable pollable;
+  loop.AddPollable(pollable);
+  int looks = 0;
+  pollable.on_poll = [&] {
+    EXPECT_TRUE(pollable.is_polled);
+    ++looks;
+    return true;  // so that the thread keeps looking
+  };
+  std::condition_variable changed;
+  loop.Await(lock, changed, [&] { return looks == 1000; });
+  EXPECT_FALSE(pollable.is_polled);
+  loop.RemovePollable(pollable);
+}
+
+TEST(RealEventLoopTest, AwaitSleepsWhenNothingComesAndWakesWhenNotified) {
+  RealEventLoop loop;
+  FakePollable pollable;
+  bool done = false;
+  std::condition_variable changed;
+  std::promise<void> rests;
+  std::jthread other;
+  std::unique_lock lock(loop.StateLock());
+  loop.AddPollable(pollable);
+  pollable.on_rest = [&] {
+    other = std::jthread([&] {
+      const std::lock_guard guard(loop.StateLock());  // free only because the waiting thread sleeps
+      done = true;
+      changed.notify_all();
+    });
+  };
+  loop.Await(lock, changed, [&] { return done; });
+  loop.RemovePollable(pollable);
+}
+
+TEST(RealEventLoopTest, TheLoopGetsItsTurnsWhileAThreadWaits) {
+  RealEventLoop loop;
+  loop.RunInThread();
+  std::unique_lock lock(loop.StateLock());
+  FakePollable busy;
+  busy.on_poll = [] { return true; };
+  loop.AddPollable(busy);
+  std::condition_variable changed;
+  bool done = false;
+  loop.Schedule(1ms, [&] { done = true; });
+  loop.Await(lock, changed, [&] { return done; });
+  loop.RemovePollable(busy);
+}
+
+TEST(RealEventLoopTest, APollableMayGoWhileItIsPolled) {
+  RealEventLoop loop;
+  std::unique_lock lock(loop.StateLock());
+  auto first = std::make_unique<FakePollable>();
+  FakePollable second;
+  int looks = 0;
+  first->on_poll = [&] {
+    loop.RemovePollable(*first);
+    first.reset();
+    return true;
+  };
+  second.on_poll = [&] { return ++looks > 0; };
+  loop.AddPollable(*first);
+  loop.AddPollable(second);
+  std::condition_variable changed;
+  loop.Await(lock, changed, [&] { return looks == 10; });
+  EXPECT_EQ(first, nullptr);
+  loop.RemovePollable(second);
+}
+
+TEST(RealEventLoopTest, WhatIsDeferredRunsWhileUsersThreadsKeepTheLockBusy) {
+  RealEventLoop loop;
+  loop.RunInThread();
+  std::atomic<bool> ran = false;
+  loop.Defer([&] { ran = true; });
+  while (!ran) {
+    const std::lock_guard guard(loop.StateLock());
+  }
 }
 
 }  // namespace
