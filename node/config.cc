@@ -172,7 +172,7 @@ Result<NodeConfig> ReadNodeConfig(const ConfigValue& root, std::string_view name
   if (fine) fine = in_file(ReadWorkers(reader.Child("workers"), config));
   config.scheduler = reader.Child("scheduler");
   config.object_store = reader.Child("object_store");
-  config.transport = reader.Child("transport");
+  config.transport = {reader.Child("transport"), reader.Child("local_transport")};
   if (fine) fine = in_file(reader.Finish());
   if (!fine) return Fail(std::move(fine.error()));
   return config;

@@ -15,6 +15,12 @@
 
 namespace mobula::node {
 
+/// The sections `transport:` and `local_transport:` of a node; without a kind: tcp, shared_memory.
+struct TransportConfig {
+  ConfigValue remote;
+  ConfigValue local;
+};
+
 /// One node's settings, with defaults filled in.
 struct NodeConfig {
   // node:
@@ -28,10 +34,10 @@ struct NodeConfig {
   std::uint16_t gcs_port = 6379;
   ConfigValue gcs_storage;  ///< kind: memory
   gcs::ServerConfig gcs;
-  // scheduler:, object_store:, transport:
+  // scheduler:, object_store:, transport:, local_transport:
   ConfigValue scheduler;
   ConfigValue object_store;
-  ConfigValue transport;
+  TransportConfig transport;
   // workers:
   std::string worker_kind = "zygote";  ///< "zygote" or "thread".
   /// Resources, labels, `workers:`. The rest is filled in by `Node`.

@@ -62,7 +62,7 @@ class Node::Impl {
     handshake->self.id = id.Hex();
     handshake->token = token;
     Result<Transports> made = MakeTransports(loop, config.transport, random, handshake);
-    if (!made) return Fail(std::move(made.error()).Context("transport"));
+    if (!made) return Fail(std::move(made.error()));
     transports = std::move(*made);
     Result<StoreParts> made_store = MakeStore(config.object_store);
     if (!made_store) return Fail(std::move(made_store.error()).Context("object_store"));
@@ -91,6 +91,12 @@ class Node::Impl {
     return {};
   }
 
+  [[nodiscard]] std::string LocalListenEndpoint() const {
+    const std::string scheme = LocalScheme(config.transport.local);
+    if (scheme == "tcp") return fmt::format("tcp://{}:0", config.address);
+    return fmt::format("{}://{}/raylet.sock", scheme, endpoints.folder);
+  }
+
   void BuildRaylet() {
     peers.emplace(
         loop, [this](std::string_view endpoint) { return transports.For(endpoint); },
@@ -98,7 +104,7 @@ class Node::Impl {
     rpc::ClientOptions to_gcs;
     to_gcs.first_window = kStartMax;
     to_gcs.reconnect_window = config.gcs_reconnect_window;
-    gcs_client.emplace(loop, *transports.tcp, "tcp://" + endpoints.head_address,
+    gcs_client.emplace(loop, *transports.For("tcp://"), "tcp://" + endpoints.head_address,
                        random.Fork("gcs_client"), to_gcs);
     if (config.worker_kind == "thread") {
       launcher = std::make_unique<ThreadLauncher>(
@@ -114,7 +120,7 @@ class Node::Impl {
     settings.node_id = id;
     settings.is_head = config.is_head;
     settings.listen_endpoint = fmt::format("tcp://{}:0", config.address);
-    settings.local_listen_endpoint = fmt::format("unix://{}/raylet.sock", endpoints.folder);
+    settings.local_listen_endpoint = LocalListenEndpoint();
     settings.host_name = HostName();
     settings.log_folder = endpoints.folder + "/logs";
     settings.program_folder =
@@ -122,10 +128,11 @@ class Node::Impl {
     settings.pid = ::getpid();
     settings.creates = store.creates;
     settings.pulls = store.pulls;
-    raylet.emplace(
-        Raylet::Deps{loop, *transports.tcp, *transports.local, *peers, *gcs_client, *store.store,
-                     *scheduler, *launcher, files, log, metrics, random.Fork("raylet")},
-        settings);
+    raylet.emplace(Raylet::Deps{loop, *transports.For("tcp://"),
+                                *transports.For(settings.local_listen_endpoint), *peers,
+                                *gcs_client, *store.store, *scheduler, *launcher, files, log,
+                                metrics, random.Fork("raylet")},
+                   settings);
   }
 
   /// The GCS first, then the raylet, which joins it. \pre the state lock is held.
@@ -138,7 +145,7 @@ class Node::Impl {
     gcs_server->Start([this, done = std::move(done)](Result<void> ready) mutable {
       if (!ready) return done(Fail(std::move(ready.error()).Context("starting the GCS")));
       Result<std::string> endpoint = gcs_server->Listen(
-          *transports.tcp, fmt::format("tcp://{}:{}", config.address, config.gcs_port));
+          *transports.For("tcp://"), fmt::format("tcp://{}:{}", config.address, config.gcs_port));
       if (!endpoint) {
         return done(Fail(std::move(endpoint.error()).Context("the head's port (gcs.port)")));
       }
@@ -224,7 +231,7 @@ Result<NodeEndpoints> Node::Start() {
   if (!endpoint) return Fail(std::move(endpoint.error()));
   impl_->has_joined = true;
   impl_->endpoints.endpoint = *endpoint;
-  impl_->endpoints.local_endpoint = fmt::format("unix://{}/raylet.sock", impl_->endpoints.folder);
+  impl_->loop.Enter([&] { impl_->endpoints.local_endpoint = impl_->raylet->local_endpoint(); });
   return impl_->endpoints;
 }
 

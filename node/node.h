@@ -20,7 +20,7 @@ namespace mobula::node {
 struct NodeEndpoints {
   std::string head_address;    ///< "host:port" of the cluster's GCS.
   std::string endpoint;        ///< tcp endpoint of its raylet.
-  std::string local_endpoint;  ///< unix endpoint of its raylet.
+  std::string local_endpoint;  ///< For processes of its host.
   std::string node_address;
   std::string folder;  ///< Its session.
   NodeId node_id;

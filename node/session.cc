@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <sstream>
 
 #include "components/base/config_value.h"
@@ -15,6 +17,7 @@ namespace mobula::node {
 namespace {
 
 constexpr std::size_t kEndedSessionsKeptMax = 20;
+constexpr std::time_t kMakingMax = 60;  // seconds that a session takes to get its record
 constexpr std::uint64_t kSmallFileMax = 64 << 10;
 
 std::string Environment(const char* name) {
@@ -54,6 +57,32 @@ Token Trimmed(std::string text) {
   return Token(std::move(text));
 }
 
+std::time_t ModifiedAt(const std::string& folder) {
+  struct stat info{};
+  return ::stat(folder.c_str(), &info) == 0 ? info.st_mtime : 0;
+}
+
+/// Removes what ended sessions left, and the oldest of their logs.
+void SweepSessions(FileSystem& files, const std::string& root, std::time_t now) {
+  std::vector<std::string> ended;
+  for (const std::string& name : files.List(root).value_or(std::vector<std::string>())) {
+    const std::string folder = root + "/" + name;
+    if (name.starts_with("new-") && ModifiedAt(folder) < now - kMakingMax) {
+      (void)files.Remove(folder);  // whoever made it was killed at it
+    }
+    const Result<NodeRecord> record = ReadRecord(files, folder);
+    if (!name.starts_with("n-") || (record && IsAlive(*record))) continue;
+    if (!record && files.Exists(RecordPath(folder))) continue;  // another version's, or new
+    EndSession(files, folder);
+    ended.push_back(folder);
+  }
+  if (ended.size() > kEndedSessionsKeptMax) {
+    std::ranges::sort(ended, {}, ModifiedAt);
+    ended.resize(ended.size() - kEndedSessionsKeptMax);
+    for (const std::string& folder : ended) (void)files.Remove(folder);  // old logs, best effort
+  }
+}
+
 }  // namespace
 
 std::string SessionsFolder() {
@@ -90,35 +119,23 @@ Result<std::string> MakeSession(FileSystem& files, std::string_view id) {
     return Fail(ErrorCode::kPermissionDenied,
                 "{} belongs to somebody else; set MOBULA_SESSIONS to a folder of your own", root);
   }
-  std::vector<std::string> ended;
-  for (const std::string& name : files.List(root).value_or(std::vector<std::string>())) {
-    const std::string folder = root + "/" + name;
-    const Result<NodeRecord> record = ReadRecord(files, folder);
-    if (!name.starts_with("n-") || (record && IsAlive(*record))) continue;
-    if (!record && files.Exists(RecordPath(folder))) continue;  // another version's, or new
-    EndSession(files, folder);
-    ended.push_back(folder);
-  }
-  if (ended.size() > kEndedSessionsKeptMax) {
-    const auto modified = [](const std::string& folder) {
-      struct stat info{};
-      return ::stat(folder.c_str(), &info) == 0 ? info.st_mtime : 0;
-    };
-    std::ranges::sort(ended, {}, modified);
-    ended.resize(ended.size() - kEndedSessionsKeptMax);
-    for (const std::string& folder : ended) (void)files.Remove(folder);  // old logs, best effort
-  }
-  std::string folder = fmt::format("{}/n-{}", root, id);
-  if (Result<void> made = files.MakeFolder(folder + "/logs"); !made) {
+  // It gets its name when its record is there: what has no record may be swept by others.
+  const std::string unnamed = fmt::format("{}/new-{}", root, id);
+  if (Result<void> made = files.MakeFolder(unnamed + "/logs"); !made) {
     return Fail(std::move(made.error()));
   }
   NodeRecord record;
-  record.folder = folder;
+  record.folder = unnamed;
   record.pid = ::getpid();
   record.pid_start = ProcessStart(record.pid);
   if (Result<void> written = WriteRecord(files, record); !written) {
     return Fail(std::move(written.error()));
   }
+  std::string folder = fmt::format("{}/n-{}", root, id);
+  if (std::rename(unnamed.c_str(), folder.c_str()) != 0) {
+    return Fail(ErrorCode::kInternal, "{} cannot be renamed to {}", unnamed, folder);
+  }
+  SweepSessions(files, root, ModifiedAt(folder));
   return folder;
 }
 

@@ -1,33 +1,67 @@
 #include "node/wiring.h"
 
+#include <array>
+#include <utility>
+
 #include "components/gcs/registration.h"
 #include "components/object_store/registration.h"
 #include "components/scheduler/registration.h"
 #include "components/transport/registration.h"
 
 namespace mobula::node {
+namespace {
+
+/// The endpoint scheme of each kind that can be named for processes of one node.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kSchemes = {
+    {{"tcp", "tcp"}, {"unix", "unix"}, {"shared_memory", "shm+unix"}}};
+
+/// \return `config` with a kind, `kind` unless it names one.
+ConfigValue WithKind(const ConfigValue& config, std::string_view kind) {
+  if (config.map() == nullptr && !config.IsNull()) return config;  // whoever reads it says so
+  ConfigValue::Map map = config.IsNull() ? ConfigValue::Map() : *config.map();
+  map.try_emplace("kind", std::string(kind));
+  return ConfigValue(std::move(map), config.line());
+}
+
+}  // namespace
+
 Transport* Transports::For(std::string_view endpoint) const {
-  if (endpoint.starts_with("tcp://")) return tcp.get();
-  if (endpoint.starts_with("unix://")) return local.get();
+  for (const Kind& kind : kinds) {
+    if (endpoint.substr(0, endpoint.find("://")) == kind.scheme) return kind.whole.get();
+  }
   return nullptr;
 }
 
-Result<Transports> MakeTransports(RealEventLoop& loop, const ConfigValue& config,
+std::string LocalScheme(const ConfigValue& local) {
+  ConfigReader reader(local, "local_transport");
+  if (reader.Has("inner")) return LocalScheme(reader.Child("inner"));
+  const std::string kind = reader.Text("kind", "shared_memory");
+  for (const auto& [name, scheme] : kSchemes) {
+    if (name == kind) return std::string(scheme);
+  }
+  return "shm+unix";
+}
+
+Result<Transports> MakeTransports(RealEventLoop& loop, const TransportConfig& config,
                                   const Random& random,
                                   std::shared_ptr<HandshakeConfig> handshake) {
   Registry<TransportMaker> kinds("transport");
   RegisterTransports(kinds);
   const TransportDeps deps{loop, random.Fork("transport"), kinds};
   Transports made;
-  Result<std::unique_ptr<Transport>> tcp = MakeTransport(config, deps);
-  if (!tcp) return Fail(std::move(tcp.error()));
-  Result<std::unique_ptr<Transport>> local =
-      MakeTransport(ConfigValue(ConfigValue::Map{{"kind", ConfigValue("unix")}}), deps);
-  if (!local) return Fail(std::move(local.error()));
-  made.tcp_below = std::move(*tcp);
-  made.unix_below = std::move(*local);
-  made.tcp = MakeAuthenticatedTransport(*made.tcp_below, loop, random.Fork("tcp"), handshake);
-  made.local = MakeAuthenticatedTransport(*made.unix_below, loop, random.Fork("unix"), handshake);
+  const std::string local_scheme = LocalScheme(config.local);
+  for (const auto& [kind, scheme] : kSchemes) {
+    const bool is_local = scheme == local_scheme && scheme != "tcp";  // one tcp for both
+    const ConfigValue section = is_local        ? config.local
+                                : kind == "tcp" ? config.remote
+                                                : ConfigValue();
+    Result<std::unique_ptr<Transport>> below = MakeTransport(WithKind(section, kind), deps);
+    if (!below) {
+      return Fail(std::move(below.error()).Context(is_local ? "local_transport" : "transport"));
+    }
+    auto whole = MakeAuthenticatedTransport(**below, loop, random.Fork(scheme), handshake);
+    made.kinds.push_back({std::string(scheme), std::move(*below), std::move(whole)});
+  }
   return made;
 }
 

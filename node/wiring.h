@@ -3,7 +3,9 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "components/base/config_value.h"
 #include "components/base/real/event_loop.h"
@@ -13,19 +15,27 @@
 #include "components/scheduler/scheduler.h"
 #include "components/transport/handshake.h"
 #include "components/transport/transport.h"
+#include "node/config.h"
 
 namespace mobula::node {
 
 /// The transports of one process, each behind the handshake, chosen by an endpoint's scheme.
 struct Transports {
-  std::unique_ptr<Transport> tcp_below, unix_below;  ///< Without handshake; TLS goes between.
-  std::unique_ptr<Transport> tcp, local;
+  struct Kind {
+    std::string scheme;                ///< "tcp", "unix", "shm+unix".
+    std::unique_ptr<Transport> below;  ///< Without handshake; TLS goes between.
+    std::unique_ptr<Transport> whole;
+  };
+  std::vector<Kind> kinds;
   /// \return null for an unknown scheme.
   [[nodiscard]] Transport* For(std::string_view endpoint) const;
 };
 
-/// \param config `transport:` of the node; null kind: tcp.
-[[nodiscard]] Result<Transports> MakeTransports(RealEventLoop& loop, const ConfigValue& config,
+/// \return the scheme of the endpoints that `local_transport:` listens at: that of its kind, or of
+///         what that wraps. "shm+unix" unless it says unix or tcp.
+[[nodiscard]] std::string LocalScheme(const ConfigValue& local);
+/// \return a transport of each scheme. Errors name the section and the key.
+[[nodiscard]] Result<Transports> MakeTransports(RealEventLoop& loop, const TransportConfig& config,
                                                 const Random& random,
                                                 std::shared_ptr<HandshakeConfig> handshake);
 

@@ -44,7 +44,8 @@ class Clock {
 //! [event-loop-interface]
 /// Runs callbacks one at a time, in order of readiness.
 ///
-/// Threads: `Post`, `Defer` and `clock` may be called from any thread; all else with the state lock held.
+/// Threads: `Post`, `Defer` and `clock` may be called from any thread; all else with the state lock
+/// held.
 /// Lifetime: outlives every component on it. Callbacks that were not run are destroyed with it.
 class EventLoop {
  public:
@@ -60,9 +61,10 @@ class EventLoop {
   /// Cost: one allocation, and a wake-up if the loop sleeps.
   virtual void Post(Callback callback) = 0;
 
-  /// As `Post`, in one order with it, for what can wait a moment: whoever next waits in `Await`
-  /// runs it, or else the loop within a fraction of a millisecond. So a burst of work that ends in
-  /// a wait is handled in one turn, and wakes nobody. Cost: no system call while another is due.
+  /// As `Post`, in one order with it, for what can wait a moment: it runs at the end of this turn
+  /// of the loop; from a user's thread, when one next waits in `Await`, or else within a fraction
+  /// of a millisecond. So a burst of work that ends in a wait is handled in one turn, and wakes
+  /// nobody. Cost: from a user's thread no system call while another is due.
   virtual void Defer(Callback callback) = 0;
 
   /// Waits on a user's thread until `done`, which is tested with the state lock held. The thread

@@ -3,6 +3,7 @@
 #include "components/base/real/event_loop.h"
 #include "components/transport/faulty/faulty_transport.h"
 #include "components/transport/inprocess/inprocess_transport.h"
+#include "components/transport/shared_memory/shared_memory_transport.h"
 #include "components/transport/tcp/tcp_transport.h"
 #include "components/transport/unix/unix_transport.h"
 
@@ -72,6 +73,7 @@ Made MakeFaulty(const ConfigValue& config, const TransportDeps& deps) {
 void RegisterTransports(Registry<TransportMaker>& kinds) {
   kinds.Add("tcp", Plain(MakeTcpTransport));
   kinds.Add("unix", Plain(MakeUnixTransport));
+  kinds.Add("shared_memory", Plain(MakeSharedMemoryTransport));
   kinds.Add("inprocess", Plain([](RealEventLoop& loop) -> std::unique_ptr<Transport> {
               return MakeInprocessTransport(loop);
             }));

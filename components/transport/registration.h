@@ -26,7 +26,7 @@ struct TransportDeps {
   const Registry<TransportMaker>& kinds;  ///< For decorators, to make what they wrap.
 };
 
-/// Adds the built-in kinds: tcp, unix, inprocess and faulty.
+/// Adds the built-in kinds: tcp, unix, shared_memory, inprocess and faulty.
 void RegisterTransports(Registry<TransportMaker>& kinds);
 
 /// \return the transport that `config` describes: a map with `kind`, and for decorators `inner`.

@@ -2,8 +2,9 @@
 /// \brief Connections between processes: ordered, reliable, of whole frames.
 ///
 /// A `Transport` makes `Connection`s to an endpoint, a URI: `tcp://10.0.0.5:6379`,
-/// `unix:///run/x.sock`, `inproc://name`, `sim://n1/gcs`. Kinds are chosen in YAML; decorators wrap
-/// another transport (`authenticated` adds the handshake, `faulty` breaks things on purpose).
+/// `unix:///run/x.sock`, `shm+unix:///run/x.sock`, `inproc://name`, `sim://n1/gcs`. Kinds are
+/// chosen in YAML; decorators wrap another transport (`authenticated` adds the handshake, `faulty` breaks
+/// things on purpose).
 /// Called by: rpc/. Book: \ref ch_transport.
 #pragma once
 
@@ -109,7 +110,7 @@ class Transport {
 
 /// The parts of an endpoint URI.
 struct Endpoint {
-  std::string scheme;  ///< "tcp", "unix", "inproc", "sim".
+  std::string scheme;  ///< "tcp", "unix", "shm+unix", "inproc", "sim".
   std::string host;    ///< tcp only; an IPv4 address or a name.
   std::uint16_t port = 0;
   std::string path;  ///< Everything after "://" for other schemes.

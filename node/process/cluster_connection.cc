@@ -10,6 +10,7 @@
 
 #include "components/base/real/event_loop.h"
 #include "components/gcs/client.h"
+#include "components/transport/transport.h"
 #include "node/wiring.h"
 
 namespace mobula::node {
@@ -40,11 +41,11 @@ class ClusterConnection::Impl {
     auto handshake = std::make_shared<HandshakeConfig>();
     handshake->self.role = std::move(role);
     handshake->token = std::move(token);
-    Result<Transports> made = MakeTransports(loop, ConfigValue(), random, std::move(handshake));
+    Result<Transports> made = MakeTransports(loop, TransportConfig(), random, std::move(handshake));
     transports = std::move(made.value());  // the defaults are always valid
     rpc::ClientOptions options;
     options.reconnect_window = kAnswerMax;
-    client.emplace(loop, *transports.tcp, "tcp://" + head, random.Fork("gcs"), options);
+    client.emplace(loop, *transports.For("tcp://"), "tcp://" + head, random.Fork("gcs"), options);
     loop.RunInThread();
   }
   ~Impl() {
@@ -103,9 +104,10 @@ Result<gcs::NodeInfo> FindLocalNode(const std::vector<gcs::NodeInfo>& nodes,
   const std::set<std::string> own = OwnAddresses();
   const gcs::NodeInfo* found = nullptr;
   for (const gcs::NodeInfo& node : nodes) {
-    const std::string path = node.local_endpoint().substr(std::string_view("unix://").size());
-    if (node.state() == gcs::ALIVE && own.contains(HostOf(node.endpoint())) &&
-        ::access(path.c_str(), R_OK | W_OK) == 0 && (found == nullptr || node.is_head())) {
+    const Result<Endpoint> local = ParseEndpoint(node.local_endpoint());
+    if (node.state() == gcs::ALIVE && own.contains(HostOf(node.endpoint())) && local &&
+        (local->path.empty() || ::access(local->path.c_str(), R_OK | W_OK) == 0) &&
+        (found == nullptr || node.is_head())) {
       found = &node;  // the head's before others': the same one every time
     }
   }

@@ -36,13 +36,18 @@ class CoreProcess::Impl {
     handshake->self.role = options.is_driver ? "driver" : "worker";
     handshake->self.id = id.Hex();
     handshake->token = options.token;
-    Result<Transports> made = MakeTransports(loop, ConfigValue(), random, std::move(handshake));
+    Result<Transports> made = MakeTransports(loop, TransportConfig(), random, std::move(handshake));
     if (!made) return Fail(std::move(made.error()));
     transports = std::move(*made);
     peers.emplace(
         loop, [this](std::string_view endpoint) { return transports.For(endpoint); },
         random.Fork("peers"), rpc::ClientOptions(), &services);
-    raylet.emplace(loop, *transports.local, options.raylet_endpoint, random.Fork("raylet"),
+    Transport* local = transports.For(options.raylet_endpoint);
+    if (local == nullptr) {
+      return Fail(ErrorCode::kInvalidArgument, "the raylet's endpoint '{}' is of no known kind",
+                  options.raylet_endpoint);
+    }
+    raylet.emplace(loop, *local, options.raylet_endpoint, random.Fork("raylet"),
                    rpc::ClientOptions(), &services);
     core.emplace(CoreWorker::Deps{loop, *peers, *raylet, log, random.Fork("core")},
                  core_worker::CoreWorkerConfig());
@@ -57,11 +62,11 @@ class CoreProcess::Impl {
   }
 
   Result<void> Listen() {
-    Result<std::string> local =
-        server->Listen(*transports.local, LocalEndpointOf(id, options.raylet_endpoint));
+    Result<std::string> local = server->Listen(*transports.For(options.raylet_endpoint),
+                                               LocalEndpointOf(id, options.raylet_endpoint));
     if (!local) return Fail(std::move(local.error()));
     Result<std::string> remote =
-        server->Listen(*transports.tcp, fmt::format("tcp://{}:0", options.node_address));
+        server->Listen(*transports.For("tcp://"), fmt::format("tcp://{}:0", options.node_address));
     if (!remote) return Fail(std::move(remote.error()));
     address.set_worker_id(std::string(id.Binary()));
     address.set_endpoint(*remote);

@@ -257,6 +257,7 @@ void Raylet::OnMustExit(std::function<void(const Error&)> callback) {
   if (impl_->must_exit) impl_->on_must_exit(*impl_->must_exit);
 }
 void Raylet::Stop() { impl_->Stop(); }
+const std::string& Raylet::local_endpoint() const { return impl_->config.local_listen_endpoint; }
 Raylet::Census Raylet::Count() const {
   return {.workers = impl_->pool.worker_count(),
           .idle_workers = impl_->pool.idle_count(),

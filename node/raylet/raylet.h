@@ -33,7 +33,7 @@ struct RayletConfig {
   ResourceSet resources;
   std::map<std::string, std::string> labels;
   std::string listen_endpoint;        ///< "tcp://127.0.0.1:0"; others reach this node there.
-  std::string local_listen_endpoint;  ///< "unix:///…/raylet.sock".
+  std::string local_listen_endpoint;  ///< "shm+unix:///…/raylet.sock".
   std::string host_name;
   std::string log_folder;      ///< Worker logs; empty: none kept.
   std::string program_folder;  ///< Programs fetched by hash.
@@ -54,7 +54,7 @@ class Raylet {
   struct Deps {
     EventLoop& loop;
     Transport& transport;        ///< For other nodes (tcp).
-    Transport& local_transport;  ///< For this node's processes (unix).
+    Transport& local_transport;  ///< For this node's processes.
     rpc::ClientPool& peers;      ///< To other raylets and to owners.
     gcs::GcsClient& gcs;
     ObjectStore& store;
@@ -75,6 +75,8 @@ class Raylet {
   /// Runs once if the node must end, now or later: fenced, GCS gone for good.
   void OnMustExit(std::function<void(const Error&)> callback);
   void Stop();
+  /// \return where processes of this node reach it, known when `Start` is done.
+  [[nodiscard]] const std::string& local_endpoint() const;
 
   struct Census {
     std::size_t workers = 0, idle_workers = 0, leases = 0, queued = 0, drivers = 0;

@@ -21,13 +21,16 @@ struct WorkerSpec {
   WorkerId startup_id;  ///< Its id, and sent back in RegisterWorker: which spawn it was.
   JobId job;
   core_worker::Program program;  ///< `path` is valid on this host.
-  std::string raylet_endpoint;   ///< unix endpoint of the raylet.
+  std::string raylet_endpoint;   ///< Local endpoint of the raylet.
   std::string log_path;          ///< Standard output and error of this worker.
 };
 
 /// \return where a driver or worker listens for others of its node: beside its raylet.
 [[nodiscard]] inline std::string LocalEndpointOf(const WorkerId& id,
                                                  std::string_view raylet_endpoint) {
+  if (raylet_endpoint.starts_with("tcp://")) {
+    return fmt::format("{}:0", raylet_endpoint.substr(0, raylet_endpoint.rfind(':')));
+  }
   return fmt::format("{}/{}.sock", raylet_endpoint.substr(0, raylet_endpoint.rfind('/')),
                      id.Short());
 }

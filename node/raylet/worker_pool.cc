@@ -283,9 +283,8 @@ void WorkerPool::Forget(const WorkerId& key, std::string cause) {
   workers_.erase(it);
   if (worker.peer != nullptr) by_peer_.erase(worker.peer);
   // A killed process leaves the file of its socket behind.
-  constexpr std::string_view kUnix = "unix://";
-  const std::string local = LocalEndpointOf(key, config_.local_listen_endpoint);
-  if (local.starts_with(kUnix)) (void)deps_.files.Remove(local.substr(kUnix.size()));
+  const auto local = ParseEndpoint(LocalEndpointOf(key, config_.local_listen_endpoint));
+  if (local && local->scheme.ends_with("unix")) (void)deps_.files.Remove(local->path);
   if (worker.state == State::kStarting) return;
   by_worker_id_.erase(worker.id);
   if (const auto job = jobs_.find(worker.job); job != jobs_.end()) {

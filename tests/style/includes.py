@@ -26,7 +26,8 @@ ASSEMBLERS = re.compile(
     r"|(tests|bench|labs)/.*)$")
 # Who may name the real and the simulated seams of base: what makes a process, and real sockets.
 PROCESS_MAKERS = re.compile(
-    r"^(node|cli|components/core_worker/assembly|components/transport/(stream|tcp|unix))/")
+    r"^(node|cli|components/core_worker/assembly"
+    r"|components/transport/(shared_memory|stream|tcp|unix))/")
 # Packages and their homes.
 PACKAGES = [
     (r"boost/asio", r"^(components/base/real/|components/transport/\w+/|node/)", "Asio"),

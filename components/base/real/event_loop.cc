@@ -13,6 +13,7 @@
 #include <csignal>
 
 #include "components/base/check.h"
+#include "components/base/real/pollable.h"
 
 namespace mobula {
 namespace {
@@ -23,9 +24,11 @@ constexpr int kBatchMax = 64;
 constexpr Duration kDeferMax = std::chrono::microseconds(250);
 constexpr int kDeferralsMax = 4;
 /// Waiting threads spin if waits usually end within `kSpinMax`, for a few times as long as usual.
+/// Now and then they try it all the same: two processes that both sleep make each other slow.
 constexpr Duration kSpinMax = std::chrono::microseconds(200);
 constexpr Duration kSpinMin = std::chrono::microseconds(20);
 constexpr int kSpinsPerUsualWait = 4;
+constexpr std::uint64_t kWaitsPerTrial = 8;
 constexpr int kPausesPerSpin = 16;
 
 /// Lets the other hardware thread of this core go first.
@@ -89,6 +92,7 @@ void RealEventLoop::Post(Callback callback) {
 }
 
 void RealEventLoop::Defer(Callback callback) {
+  if (is_turn_) return Post(std::move(callback));  // the loop is awake and runs it next
   const std::lock_guard guard(post_lock_);
   posted_.push_back(std::move(callback));
   if (!is_polled_ && !wake_up_sent_ && !std::exchange(is_deferred_, true)) ArmDeferred();
@@ -171,9 +175,8 @@ void RealEventLoop::Await(std::unique_lock<std::mutex>& lock, std::condition_var
 }
 
 void RealEventLoop::Poll(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done) {
-  const Duration spin = usual_wait_ > kSpinMax
-                            ? Duration(0)
-                            : std::clamp(usual_wait_ * kSpinsPerUsualWait, kSpinMin, kSpinMax);
+  Duration spin = std::clamp(usual_wait_ * kSpinsPerUsualWait, kSpinMin, kSpinMax);
+  if (usual_wait_ > kSpinMax && ++long_waits_ % kWaitsPerTrial != 0) spin = Duration(0);
   SetPolled(true);
   TimePoint last_news = Now();
   for (;;) {

@@ -27,16 +27,7 @@ class io_context;
 
 namespace mobula {
 
-/// Memory that another process writes into. Threads: the state lock.
-class Pollable {
- public:
-  virtual ~Pollable() = default;
-  /// Takes in what has come. \return whether anything had. May destroy this and others.
-  virtual bool Poll() = 0;
-  /// Until told otherwise somebody polls, and the peer need not wake us; or nobody does, and it
-  /// must. What came before that is taken in by the next callback of the loop.
-  virtual void SetPolled(bool polled) = 0;
-};
+class Pollable;
 
 /// An `EventLoop` over the operating system.
 ///
@@ -107,8 +98,12 @@ class RealEventLoop final : public EventLoop {
       ++loop_.turns_waiting_;
       loop_.state_lock_.lock();
       --loop_.turns_waiting_;
+      loop_.is_turn_ = true;
     }
-    ~Turn() { loop_.state_lock_.unlock(); }
+    ~Turn() {
+      loop_.is_turn_ = false;
+      loop_.state_lock_.unlock();
+    }
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
 
@@ -131,6 +126,7 @@ class RealEventLoop final : public EventLoop {
   const RealClock clock_;
   std::mutex state_lock_;
   std::atomic<int> turns_waiting_ = 0;  ///< Of the loop's thread, for the state lock.
+  std::atomic<bool> is_turn_ = false;   ///< The loop's thread has it.
   std::atomic<bool> stopped_ = false;
 
   // Guarded by the state lock:
@@ -141,6 +137,7 @@ class RealEventLoop final : public EventLoop {
   std::size_t next_ = 0;
   std::vector<Pollable*> pollables_;  ///< Null: removed while they are polled.
   Duration usual_wait_{};             ///< In `Await`, a mean of late.
+  std::uint64_t long_waits_ = 0;      ///< Begun while that was long.
 
   // Guarded by `post_lock_`, a leaf: nothing else is locked or called under it.
   std::mutex post_lock_;

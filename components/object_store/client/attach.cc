@@ -38,7 +38,7 @@ Result<std::unique_ptr<StoreClient>> MakeClient(EventLoop& loop, rpc::Client& ra
 void AttachStore(EventLoop& loop, rpc::Client& raylet,
                  std::move_only_function<void(Result<std::unique_ptr<StoreClient>>)> done) {
   AttachRequest request;
-  request.set_can_map(raylet.endpoint().starts_with("unix://"));
+  request.set_can_map(raylet.endpoint().find("unix://") != std::string::npos);
   raylet.CallRaw(kAttach, request.SerializeAsString(), {},
                  [&loop, &raylet, done = std::move(done)](Result<rpc::RawReply> raw) mutable {
                    const int descriptor = raw ? raw->descriptor : -1;

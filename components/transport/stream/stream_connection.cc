@@ -1,11 +1,7 @@
 #include "components/transport/stream/stream_connection.h"
 
-#include <sys/socket.h>
-
 #include <array>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>
-#include <cstring>
 #include <deque>
 #include <optional>
 
@@ -16,31 +12,18 @@
 namespace mobula {
 namespace {
 
-constexpr std::size_t kPartsMax = 128;       // of one sendmsg
-constexpr std::size_t kDescriptorsMax = 16;  // received and not yet claimed by a frame
-constexpr int kReadsPerTurn = 16;            // then others get their turn
-constexpr int kDrainsMax = 64;               // reads of what is thrown away at a close
-
-using Wait = boost::asio::posix::stream_descriptor::wait_type;
+constexpr std::size_t kPartsMax = 128;  // of one write
+constexpr int kReadsPerTurn = 16;       // then others get their turn
 
 /// The connection itself. Owners: its `Connection`, and the waits and posts under way.
 class Core final : public std::enable_shared_from_this<Core> {
  public:
-  Core(std::shared_ptr<StreamContext> context, Descriptor socket, std::string describe,
-       bool passes_descriptors)
+  Core(std::shared_ptr<StreamContext> context, std::unique_ptr<ByteChannel> channel,
+       std::string describe, bool passes_descriptors)
       : context_(std::move(context)),
-        socket_(context_->loop.context()),
+        channel_(std::move(channel)),
         describe_(std::move(describe)),
-        passes_descriptors_(passes_descriptors) {
-    boost::system::error_code error;
-    socket_.assign(socket.get(), error);
-    if (error) {
-      write_error_ =
-          Error(ErrorCode::kResourceExhausted, fmt::format("{}: {}", describe_, error.message()));
-    } else {
-      (void)socket.Release();
-    }
-  }
+        passes_descriptors_(passes_descriptors) {}
 
   void SetHandler(ConnectionHandler* handler) {
     handler_ = handler;
@@ -72,7 +55,7 @@ class Core final : public std::enable_shared_from_this<Core> {
     }
     if (flush_posted_ || write_waiting_) return;
     flush_posted_ = true;
-    context_->loop.Post([self = shared_from_this()] {
+    context_->loop.Defer([self = shared_from_this()] {
       self->flush_posted_ = false;
       self->Flush();
     });
@@ -82,12 +65,10 @@ class Core final : public std::enable_shared_from_this<Core> {
     if (!open_ || write_waiting_ || write_error_ || queue_.empty()) return;
     if (const int error = Write(); error == EAGAIN) {
       write_waiting_ = true;
-      socket_.async_wait(
-          Wait::wait_write,
-          context_->loop.Locked([self = shared_from_this()](const boost::system::error_code&) {
-            self->write_waiting_ = false;
-            self->Flush();
-          }));
+      channel_->AwaitWritable([self = shared_from_this()] {
+        self->write_waiting_ = false;
+        self->Flush();
+      });
     } else if (error != 0) {
       FailWrites(
           Error(ErrorCode::kUnavailable, fmt::format("{}: {}", describe_, SystemText(error))));
@@ -109,24 +90,12 @@ class Core final : public std::enable_shared_from_this<Core> {
   int Write() {
     while (!queue_.empty()) {
       std::array<iovec, kPartsMax> parts;
-      msghdr message{};
-      message.msg_iov = parts.data();
-      message.msg_iovlen = queue_.Fill(parts);
-      alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-      if (const int fd = queue_.DescriptorToPass(); fd >= 0) {
-        message.msg_control = control.data();
-        message.msg_controllen = control.size();
-        cmsghdr* header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-      }
-      const ssize_t sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL);
+      const std::size_t used = queue_.Fill(parts);
+      const ssize_t sent = channel_->Write(std::span(parts).first(used), queue_.DescriptorToPass());
       if (sent >= 0) {
         queue_.Consume(static_cast<std::uint64_t>(sent));
-      } else if (errno != EINTR) {
-        return errno == EWOULDBLOCK ? EAGAIN : errno;
+      } else if (sent != -EINTR) {
+        return static_cast<int>(-sent);
       }
     }
     return 0;
@@ -142,12 +111,10 @@ class Core final : public std::enable_shared_from_this<Core> {
   void WaitReadable() {
     if (read_waiting_ || !open_) return;
     read_waiting_ = true;
-    socket_.async_wait(
-        Wait::wait_read,
-        context_->loop.Locked([self = shared_from_this()](const boost::system::error_code&) {
-          self->read_waiting_ = false;
-          self->Step();
-        }));
+    channel_->AwaitReadable([self = shared_from_this()] {
+      self->read_waiting_ = false;
+      self->Step();
+    });
   }
 
   /// Hands over what was held back, then what the socket has. What a peer said before it left still
@@ -171,14 +138,11 @@ class Core final : public std::enable_shared_from_this<Core> {
     for (int i = 0; i < kReadsPerTurn && open_ && handler_ != nullptr; ++i) {
       const std::span<std::byte> direct = reader_.Direct();
       std::span<std::byte> scratch(context_->scratch);
-      const ssize_t got = Receive(direct, scratch);
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
+      const ssize_t got = channel_->Read(direct, scratch, descriptors_);
+      if (got == -EINTR) continue;
+      if (got == -EAGAIN || got == -EWOULDBLOCK) return;
       if (got <= 0) {
-        const char* how = got == 0 ? "connection closed by peer" : "connection reset";
-        const bool usual = got == 0 || errno == ECONNRESET || errno == EPIPE;
-        Finish(Error(ErrorCode::kUnavailable,
-                     fmt::format("{}: {}", describe_, usual ? how : SystemText(errno))));
+        FinishRead(static_cast<int>(-got));
         return;
       }
       const auto size = static_cast<std::size_t>(got);
@@ -189,31 +153,11 @@ class Core final : public std::enable_shared_from_this<Core> {
     }
   }
 
-  ssize_t Receive(std::span<std::byte> direct, std::span<std::byte> scratch) {
-    std::array<iovec, 2> parts;
-    std::size_t used = 0;
-    if (!direct.empty()) parts[used++] = {direct.data(), direct.size()};
-    parts[used++] = {scratch.data(), scratch.size()};
-    msghdr message{};
-    message.msg_iov = parts.data();
-    message.msg_iovlen = used;
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(kDescriptorsMax * sizeof(int))> control;
-    if (passes_descriptors_) {
-      message.msg_control = control.data();
-      message.msg_controllen = control.size();
-    }
-    const ssize_t got = ::recvmsg(socket_.native_handle(), &message, MSG_CMSG_CLOEXEC);
-    if (got <= 0) return got;
-    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
-         header = CMSG_NXTHDR(&message, header)) {
-      if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-      for (std::size_t at = 0; at + CMSG_LEN(sizeof(int)) <= header->cmsg_len; at += sizeof(int)) {
-        int fd = -1;
-        std::memcpy(&fd, CMSG_DATA(header) + at, sizeof fd);
-        descriptors_.emplace_back(fd);
-      }
-    }
-    return got;
+  void FinishRead(int error) {
+    const bool usual = error == 0 || error == ECONNRESET || error == EPIPE;
+    const char* how = error == 0 ? "connection closed by peer" : "connection reset";
+    Finish(Error(error == EBADMSG ? ErrorCode::kCorrupt : ErrorCode::kUnavailable,
+                 fmt::format("{}: {}", describe_, usual ? how : SystemText(error))));
   }
 
   /// Turns bytes into frames and hands them over. Every call of the handler may end this.
@@ -225,7 +169,8 @@ class Core final : public std::enable_shared_from_this<Core> {
       } else if (reader_.stage() == FrameReader::Stage::kReady) {
         Deliver(reader_.Take());
       } else if (bytes.empty()) {
-        if (descriptors_.size() > kDescriptorsMax) Refuse("descriptors that no frame announces");
+        if (descriptors_.size() > ByteChannel::kDescriptorsMax)
+          Refuse("descriptors that no frame announces");
         return;
       } else {
         const auto taken = reader_.Feed(bytes, limits_);
@@ -269,18 +214,11 @@ class Core final : public std::enable_shared_from_this<Core> {
     queue_.Clear();
     held_.clear();
     descriptors_.clear();
-    // Closing a socket with unread bytes resets it, and the peer would lose our last words.
-    ::shutdown(socket_.native_handle(), SHUT_WR);
-    std::array<std::byte, std::size_t{16} << 10> waste;  // the scratch may be in use further up
-    for (int i = 0; i < kDrainsMax; ++i) {
-      if (::recv(socket_.native_handle(), waste.data(), waste.size(), MSG_DONTWAIT) <= 0) break;
-    }
-    boost::system::error_code ignored;
-    socket_.close(ignored);
+    channel_->Shut();
   }
 
   std::shared_ptr<StreamContext> context_;
-  boost::asio::posix::stream_descriptor socket_;
+  std::unique_ptr<ByteChannel> channel_;
   const std::string describe_;
   const bool passes_descriptors_;
   ConnectionLimits limits_ = kUnauthenticatedLimits;
@@ -321,10 +259,10 @@ class StreamConnection final : public Connection {
 }  // namespace
 
 std::unique_ptr<Connection> MakeStreamConnection(std::shared_ptr<StreamContext> context,
-                                                 Descriptor socket, std::string describe,
-                                                 bool passes_descriptors) {
+                                                 std::unique_ptr<ByteChannel> channel,
+                                                 std::string describe, bool passes_descriptors) {
   return std::make_unique<StreamConnection>(std::make_shared<Core>(
-      std::move(context), std::move(socket), std::move(describe), passes_descriptors));
+      std::move(context), std::move(channel), std::move(describe), passes_descriptors));
 }
 
 }  // namespace mobula

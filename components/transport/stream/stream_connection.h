@@ -1,10 +1,9 @@
 /// \file
-/// \brief A connection over a stream socket; shared by the tcp and unix kinds.
+/// \brief A connection over a stream of bytes; shared by the kinds tcp, unix and shared_memory.
 ///
-/// Asio says when the socket is ready; reading and writing are plain `recvmsg` and `sendmsg`, so
-/// that attachments are received in place, descriptors travel along, and a burst of small frames
-/// costs one system call in each direction. A user's thread that holds the state lock writes on its
-/// own stack; reading happens on the loop only.
+/// Attachments are received in place, descriptors travel along, and a burst of small frames is one
+/// write and one read of the channel below. A user's thread that holds the state lock writes on its
+/// own stack; reading happens on the loop, and in whoever polls it.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "components/transport/stream/descriptor.h"
+#include "components/transport/stream/byte_channel.h"
 #include "components/transport/transport.h"
 
 namespace mobula {
@@ -26,11 +25,11 @@ struct StreamContext {
   std::vector<std::byte> scratch;  ///< Where bytes are received before they are told apart.
 };
 
-/// \param socket connected, never blocks. \param describe for messages: "tcp://10.0.0.5:40122".
-/// \param passes_descriptors true for unix sockets.
+/// \param describe for messages: "tcp://10.0.0.5:40122".
+/// \param passes_descriptors whether the channel can.
 /// \param context owners: the transport and its connections.
 [[nodiscard]] std::unique_ptr<Connection> MakeStreamConnection(
-    std::shared_ptr<StreamContext> context, Descriptor socket, std::string describe,
-    bool passes_descriptors);
+    std::shared_ptr<StreamContext> context, std::unique_ptr<ByteChannel> channel,
+    std::string describe, bool passes_descriptors);
 
 }  // namespace mobula

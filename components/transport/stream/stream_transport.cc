@@ -232,7 +232,11 @@ class StreamTransport final : public Transport {
     return
         [context = context_, kind = kind_, end, endpoint = std::move(endpoint)](Descriptor socket) {
           std::string describe = kind.prepare(socket.get(), end, endpoint);
-          return MakeStreamConnection(context, std::move(socket), std::move(describe),
+          auto channel =
+              kind.upgrade == nullptr
+                  ? MakeSocketChannel(context->loop, std::move(socket), kind.passes_descriptors)
+                  : kind.upgrade(context->loop, std::move(socket), end);
+          return MakeStreamConnection(context, std::move(channel), std::move(describe),
                                       kind.passes_descriptors);
         };
   }

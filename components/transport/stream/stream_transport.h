@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "components/transport/stream/descriptor.h"
+#include "components/transport/stream/byte_channel.h"
 #include "components/transport/transport.h"
 
 namespace mobula {
@@ -35,6 +35,9 @@ struct SocketKind {
   Result<ListeningSocket> (*listen)(std::string_view endpoint);
   /// Sets the options of a connected socket. \return what messages call its connection.
   std::string (*prepare)(int fd, SocketEnd end, std::string_view endpoint);
+  /// Makes of it what carries the bytes; null: the socket itself does.
+  std::unique_ptr<ByteChannel> (*upgrade)(RealEventLoop& loop, Descriptor socket,
+                                          SocketEnd end) = nullptr;
 };
 
 /// \return a transport over sockets of this kind. When the process has no descriptors left, its

@@ -13,6 +13,8 @@
 #include <thread>
 #include <vector>
 
+#include "components/base/real/pollable.h"
+
 namespace mobula {
 namespace {
 

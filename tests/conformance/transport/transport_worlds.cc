@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 
 #include "components/base/real/event_loop.h"
@@ -11,6 +13,7 @@
 #include "components/transport/faulty/faulty_transport.h"
 #include "components/transport/handshake.h"
 #include "components/transport/inprocess/inprocess_transport.h"
+#include "components/transport/shared_memory/shared_memory_transport.h"
 #include "components/transport/simulated/simulated_network.h"
 #include "components/transport/tcp/tcp_transport.h"
 #include "components/transport/unix/unix_transport.h"
@@ -50,19 +53,52 @@ class TcpWorld : public RealWorld {
   std::string Nowhere() override { return "tcp://127.0.0.1:1"; }
 };
 
-class UnixWorld final : public RealWorld {
+class FileWorld : public RealWorld {
  public:
-  UnixWorld() {
+  explicit FileWorld(std::string scheme) : scheme_(std::move(scheme)) {
     std::string pattern = "/tmp/mobula-test-" + std::string(6, 'X');
     folder_ = ::mkdtemp(pattern.data());
-    transport_ = MakeUnixTransport(loop_);
   }
-  ~UnixWorld() override { ::rmdir(folder_.c_str()); }
-  std::string ListenAt() override { return "unix://" + folder_ + "/s"; }
-  std::string Nowhere() override { return "unix://" + folder_ + "/nobody"; }
+  ~FileWorld() override { ::rmdir(folder_.c_str()); }
+  std::string ListenAt() override { return scheme_ + folder_ + "/s"; }
+  std::string Nowhere() override { return scheme_ + folder_ + "/nobody"; }
 
  private:
+  std::string scheme_;
   std::string folder_;
+};
+
+class UnixWorld final : public FileWorld {
+ public:
+  UnixWorld() : FileWorld("unix://") { transport_ = MakeUnixTransport(loop_); }
+};
+
+class SharedMemoryWorld : public FileWorld {
+ public:
+  SharedMemoryWorld() : FileWorld("shm+unix://") { transport_ = MakeSharedMemoryTransport(loop_); }
+};
+
+/// The same, looked at by a thread that waits instead of rung for.
+class PolledWorld final : public SharedMemoryWorld {
+ public:
+  bool RunUntil(const std::function<bool()>& condition) override {
+    const auto end = std::chrono::steady_clock::now() + kWatchdog;
+    std::unique_lock lock(loop_.StateLock());
+    std::condition_variable never;
+    bool is_over = false;
+    while (!is_over) {
+      // A look at the rings, then a turn of the loop: it accepts, connects and hears of ends.
+      int asked = 0;
+      loop_.Await(lock, never, [&] {
+        is_over = condition() || std::chrono::steady_clock::now() > end;
+        return is_over || ++asked >= 2;
+      });
+      lock.unlock();
+      loop_.PollOnce();
+      lock.lock();
+    }
+    return condition();
+  }
 };
 
 /// Virtual time.
@@ -179,11 +215,17 @@ std::vector<Kind> AllKinds() {
   kinds.push_back(Make<TcpWorld>("Tcp"));
   kinds.push_back(Make<UnixWorld>("Unix"));
   kinds.back().passes_descriptors = true;
+  kinds.push_back(Make<SharedMemoryWorld>("SharedMemory"));
+  kinds.back().passes_descriptors = true;
+  kinds.push_back(Make<PolledWorld>("PolledSharedMemory"));
+  kinds.back().passes_descriptors = true;
   kinds.push_back(Make<InprocessWorld>("Inprocess"));
   kinds.back().passes_descriptors = true;
   kinds.push_back(Make<SimulatedWorld>("Simulated"));
   kinds.push_back(MakeAuthenticated<TcpWorld>("AuthenticatedTcp"));
   kinds.push_back(MakeAuthenticated<UnixWorld>("AuthenticatedUnix"));
+  kinds.back().passes_descriptors = true;
+  kinds.push_back(MakeAuthenticated<SharedMemoryWorld>("AuthenticatedSharedMemory"));
   kinds.back().passes_descriptors = true;
   kinds.push_back(MakeAuthenticated<InprocessWorld>("AuthenticatedInprocess"));
   kinds.push_back(MakeAuthenticated<SimulatedWorld>("AuthenticatedSimulated"));

@@ -94,7 +94,7 @@ TEST(TransportRegistrationTest, KindsAreMadeFromTheirMaps) {
   RealEventLoop loop;
   Registry<TransportMaker> kinds("transport");
   RegisterTransports(kinds);
-  EXPECT_EQ(kinds.Kinds(), "faulty, inprocess, tcp, unix");
+  EXPECT_EQ(kinds.Kinds(), "faulty, inprocess, shared_memory, tcp, unix");
   const TransportDeps deps{loop, Random(1), kinds};
   const auto map = [](ConfigValue::Map entries) { return ConfigValue(std::move(entries)); };
   EXPECT_EQ((*MakeTransport(map({}), deps))->Name(), "tcp");

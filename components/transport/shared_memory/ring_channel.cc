@@ -1,0 +1,265 @@
+#include "components/transport/shared_memory/ring_channel.h"
+
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <cerrno>
+#include <iterator>
+
+#include "components/base/lifetime.h"
+#include "components/base/real/event_loop.h"
+#include "components/base/real/pollable.h"
+#include "components/transport/frame.h"
+#include "components/transport/shared_memory/ring_memory.h"
+
+namespace mobula {
+namespace {
+
+using Waiter = boost::asio::posix::stream_descriptor;
+
+/// The first bytes on the socket. Beside them: the memory, the doorbell of the end that connected,
+/// the doorbell of the other.
+constexpr std::array<char, 4> kHello = {'M', 'B', 'R', kProtocolVersion};
+constexpr std::size_t kHelloDescriptors = 3;
+
+/// What is read from the socket at a time: nothing but bytes that bring descriptors.
+constexpr std::size_t kTokensMax = ByteChannel::kDescriptorsMax;
+
+class RingChannel final : public ByteChannel, private Pollable {
+ public:
+  RingChannel(RealEventLoop& loop, Descriptor socket, SocketEnd end)
+      : loop_(loop),
+        end_(end == SocketEnd::kConnected ? 0 : 1),
+        socket_(loop.context()),
+        doorbell_(loop.context()) {
+    boost::system::error_code error;
+    socket_.assign(socket.get(), error);
+    if (error) {
+      error_ = EMFILE;
+      return;
+    }
+    (void)socket.Release();
+    loop_.AddPollable(*this);
+    if (end == SocketEnd::kConnected) Offer();
+    WaitSocket();
+  }
+  ~RingChannel() override { Shut(); }
+
+  ssize_t Write(std::span<const iovec> parts, int descriptor) override {
+    if (error_ != 0) return -error_;
+    if (!is_up_ || !writer_.HasRoom()) return -EAGAIN;
+    if (descriptor >= 0) {  // before the frame that announces it
+      char token = 0;
+      const iovec part{&token, sizeof token};
+      const ssize_t passed = SendWithDescriptors(socket_.native_handle(), std::span(&part, 1),
+                                                 std::span(&descriptor, 1));
+      if (passed < 0) return passed == -EAGAIN ? -ENOBUFS : passed;
+      writer_.CountPassed();
+    }
+    const ssize_t written = writer_.Write(parts);
+    if (written > 0 && writer_.TakeParked()) Ring();
+    return written;
+  }
+
+  ssize_t Read(std::span<std::byte> direct, std::span<std::byte> scratch,
+               std::deque<Descriptor>& descriptors) override {
+    if (error_ != 0) return -error_;
+    const bool was_over = is_over_;  // looked at first: all that came before the end is here
+    const ssize_t got = is_up_ ? reader_.Read(direct, scratch) : 0;
+    if (got == 0) return was_over ? 0 : -EAGAIN;
+    if (got < 0) return got;
+    if (reader_.TakeWaiting()) Ring();
+    if (reader_.passed() != received_) ReadSocket();
+    std::move(passed_.begin(), passed_.end(), std::back_inserter(descriptors));
+    passed_.clear();
+    return got;
+  }
+
+  void AwaitReadable(Callback callback) override {
+    on_readable_ = std::move(callback);
+    Rest();
+  }
+
+  void AwaitWritable(Callback callback) override {
+    on_writable_ = std::move(callback);
+    if (error_ != 0 || (is_up_ && !writer_.WaitForRoom())) PollSoon();
+  }
+
+  void Shut() override {
+    if (!socket_.is_open()) return;
+    alive_.End();
+    loop_.RemovePollable(*this);
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+    doorbell_.close(ignored);
+    error_ = EPIPE;
+    const Callback readable = std::exchange(on_readable_, nullptr);  // both may own our owner
+    const Callback writable = std::exchange(on_writable_, nullptr);
+  }
+
+ private:
+  // ---- coming up ----
+  /// Makes the memory and tells the peer. The socket is new: its buffer has room.
+  void Offer() {
+    auto made = RingMemory::Make();
+    Descriptor mine(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    Descriptor theirs(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!made || !mine.IsOpen() || !theirs.IsOpen()) {
+      error_ = EMFILE;
+      return;
+    }
+    auto hello = kHello;
+    const iovec part{hello.data(), hello.size()};
+    const std::array descriptors = {made->second.get(), mine.get(), theirs.get()};
+    const ssize_t sent =
+        SendWithDescriptors(socket_.native_handle(), std::span(&part, 1), descriptors);
+    if (sent < 0) {
+      error_ = static_cast<int>(-sent);
+      return;
+    }
+    Begin(std::move(made->first), std::move(mine), std::move(theirs));
+  }
+
+  /// Takes over what the peer made.
+  void Accept(std::span<const char> hello, std::deque<Descriptor> came) {
+    const bool is_right = came.size() == kHelloDescriptors && std::ranges::equal(hello, kHello);
+    Result<RingMemory> memory =
+        is_right ? RingMemory::Map(came[0].get())
+                 : Fail(ErrorCode::kCorrupt, "a peer that does not speak of shared memory");
+    if (!memory) {
+      error_ = memory.error().code() == ErrorCode::kCorrupt ? EBADMSG : EMFILE;
+      return;
+    }
+    Begin(std::move(*memory), std::move(came[2]), std::move(came[1]));
+  }
+
+  void Begin(RingMemory memory, Descriptor mine, Descriptor theirs) {
+    boost::system::error_code error;
+    doorbell_.assign(mine.get(), error);
+    if (error) {
+      error_ = EMFILE;
+      return;
+    }
+    (void)mine.Release();
+    peers_doorbell_ = std::move(theirs);
+    memory_ = std::move(memory);
+    writer_ = memory_.Writer(end_);
+    reader_ = memory_.Reader(1 - end_);
+    is_up_ = true;
+    WaitDoorbell();
+  }
+
+  // ---- waking and being woken ----
+  void Ring() {
+    const std::uint64_t once = 1;
+    (void)!::write(peers_doorbell_.get(), &once, sizeof once);
+  }
+
+  void WaitDoorbell() {
+    doorbell_.async_wait(Waiter::wait_read,
+                         loop_.Locked(alive_.Bind([this](const boost::system::error_code& error) {
+                           if (error) return;
+                           std::uint64_t times = 0;
+                           (void)!::read(doorbell_.native_handle(), &times, sizeof times);
+                           WaitDoorbell();
+                           Poll();
+                         })));
+  }
+
+  void WaitSocket() {
+    socket_.async_wait(Waiter::wait_read,
+                       loop_.Locked(alive_.Bind([this](const boost::system::error_code& error) {
+                         if (error) return;
+                         ReadSocket();
+                         if (!is_over_ && error_ == 0) WaitSocket();
+                         Poll();
+                       })));
+  }
+
+  void ReadSocket() {
+    for (;;) {
+      std::array<char, kTokensMax> bytes;
+      iovec part{bytes.data(), bytes.size()};
+      std::deque<Descriptor> came;
+      const ssize_t got =
+          ReceiveWithDescriptors(socket_.native_handle(), std::span(&part, 1), came);
+      if (got == -EINTR) continue;
+      if (got == -EAGAIN) return;
+      if (got <= 0) {
+        is_over_ = true;
+        return;
+      }
+      if (!is_up_) {
+        Accept(std::span(bytes).first(static_cast<std::size_t>(got)), std::move(came));
+        Rest();
+      } else {
+        received_ += came.size();
+        std::move(came.begin(), came.end(), std::back_inserter(passed_));
+        if (passed_.size() > kDescriptorsMax) error_ = EBADMSG;
+      }
+      if (error_ != 0) return;
+    }
+  }
+
+  bool Poll() override {
+    if (on_writable_ != nullptr && (error_ != 0 || (is_up_ && writer_.HasRoom()))) {
+      std::exchange(on_writable_, nullptr)();  // writes, and calls nobody
+    }
+    if (on_readable_ == nullptr) return false;
+    if (error_ == 0 && !is_over_ && !(is_up_ && reader_.HasBytes())) return false;
+    Callback callback = std::exchange(on_readable_, nullptr);
+    callback();
+    return true;  // this may be gone
+  }
+
+  void SetPolled(bool polled) override {
+    is_polled_ = polled;
+    if (!is_up_) return;
+    if (polled) {
+      reader_.Unpark();
+    } else {
+      Rest();
+    }
+  }
+
+  /// Unless somebody polls, has the peer ring for what comes from now on.
+  void Rest() {
+    if (is_polled_ || on_readable_ == nullptr) return;
+    if (error_ != 0 || is_over_ || (is_up_ && !reader_.Park())) PollSoon();
+  }
+
+  void PollSoon() {
+    loop_.Post(alive_.Bind([this] { Poll(); }));
+  }
+
+  RealEventLoop& loop_;
+  const int end_;  // which ring is ours to write
+  Waiter socket_;
+  Waiter doorbell_;
+  Descriptor peers_doorbell_;
+  RingMemory memory_;
+  RingWriter writer_;
+  RingReader reader_;
+  bool is_up_ = false;      // both rings are there
+  bool is_over_ = false;    // the peer is gone; its last bytes may be here
+  bool is_polled_ = false;  // a thread looks at us: nobody need ring
+  int error_ = 0;
+  std::deque<Descriptor> passed_;  // received, with frames not read yet
+  std::uint64_t received_ = 0;
+  Callback on_readable_;
+  Callback on_writable_;
+  Lifetime alive_;
+};
+
+}  // namespace
+
+std::unique_ptr<ByteChannel> MakeRingChannel(RealEventLoop& loop, Descriptor socket,
+                                             SocketEnd end) {
+  return std::make_unique<RingChannel>(loop, std::move(socket), end);
+}
+
+}  // namespace mobula

@@ -1,0 +1,23 @@
+#include "components/transport/shared_memory/shared_memory_transport.h"
+
+#include "components/transport/shared_memory/ring_channel.h"
+#include "components/transport/stream/unix_socket.h"
+
+namespace mobula {
+namespace {
+
+constexpr std::string_view kScheme = "shm+unix";
+
+}  // namespace
+
+std::unique_ptr<Transport> MakeSharedMemoryTransport(RealEventLoop& loop) {
+  return MakeStreamTransport(
+      loop, {.name = "shared_memory",
+             .passes_descriptors = true,
+             .resolve = [](std::string_view endpoint) { return UnixAddress(kScheme, endpoint); },
+             .listen = [](std::string_view endpoint) { return ListenUnix(kScheme, endpoint); },
+             .prepare = PrepareUnix,
+             .upgrade = MakeRingChannel});
+}
+
+}  // namespace mobula
