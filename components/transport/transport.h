@@ -3,8 +3,8 @@
 ///
 /// A `Transport` makes `Connection`s to an endpoint, a URI: `tcp://10.0.0.5:6379`,
 /// `unix:///run/x.sock`, `shm+unix:///run/x.sock`, `inproc://name`, `sim://n1/gcs`. Kinds are
-/// chosen in YAML; decorators wrap another transport (`authenticated` adds the handshake, `faulty` breaks
-/// things on purpose).
+/// chosen in YAML; decorators wrap another transport (`authenticated` adds the handshake, `faulty`
+/// breaks things on purpose).
 /// Called by: rpc/. Book: \ref ch_transport.
 #pragma once
 
