@@ -23,12 +23,6 @@ constexpr int kBatchMax = 64;
 /// How long what is deferred may lie; and how often that is prolonged while users' threads work.
 constexpr Duration kDeferMax = std::chrono::microseconds(250);
 constexpr int kDeferralsMax = 4;
-/// Waiting threads spin if waits usually end within `kSpinMax`, for a few times as long as usual.
-/// Now and then they try it all the same: two processes that both sleep make each other slow.
-constexpr Duration kSpinMax = std::chrono::microseconds(200);
-constexpr Duration kSpinMin = std::chrono::microseconds(20);
-constexpr int kSpinsPerUsualWait = 4;
-constexpr std::uint64_t kWaitsPerTrial = 8;
 constexpr int kPausesPerSpin = 16;
 
 /// Lets the other hardware thread of this core go first.
@@ -171,14 +165,13 @@ void RealEventLoop::Await(std::unique_lock<std::mutex>& lock, std::condition_var
   const TimePoint since = Now();
   if (!is_polled_) Poll(lock, done);
   changed.wait(lock, done);
-  usual_wait_ = (usual_wait_ * 3 + std::min<Duration>(Now() - since, 4 * kSpinMax)) / 4;
+  spin_budget_.Add(Now() - since);
 }
 
 void RealEventLoop::Poll(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done) {
-  Duration spin = std::clamp(usual_wait_ * kSpinsPerUsualWait, kSpinMin, kSpinMax);
-  if (usual_wait_ > kSpinMax && ++long_waits_ % kWaitsPerTrial != 0) spin = Duration(0);
-  SetPolled(true);
   TimePoint last_news = Now();
+  const Duration spin = spin_budget_.Next(last_news);
+  SetPolled(true);
   for (;;) {
     const bool is_busy = RunPosted();
     if (done()) break;

@@ -19,6 +19,7 @@
 
 #include "components/base/event_loop.h"
 #include "components/base/real/clock.h"
+#include "components/base/real/spin_budget.h"
 #include "components/base/timer_queue.h"
 
 namespace boost::asio {
@@ -136,8 +137,7 @@ class RealEventLoop final : public EventLoop {
   std::vector<Callback> running_;  ///< Taken from `posted_`, those before `next_` have run.
   std::size_t next_ = 0;
   std::vector<Pollable*> pollables_;  ///< Null: removed while they are polled.
-  Duration usual_wait_{};             ///< In `Await`, a mean of late.
-  std::uint64_t long_waits_ = 0;      ///< Begun while that was long.
+  SpinBudget spin_budget_;
 
   // Guarded by `post_lock_`, a leaf: nothing else is locked or called under it.
   std::mutex post_lock_;

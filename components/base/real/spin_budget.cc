@@ -1,0 +1,49 @@
+#include "components/base/real/spin_budget.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <string_view>
+
+namespace mobula {
+
+SpinBudget::SpinBudget()
+    : load_(::open("/proc/loadavg", O_RDONLY | O_CLOEXEC)),
+      cores_(::sysconf(_SC_NPROCESSORS_ONLN)) {}
+
+SpinBudget::~SpinBudget() {
+  if (load_ >= 0) ::close(load_);
+}
+
+Duration SpinBudget::Next(TimePoint now) {
+  if (!IsACoreFree(now)) return Duration(0);
+  if (usual_wait_ <= kSpinMax) {
+    return std::clamp(usual_wait_ * kSpinsPerUsualWait, kSpinMin, kSpinMax);
+  }
+  return ++long_waits_ % kWaitsPerTrial == 0 ? kSpinMax : Duration(0);
+}
+
+void SpinBudget::Add(Duration wait) {
+  usual_wait_ = (usual_wait_ * 3 + std::min<Duration>(wait, 4 * kSpinMax)) / 4;
+}
+
+/// The fourth field is "threads that run or want to / threads". We are one of them.
+bool SpinBudget::IsACoreFree(TimePoint now) {
+  if (load_ < 0 || now - looked_at_ < kLookAgainAfter) return is_core_free_;
+  looked_at_ = now;
+  std::array<char, 64> text;
+  const ssize_t size = ::pread(load_, text.data(), text.size(), 0);
+  const std::string_view line(text.data(), size < 0 ? 0 : static_cast<std::size_t>(size));
+  const std::size_t slash = line.find('/');
+  const std::size_t start = line.rfind(' ', slash);
+  if (slash == std::string_view::npos || start == std::string_view::npos) return true;
+  long running = 0;
+  std::from_chars(line.data() + start + 1, line.data() + slash, running);
+  is_core_free_ = running <= cores_;
+  return is_core_free_;
+}
+
+}  // namespace mobula

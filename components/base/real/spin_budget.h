@@ -1,0 +1,48 @@
+/// \file
+/// \brief How long a thread that waits may spin before it sleeps.
+#pragma once
+
+#include <cstdint>
+
+#include "components/base/event_loop.h"
+
+namespace mobula {
+
+/// Learns from the waits of one process.
+///
+/// To wake a thread costs 5 to 90 us and both sides pay; to spin costs a core. So a thread spins if
+/// waits have been short of late, for a few times as long as they were, and only if every thread
+/// that wants a core has one. Two processes that both sleep make each other's waits long, so a long
+/// wait is spun through now and then all the same. (Adaptive mutexes; eRPC.)
+/// Threads: one at a time.
+class SpinBudget {
+ public:
+  static constexpr Duration kSpinMax = std::chrono::microseconds(200);
+  static constexpr Duration kSpinMin = std::chrono::microseconds(20);
+  static constexpr int kSpinsPerUsualWait = 4;
+  static constexpr std::uint64_t kWaitsPerTrial = 8;
+  /// How old the answer to "is there a core for everyone" may be.
+  static constexpr Duration kLookAgainAfter = std::chrono::milliseconds(2);
+
+  SpinBudget();
+  ~SpinBudget();
+  SpinBudget(const SpinBudget&) = delete;
+  SpinBudget& operator=(const SpinBudget&) = delete;
+
+  /// \return how long the wait that begins now may spin. Cost: a system call every 2 ms at most.
+  [[nodiscard]] Duration Next(TimePoint now);
+  /// A wait took this long, spun and slept.
+  void Add(Duration wait);
+
+ private:
+  [[nodiscard]] bool IsACoreFree(TimePoint now);
+
+  int load_;  // /proc/loadavg; -1: there is none, and nobody holds us back
+  long cores_;
+  TimePoint looked_at_{};
+  bool is_core_free_ = true;
+  Duration usual_wait_{};
+  std::uint64_t long_waits_ = 0;
+};
+
+}  // namespace mobula
