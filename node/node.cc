@@ -61,6 +61,7 @@ class Node::Impl {
     handshake->self.role = config.is_head ? "gcs" : "raylet";
     handshake->self.id = id.Hex();
     handshake->token = token;
+    handshake->log = &log;
     Result<Transports> made = MakeTransports(loop, config.transport, random, handshake);
     if (!made) return Fail(std::move(made.error()));
     transports = std::move(*made);

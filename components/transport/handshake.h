@@ -14,13 +14,15 @@
 /// (kUnauthenticatedLimits) or takes a server longer than `handshake_timeout` is cut off; a client
 /// waits until the timeout of its `Connect`. At most `half_open_max` peers of a listener are in a
 /// handshake at a time, `kWaitingPerHalfOpen` times as many wait unread for their turn, more are
-/// closed at once. TLS will wrap the connection below this step: the `authenticated` transport
-/// decorates any other.
+/// closed at once. Who was not let in is a line of the server's log, with the reason; beyond
+/// `kRefusalLinesMax` per `kRefusalInterval` they are counted only. TLS will wrap the connection
+/// below this step: the `authenticated` transport decorates any other.
 #pragma once
 
 #include <memory>
 #include <string>
 
+#include "components/base/event_log.h"
 #include "components/base/random.h"
 #include "components/transport/transport.h"
 
@@ -42,6 +44,8 @@ class Token {
 };
 
 inline constexpr std::size_t kWaitingPerHalfOpen = 32;
+inline constexpr std::size_t kRefusalLinesMax = 20;  ///< Of one transport.
+inline constexpr Duration kRefusalInterval = std::chrono::minutes(1);
 
 /// How this process introduces itself and whom it lets in.
 struct HandshakeConfig {
@@ -49,6 +53,7 @@ struct HandshakeConfig {
   Token token;        ///< Empty: the other side must have none either.
   Duration handshake_timeout = std::chrono::seconds(5);
   std::size_t half_open_max = 64;
+  EventLog* log = nullptr;  ///< Gets the refusals; outlives the transport. Null: nobody does.
 };
 
 /// \return the build name of this library: version, compiler and protocol, "0.1.0-gcc12.2-p1".

@@ -36,6 +36,7 @@ class CoreProcess::Impl {
     handshake->self.role = options.is_driver ? "driver" : "worker";
     handshake->self.id = id.Hex();
     handshake->token = options.token;
+    handshake->log = &log;
     Result<Transports> made = MakeTransports(loop, TransportConfig(), random, std::move(handshake));
     if (!made) return Fail(std::move(made.error()));
     transports = std::move(*made);

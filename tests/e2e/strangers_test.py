@@ -48,13 +48,19 @@ def header(kind, body_bytes, attachment_bytes=0, version=1):
                        attachment_bytes)
 
 
-def hello(protocol):
+def hello(protocol, has_token=1):
     """An introduction in the wire form of its message."""
     def text(number, value):
         return bytes([number << 3 | 2, len(value)]) + value
     body = (bytes([1 << 3, protocol]) + text(2, b"9.9.9-other") + text(3, b"driver") +
-            text(6, bytes(32)) + bytes([7 << 3, 1]))
+            text(6, bytes(32)) + bytes([7 << 3, has_token]))
     return text(1, body)
+
+
+def refusals(box):
+    """What the nodes of a test logged of peers that they did not let in."""
+    return "\n".join(line for log in box.glob("s/*/logs/node.log")
+                     for line in log.read_text().splitlines() if "  peer    refused  " in line)
 
 
 def most_memory(pid):
@@ -121,6 +127,11 @@ class StrangersTest(cluster.ClusterTest):
                 except RESET:
                     pass
                 self.assert_cut_off(stranger)
+        for reason in ("not a frame", "a frame has a body of 4294967295 bytes",
+                       "a frame has an attachment of 4294967295 bytes", "no step of a handshake"):
+            for peer in ("tcp://127.0.0.1:", f"raylet.sock from process {os.getpid()}"):
+                self.until(lambda: any(peer in line and reason in line for line in
+                                       refusals(self.box).splitlines()), f"{reason} of {peer}")
         for pid, most in before.items():
             now = most_memory(pid)
             self.assertLess(now - most, 64 << 10, f"process {pid} grew from {most} to {now} kB; "
@@ -139,15 +150,18 @@ class StrangersTest(cluster.ClusterTest):
             self.assert_cut_off(stranger)
         self.assert_unharmed({pid for pid, _ in self.ports})
 
-    def test_another_protocol_is_refused_with_both_numbers(self):
+    def test_another_protocol_and_a_missing_token_are_told_why(self):
         self.start_head()
         host, port = self.address.split(":")
-        body = hello(9)
-        stranger = connect("tcp", (host, int(port)))
-        stranger.sendall(header(HANDSHAKE, len(body), version=9) + body)
-        said = self.assert_cut_off(stranger).decode(errors="replace")
-        for part in ("protocol 9", "protocol 1", "9.9.9-other", "same version"):
-            self.assertIn(part, said)
+        for body, version, parts in (
+                (hello(9), 9, ("protocol 9", "protocol 1", "9.9.9-other", "same version")),
+                (hello(1, has_token=0), 1, ("the client has no token and the server has one",))):
+            stranger = connect("tcp", (host, int(port)))
+            stranger.sendall(header(HANDSHAKE, len(body), version=version) + body)
+            said = self.assert_cut_off(stranger).decode(errors="replace")
+            for part in parts:
+                self.assertIn(part, said)
+                self.until(lambda: part in refusals(self.box), f"{part} in node.log")
         self.assert_works()
 
 
@@ -177,6 +191,8 @@ class TokenTest(cluster.ClusterTest):
             self.assertIn("the token does not match this cluster's", text)
             self.assertIn("--token-file", text)
             self.assertIn(self.address, text)
+        self.until(lambda: "the token does not match this cluster's" in refusals(self.box),
+                   "the refusal in node.log")
         text = self.run_mobula("status", "--token-file", str(self.wrong), status=1)
         self.assertIn("the token does not match this cluster's", text)
 

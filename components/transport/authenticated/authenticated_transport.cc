@@ -15,7 +15,7 @@ using handshake::Side;
 class SessionMaker {
  public:
   SessionMaker(EventLoop& loop, Random random, std::shared_ptr<HandshakeConfig> config)
-      : loop(loop), config(std::move(config)), random_(random) {}
+      : loop(loop), config(std::move(config)), random_(random), interval_(loop) {}
 
   std::shared_ptr<Session> Make(Side side, std::unique_ptr<Connection> connection) {
     std::string draw = "nonce";
@@ -24,11 +24,28 @@ class SessionMaker {
                                      config->token.Sign(draw));
   }
 
+  /// Strangers may knock as often as they like: that must not fill the disk.
+  void LogRefusal(const std::string& peer, std::string_view why) {
+    if (config->log == nullptr) return;
+    if (!interval_.IsSet()) {
+      refused_ = 0;
+      interval_.Set(kRefusalInterval, [this] {
+        if (refused_ <= kRefusalLinesMax) return;
+        config->log->Info("peer", "refused", "left_out={}", refused_ - kRefusalLinesMax);
+      });
+    }
+    if (++refused_ > kRefusalLinesMax) return;
+    if (why.starts_with(peer + ": ")) why.remove_prefix(peer.size() + 2);
+    config->log->Info("peer", "refused", "peer=\"{}\" reason=\"{}\"", peer, why);
+  }
+
   EventLoop& loop;
   const std::shared_ptr<HandshakeConfig> config;  // owners: wiring, sessions, this
 
  private:
   Random random_;
+  Timer interval_;           // runs from its first refusal
+  std::size_t refused_ = 0;  // in this interval
 };
 
 /// The proven connections of one inner listener.
@@ -54,25 +71,31 @@ class AuthenticatedListener final : public Listener {
       Begin(std::move(connection));
     } else if (waiting_.size() < bound * kWaitingPerHalfOpen) {
       waiting_.push_back(std::move(connection));
+    } else {
+      maker_->LogRefusal(
+          connection->Describe(),
+          fmt::format("{} peers are in a handshake, and {} wait for it", bound, waiting_.size()));
     }
   }
 
   void Begin(std::unique_ptr<Connection> connection) {
     const std::uint64_t id = ++last_id_;
+    std::string peer = connection->Describe();
     const auto session = maker_->Make(Side::kServer, std::move(connection));
     half_open_.emplace(id, session);
-    session->Start(maker_->config->handshake_timeout,
-                   alive_.Bind([this, id](Result<std::unique_ptr<Connection>> made) {
-                     half_open_.erase(id);
-                     if (!waiting_.empty()) {
-                       auto next = std::move(waiting_.front());
-                       waiting_.pop_front();
-                       Begin(std::move(next));
-                     }
-                     if (!made) return;
-                     const auto on_accept = on_accept_;  // accepting may destroy this
-                     (*on_accept)(std::move(*made));
-                   }));
+    session->Start(
+        maker_->config->handshake_timeout,
+        alive_.Bind([this, id, peer = std::move(peer)](Result<std::unique_ptr<Connection>> made) {
+          half_open_.erase(id);
+          if (!waiting_.empty()) {
+            auto next = std::move(waiting_.front());
+            waiting_.pop_front();
+            Begin(std::move(next));
+          }
+          if (!made) return maker_->LogRefusal(peer, made.error().message());
+          const auto on_accept = on_accept_;  // accepting may destroy this
+          (*on_accept)(std::move(*made));
+        }));
   }
 
   std::shared_ptr<SessionMaker> maker_;             // owners: the transport and its listeners

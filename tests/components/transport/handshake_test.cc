@@ -14,6 +14,7 @@ namespace {
 using handshake::Step;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 ClusterId Cluster(char c) { return ClusterId::FromBinaryOrNil(std::string(16, c)); }
@@ -39,6 +40,7 @@ class HandshakeTest : public testing::Test {
   HandshakeTest() {
     server_config_->self = {.role = "gcs", .build = "", .cluster = Cluster('a'), .id = "5e"};
     server_config_->token = Token("secret");
+    server_config_->log = &log_;
     client_config_->self = {.role = "raylet", .build = "", .cluster = {}, .id = "c1"};
     client_config_->token = Token("secret");
   }
@@ -68,6 +70,16 @@ class HandshakeTest : public testing::Test {
     frame.body = step.SerializeAsString();
     connection.Send(std::move(frame));
   }
+  /// \return the details of the lines that the server logged.
+  std::vector<std::string> Refusals() {
+    std::vector<std::string> details;
+    for (const std::string& line : lines_) {
+      const std::size_t at = line.find("peer    refused  ");
+      EXPECT_NE(at, std::string::npos) << line;
+      details.push_back(line.substr(at + 17));
+    }
+    return details;
+  }
   static Step Hello() {
     Step step;
     step.mutable_hello()->set_protocol(kProtocolVersion);
@@ -78,6 +90,9 @@ class HandshakeTest : public testing::Test {
   }
 
   SimulatedEventLoop loop_{1};
+  std::vector<std::string> lines_;
+  EventLog log_{loop_.clock(), "s", LogLevel::kInfo,
+                [this](LogLevel, std::string_view line) { lines_.emplace_back(line); }};
   std::unique_ptr<Transport> inner_ = MakeInprocessTransport(loop_);
   std::shared_ptr<HandshakeConfig> server_config_ = std::make_shared<HandshakeConfig>();
   std::shared_ptr<HandshakeConfig> client_config_ = std::make_shared<HandshakeConfig>();
@@ -133,6 +148,9 @@ TEST_P(HandshakeRefusalTest, IsToldToTheClient) {
     EXPECT_THAT(made.error().message(), HasSubstr(part));
   }
   EXPECT_TRUE(accepted_.empty());
+  const std::string& said = made.error().message();
+  const std::string told = said.substr(std::string_view("inproc://s: ").size());
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("reason=\"" + told + "\"")));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -351,6 +369,37 @@ TEST_F(HandshakeTest, ABurstBeyondWhatMayWaitIsClosedAtOnce) {
     loop_.RunReady();
     EXPECT_EQ(ends.back()->closed.has_value(), i == kWaitingPerHalfOpen + 1);
   }
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("1 peers are in a handshake, and 32 wait")));
+}
+
+TEST_F(HandshakeTest, WhoIsRefusedIsLoggedWithPeerAndReason) {
+  Listen();
+  RawEnd end;
+  const auto raw = RawConnect(end);
+  Frame frame;
+  frame.header.kind = FrameKind::kHandshake;
+  frame.body = std::string(5000, 'x');
+  raw->Send(std::move(frame));
+  loop_.RunReady();
+  EXPECT_THAT(
+      Refusals(),
+      ElementsAre("peer=\"inproc://client-1\" reason=\"a frame has a body of 5000 bytes, allowed "
+                  "are 4096, before the handshake was finished\""));
+  EXPECT_TRUE(Connect());
+  EXPECT_EQ(lines_.size(), 1U);
+}
+
+TEST_F(HandshakeTest, RefusalsBeyondTheBoundAreCountedOnly) {
+  client_config_->token = Token("wrong");
+  Listen();
+  for (std::size_t i = 0; i < kRefusalLinesMax + 3; ++i) EXPECT_FALSE(Connect());
+  EXPECT_EQ(lines_.size(), kRefusalLinesMax);
+  loop_.RunFor(kRefusalInterval);
+  EXPECT_EQ(Refusals().back(), "left_out=3");
+  EXPECT_FALSE(Connect());  // a new interval
+  EXPECT_THAT(Refusals().back(), HasSubstr("does not match"));
+  loop_.RunFor(kRefusalInterval);
+  EXPECT_EQ(lines_.size(), kRefusalLinesMax + 2);  // nothing was left out
 }
 
 TEST_F(HandshakeTest, DamagedStepsNeverGetIn) {
