@@ -106,10 +106,7 @@ void Impl::HandleStatus(const StatusRequest& request) {
 }
 
 void Impl::ReportMissing(const ObjectId& id, std::vector<std::string> endpoints) {
-  if (owned.contains(id)) {
-    DoubtCopies(id, endpoints);
-    return;
-  }
+  if (owned.contains(id)) return DoubtCopies(id, endpoints);
   const auto it = borrowed.find(id);
   if (it == borrowed.end() || std::holds_alternative<Error>(it->second.state)) return;
   it->second.state = Pending{};
@@ -122,10 +119,7 @@ void Impl::ReportMissing(const ObjectId& id, std::vector<std::string> endpoints)
 }
 
 void Impl::ReportCopy(const ObjectId& id, const NodeId& node, const std::string& endpoint) {
-  if (owned.contains(id)) {
-    AddCopy(id, node, endpoint);
-    return;
-  }
+  if (owned.contains(id)) return AddCopy(id, node, endpoint);
   const auto it = borrowed.find(id);
   if (it == borrowed.end()) return;
   const auto link = links.find(*it->second.owner);

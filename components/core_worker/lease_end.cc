@@ -39,10 +39,7 @@ void LeasePool::OnOpened(const LeaseId& id, const Result<OpenLeaseReply>& reply)
     SendOutbox(lease);
     return;
   }
-  if (reply.error().code() != ErrorCode::kVersionMismatch) {
-    Lose(lease, reply.error());
-    return;
-  }
+  if (reply.error().code() != ErrorCode::kVersionMismatch) return Lose(lease, reply.error());
   const std::deque<SubmittedTask*> refused = std::exchange(lease.in_flight, {});
   Return(lease);
   for (SubmittedTask* task : refused) deps_.observer.OnRefused(*task, reply.error());

@@ -52,10 +52,7 @@ void LeasePool::NewRequest(Group& group, std::uint32_t failures) {
   request.node = node_;
   request.failures = failures;
   group.requests.insert(id);
-  if (failures == 0) {
-    Ask(id);
-    return;
-  }
+  if (failures == 0) return Ask(id);
   const auto doubled = config_.backoff_min * (1U << std::min(failures - 1, 10U));
   request.retry = std::make_unique<Timer>(deps_.loop);
   request.retry->Set(std::min<Duration>(doubled, config_.backoff_max), [this, id] { Ask(id); });

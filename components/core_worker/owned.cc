@@ -23,10 +23,7 @@ void Impl::SetState(const ObjectId& id, ObjectState state,
   Owned& entry = it->second;
   entry.state = std::move(state);
   entry.contained = std::move(held);
-  if (entry.holds == 0 && entry.borrowers.empty()) {
-    ReleaseIfUnheld(id, entry);
-    return;
-  }
+  if (entry.holds == 0 && entry.borrowers.empty()) return ReleaseIfUnheld(id, entry);
   TellWatchers(id, entry);
 }
 

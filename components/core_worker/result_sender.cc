@@ -66,10 +66,7 @@ void ResultSender::Send(const RunningTask& task, Result<std::vector<TaskOutput>>
     return;
   }
   draft->waiting_for = large.size();
-  if (large.empty()) {
-    Complete(draft);
-    return;
-  }
+  if (large.empty()) return Complete(draft);
   ++storing_;
   for (const std::size_t index : large) Store(draft, index);
 }
@@ -135,10 +132,7 @@ void ResultSender::Add(const ServedLeasePtr& lease, TaskResult result) {
   lease->outbox_bytes += result.ByteSizeLong();
   const bool is_first = lease->outbox.tasks_size() == 0;
   *lease->outbox.add_tasks() = std::move(result);
-  if (lease->outbox_bytes >= kInlineBytesPerMessage) {
-    FlushLease(lease);
-    return;
-  }
+  if (lease->outbox_bytes >= kInlineBytesPerMessage) return FlushLease(lease);
   if (!is_first) return;
   unflushed_.push_back(lease);
   if (unflushed_.size() == 1) deps_.loop.Post(alive_.Bind([this] { Flush(); }));

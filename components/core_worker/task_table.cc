@@ -57,10 +57,7 @@ void TaskTable::Resolve(Record& record) {
     if (!task.spec.arguments(i).has_stored()) continue;
     const ObjectId id = IdOf(task.spec.arguments(i).stored().reference());
     const ObjectState state = deps_.references.Peek(id);
-    if (const Error* error = std::get_if<Error>(&state)) {
-      Fail(record, *error);
-      return;
-    }
+    if (const Error* error = std::get_if<Error>(&state)) return Fail(record, *error);
     if (!std::holds_alternative<Pending>(state)) {
       SetArgument(record, i, state);
       continue;
@@ -79,10 +76,7 @@ void TaskTable::OnArgumentKnown(const TaskId& id, int index, const ObjectState& 
   const auto it = records_.find(id);
   if (it == records_.end() || it->second->watches.erase(index) == 0) return;
   Record& record = *it->second;
-  if (const Error* error = std::get_if<Error>(&state)) {
-    Fail(record, *error);
-    return;
-  }
+  if (const Error* error = std::get_if<Error>(&state)) return Fail(record, *error);
   SetArgument(record, index, state);
   if (!record.watches.empty()) return;
   record.state = State::kLent;

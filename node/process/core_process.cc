@@ -153,10 +153,7 @@ Result<std::unique_ptr<CoreProcess>> CoreProcess::Start(CoreProcessOptions optio
   process.loop.Enter([&] {
     Result<void> ready = process.Build();
     if (ready) ready = process.Listen();
-    if (!ready) {
-      joined.set_value(std::move(ready));
-      return;
-    }
+    if (!ready) return joined.set_value(std::move(ready));
     process.tasks.Spawn<void>(process.Join(),
                               [&](Result<void> result) { joined.set_value(std::move(result)); });
   });

@@ -94,10 +94,7 @@ void Impl::RegisterDriver(const core_worker::RegisterWorkerRequest& request, rpc
   rpc::Peer* const driver = &peer;
   deps.gcs.StartJob(job, alive.Bind([this, driver, address, program = request.program(),
                                      respond = std::move(respond)](Result<JobId> id) mutable {
-    if (!id) {
-      respond(Fail(std::move(id.error()).Context("starting the job")));
-      return;
-    }
+    if (!id) return respond(Fail(std::move(id.error()).Context("starting the job")));
     if (respond.IsAbandoned()) {  // the driver left meanwhile; `driver` may be gone
       deps.gcs.FinishJob(*id, "FAILED", "the driver left while it joined", [](auto) {});
       return;

@@ -33,10 +33,7 @@ void ProgramStore::AddLocal(const core_worker::Program& program) {
 void ProgramStore::EnsureLocal(const core_worker::Program& program,
                                std::move_only_function<void(Result<std::string>)> done) {
   const std::string& hash = program.hash();
-  if (const auto it = local_.find(hash); it != local_.end()) {
-    done(it->second);
-    return;
-  }
+  if (const auto it = local_.find(hash); it != local_.end()) return done(it->second);
   if (folder_.empty()) {
     done(program.path());
     return;

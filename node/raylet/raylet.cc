@@ -124,10 +124,7 @@ void Impl::ReportSoon() {
 void Impl::OnNode(const gcs::NodeInfo& node) {
   const NodeId id = gcs::IdOf(node);
   if (id == config.node_id) return;
-  if (!gcs::IsAlive(node)) {
-    OnNodeDied(id, node.death_reason());
-    return;
-  }
+  if (!gcs::IsAlive(node)) return OnNodeDied(id, node.death_reason());
   endpoints[id] = node.endpoint();
   NodeView view;
   view.id = id;
@@ -165,10 +162,7 @@ std::string Impl::EndpointOf(const NodeId& node) const {
 
 void Impl::PrepareJob(const core_worker::RequestLeaseRequest& request, bool for_spill,
                       std::move_only_function<void(Result<void>)> done) {
-  if (for_spill) {
-    programs.EnsureShared(request.program().hash(), std::move(done));
-    return;
-  }
+  if (for_spill) return programs.EnsureShared(request.program().hash(), std::move(done));
   const JobId job = JobId::FromBinaryOrNil(request.job_id());
   if (pool.HasJob(job)) {
     done({});

@@ -122,10 +122,7 @@ void WorkerPool::FailStart(const JobId& job, const Error& error, std::size_t fai
   --it->second.starting;
   deps_.log.Error("worker", "start_failed", "job={} error=\"{}\"", job.Hex(), error.ToString());
   const bool is_hopeless = error.code() == ErrorCode::kNotFound;
-  if (!is_hopeless && ++it->second.failures < failures_max) {
-    StartAsNeeded(it->second, job);
-    return;
-  }
+  if (!is_hopeless && ++it->second.failures < failures_max) return StartAsNeeded(it->second, job);
   for (OnWorker& done : std::exchange(it->second.waiting, {})) done(Fail(error));
 }
 
@@ -246,10 +243,7 @@ void WorkerPool::OnPeerClosed(rpc::Peer& peer) {
   const WorkerId key = by_worker_id_.at(id);
   Worker& worker = workers_.at(key);
   worker.peer = nullptr;
-  if (worker.state == State::kDriver) {
-    Forget(key, "the driver ended or lost its connection");
-    return;
-  }
+  if (worker.state == State::kDriver) return Forget(key, "the driver ended or lost its connection");
   if (const auto job = jobs_.find(worker.job); job != jobs_.end()) {
     std::erase(job->second.idle, id);
   }
@@ -311,16 +305,10 @@ void WorkerPool::Forget(const WorkerId& key, std::string cause) {
 void WorkerPool::DescribeDeath(
     const WorkerId& worker, std::move_only_function<void(std::optional<gcs::WorkerDeath>)> done) {
   for (const gcs::WorkerDeath& death : deaths_) {
-    if (death.worker_id() == worker.Binary()) {
-      done(death);
-      return;
-    }
+    if (death.worker_id() == worker.Binary()) return done(death);
   }
   const auto it = by_worker_id_.find(worker);
-  if (it == by_worker_id_.end()) {
-    done(std::nullopt);
-    return;
-  }
+  if (it == by_worker_id_.end()) return done(std::nullopt);
   asking_[worker].push_back(std::move(done));
   Worker& record = workers_.at(it->second);
   if (record.deadline) return;  // already ending

@@ -119,10 +119,7 @@ void Session::OnFrame(Frame frame) {
 }
 
 void Session::OnIntroduction(const Introduction& peer) {
-  if (auto objection = Objection(peer)) {
-    Refuse(std::move(*objection));
-    return;
-  }
+  if (auto objection = Objection(peer)) return Refuse(std::move(*objection));
   peer_ = {.role = Printable(peer.role()),
            .build = Printable(peer.build()),
            .cluster = ClusterId::FromBinaryOrNil(peer.cluster()),

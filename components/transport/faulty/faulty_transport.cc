@@ -138,10 +138,7 @@ class FaultyConnection final : public Connection, private ConnectionHandler {
     const TimePoint now = faults_->loop.Now();
     while (!outgoing_.empty() && outgoing_.front().first <= now) SendFirst();
     inner_->Flush();
-    if (handler_ == nullptr || incoming_.empty() || incoming_.front().first > now) {
-      Arm();
-      return;
-    }
+    if (handler_ == nullptr || incoming_.empty() || incoming_.front().first > now) return Arm();
     Incoming arrived = std::move(incoming_.front().second);
     incoming_.pop_front();
     Arm();

@@ -66,10 +66,7 @@ class InprocessTransport final : public Transport {
 
   void DoConnect(const std::string& endpoint, OnConnect& done) {
     auto name = NameIn(endpoint);
-    if (!name) {
-      done(Fail(std::move(name.error())));
-      return;
-    }
+    if (!name) return done(Fail(std::move(name.error())));
     const auto found = names_->find(*name);
     if (found == names_->end()) {
       done(Fail(ErrorCode::kUnavailable, "nothing listens at {}", endpoint));

@@ -53,10 +53,7 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
     const Duration timeout = options.timeout.count() == 0 ? method.timeout : options.timeout;
     const TimePoint deadline = timeout.count() > 0 ? loop_.Now() + timeout : TimePoint::max();
     Request request{method, std::move(body), std::move(options), deadline, std::move(done)};
-    if (state_ == State::kConnected && peer_->IsOpen()) {
-      Send(++last_id_, std::move(request));
-      return;
-    }
+    if (state_ == State::kConnected && peer_->IsOpen()) return Send(++last_id_, std::move(request));
     if (state_ == State::kGone) {
       FailLater(std::move(request), gone_reason_);
     } else if (request.options.descriptor >= 0) {
@@ -153,10 +150,7 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
   }
 
   void ArmExpiry() {
-    if (expiries_.empty()) {
-      expiry_timer_.Cancel();
-      return;
-    }
+    if (expiries_.empty()) return expiry_timer_.Cancel();
     const Duration wait = expiries_.begin()->first - loop_.Now();
     expiry_timer_.Set(std::max(wait, Duration(0)), [this] { Expire(); });
   }

@@ -174,10 +174,7 @@ class Core final : public std::enable_shared_from_this<Core> {
         return;
       } else {
         const auto taken = reader_.Feed(bytes, limits_);
-        if (!taken) {
-          Finish(Error(taken.error()).Context(describe_));
-          return;
-        }
+        if (!taken) return Finish(Error(taken.error()).Context(describe_));
         bytes = bytes.subspan(*taken);
       }
     }

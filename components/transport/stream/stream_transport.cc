@@ -95,10 +95,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   void Try() {
     if (done_ == nullptr) return;
     auto socket = OpenSocket(address_.family());
-    if (!socket) {
-      End(Fail(std::move(socket.error())));
-      return;
-    }
+    if (!socket) return End(Fail(std::move(socket.error())));
     const int fd = socket->get();
     if (::connect(fd, address_.get(), address_.size) == 0) {
       Up(std::move(*socket));
