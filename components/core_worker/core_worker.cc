@@ -89,42 +89,26 @@ CoreWorker::~CoreWorker() { Stop(); }
 
 void CoreWorker::AddHandlers(rpc::ServiceTable& services) {
   using rpc::CallContext;
-  using rpc::Respond;
   Impl* impl = impl_.get();
   const Lifetime& alive = impl_->alive;
   impl->references.AddHandlers(services);
-  services.Handle(kOpenLease, alive.Bind([impl](OpenLeaseRequest& request, CallContext call,
-                                                Respond<OpenLeaseReply> respond) {
+  services.Handle(kOpenLease, alive.Bind([impl](auto& request, CallContext call, auto respond) {
     impl->execution.OpenLease(request, *call.peer, std::move(respond));
   }));
-  services.Handle(kPushTasks,
-                  alive.Bind([impl](PushTasksRequest& request, CallContext, Respond<NoReply>) {
-                    impl->execution.PushTasks(std::move(request));
-                  }));
-  services.Handle(kTakeBack,
-                  alive.Bind([impl](TakeBackRequest& request, CallContext, Respond<NoReply>) {
-                    impl->execution.TakeBack(request);
-                  }));
-  services.Handle(kReleaseHandoff,
-                  alive.Bind([impl](ReleaseHandoffRequest& request, CallContext, Respond<NoReply>) {
-                    impl->sender.ReleaseHandoffs(request);
-                  }));
-  services.Handle(kTasksDone,
-                  alive.Bind([impl](TasksDoneRequest& request, CallContext, Respond<NoReply>) {
-                    impl->leases.OnTasksDone(std::move(request));
-                  }));
-  services.Handle(kReclaimLeases,
-                  alive.Bind([impl](ReclaimLeasesRequest& request, CallContext, Respond<NoReply>) {
-                    impl->leases.OnReclaim(request);
-                  }));
-  services.Handle(kNodeDied,
-                  alive.Bind([impl](NodeDiedRequest& request, CallContext, Respond<NoReply>) {
-                    const NodeId node = NodeId::FromBinaryOrNil(request.node_id());
-                    impl->leases.OnNodeDied(node, request.reason());
-                    impl->references.DropNode(node);
-                  }));
-  services.Handle(kExitWorker, alive.Bind([impl](ExitWorkerRequest& request, CallContext call,
-                                                 Respond<ExitWorkerReply> respond) {
+  const auto hear = [&](const auto& method, auto handler) {
+    services.Hear(method, alive.Bind(std::move(handler)));
+  };
+  hear(kPushTasks, [impl](auto& tasks, auto&) { impl->execution.PushTasks(std::move(tasks)); });
+  hear(kTakeBack, [impl](auto& request, auto&) { impl->execution.TakeBack(request); });
+  hear(kReleaseHandoff, [impl](auto& request, auto&) { impl->sender.ReleaseHandoffs(request); });
+  hear(kTasksDone, [impl](auto& tasks, auto&) { impl->leases.OnTasksDone(std::move(tasks)); });
+  hear(kReclaimLeases, [impl](auto& request, auto&) { impl->leases.OnReclaim(request); });
+  hear(kNodeDied, [impl](const NodeDiedRequest& request, auto&) {
+    const NodeId node = NodeId::FromBinaryOrNil(request.node_id());
+    impl->leases.OnNodeDied(node, request.reason());
+    impl->references.DropNode(node);
+  });
+  services.Handle(kExitWorker, alive.Bind([impl](auto& request, CallContext call, auto respond) {
     ExitWorkerReply reply;
     reply.set_will_exit(request.force() || impl->MayExit());
     respond(reply);

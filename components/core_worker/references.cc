@@ -211,23 +211,18 @@ void ReferenceTable::AfterBorrowsAcknowledged(std::move_only_function<void()> ne
 void ReferenceTable::AddHandlers(rpc::ServiceTable& services) {
   const auto bind = [this](auto handler) { return impl_->alive.Bind(std::move(handler)); };
   Impl* impl = impl_.get();
-  services.Handle(kWatch,
-                  bind([impl](const WatchRequest& request, rpc::CallContext call,
-                              rpc::Respond<NoReply>) { impl->HandleWatch(request, call.peer); }));
-  services.Handle(kStatus, bind([impl](const StatusRequest& request, rpc::CallContext,
-                                       rpc::Respond<NoReply>) { impl->HandleStatus(request); }));
-  services.Handle(kAddBorrows, bind([impl](const AddBorrowsRequest& request, rpc::CallContext call,
-                                           rpc::Respond<AddBorrowsReply> respond) {
+  services.Hear(kWatch,
+                bind([impl](auto& request, auto& peer) { impl->HandleWatch(request, &peer); }));
+  services.Hear(kStatus, bind([impl](auto& request, auto&) { impl->HandleStatus(request); }));
+  services.Hear(kReportCopies,
+                bind([impl](auto& request, auto&) { impl->HandleReportCopies(request); }));
+  services.Handle(kAddBorrows, bind([impl](auto& request, rpc::CallContext call, auto respond) {
                     respond(impl->HandleAddBorrows(request, call.peer));
                   }));
-  services.Handle(kRemoveBorrows, bind([impl](const RemoveBorrowsRequest& request, rpc::CallContext,
-                                              rpc::Respond<NoReply> respond) {
+  services.Handle(kRemoveBorrows, bind([impl](auto& request, rpc::CallContext, auto respond) {
                     impl->HandleRemoveBorrows(request);
                     respond(NoReply());
                   }));
-  services.Handle(kReportCopies,
-                  bind([impl](const ReportCopiesRequest& request, rpc::CallContext,
-                              rpc::Respond<NoReply>) { impl->HandleReportCopies(request); }));
 }
 
 void ReferenceTable::OnPeerClosed(rpc::Peer& peer) { impl_->OnPeerClosed(&peer); }

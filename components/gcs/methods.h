@@ -14,44 +14,45 @@
 
 namespace mobula::gcs {
 
+using enum rpc::Idempotency;
+
 inline constexpr Duration kCallTimeout = std::chrono::seconds(60);
 inline constexpr Duration kSessionTimeout = std::chrono::seconds(10);
 
 inline constexpr rpc::Method<RegisterNodeRequest, RegisterNodeReply> kRegisterNode{
-    {0x0101, "mobula.gcs.NodeService/Register", rpc::Idempotency::kIdempotent, kSessionTimeout}};
+    {0x0101, "mobula.gcs.NodeService/Register", kIdempotent, kSessionTimeout}};
 inline constexpr rpc::Method<HeartbeatRequest, HeartbeatReply> kHeartbeat{
-    {0x0102, "mobula.gcs.NodeService/Heartbeat", rpc::Idempotency::kIdempotent, kSessionTimeout}};
+    {0x0102, "mobula.gcs.NodeService/Heartbeat", kIdempotent, kSessionTimeout}};
 inline constexpr rpc::Method<LeaveRequest, LeaveReply> kLeaveNode{
-    {0x0103, "mobula.gcs.NodeService/Leave", rpc::Idempotency::kIdempotent, kSessionTimeout}};
+    {0x0103, "mobula.gcs.NodeService/Leave", kIdempotent, kSessionTimeout}};
 inline constexpr rpc::Method<ListNodesRequest, ListNodesReply> kListNodes{
-    {0x0104, "mobula.gcs.NodeService/List", rpc::Idempotency::kIdempotent, kCallTimeout}};
+    {0x0104, "mobula.gcs.NodeService/List", kIdempotent, kCallTimeout}};
 inline constexpr rpc::Method<ReportWorkerDeathRequest, ReportWorkerDeathReply> kReportWorkerDeath{
-    {0x0105, "mobula.gcs.NodeService/ReportWorkerDeath", rpc::Idempotency::kIdempotent,
-     kCallTimeout}};
+    {0x0105, "mobula.gcs.NodeService/ReportWorkerDeath", kIdempotent, kCallTimeout}};
 
 /// Idempotent by `request_id`.
 inline constexpr rpc::Method<StartJobRequest, StartJobReply> kStartJob{
-    {0x0111, "mobula.gcs.JobService/Start", rpc::Idempotency::kIdempotent, kCallTimeout}};
+    {0x0111, "mobula.gcs.JobService/Start", kIdempotent, kCallTimeout}};
 /// The first end of a job counts.
 inline constexpr rpc::Method<FinishJobRequest, FinishJobReply> kFinishJob{
-    {0x0112, "mobula.gcs.JobService/Finish", rpc::Idempotency::kIdempotent, kCallTimeout}};
+    {0x0112, "mobula.gcs.JobService/Finish", kIdempotent, kCallTimeout}};
 inline constexpr rpc::Method<ListJobsRequest, ListJobsReply> kListJobs{
-    {0x0113, "mobula.gcs.JobService/List", rpc::Idempotency::kIdempotent, kCallTimeout}};
+    {0x0113, "mobula.gcs.JobService/List", kIdempotent, kCallTimeout}};
 
 inline constexpr rpc::Method<PutRequest, PutReply> kPut{
-    {0x0121, "mobula.gcs.KeyValueService/Put", rpc::Idempotency::kIdempotent, kCallTimeout}};
+    {0x0121, "mobula.gcs.KeyValueService/Put", kIdempotent, kCallTimeout}};
 inline constexpr rpc::Method<GetRequest, GetReply> kGet{
-    {0x0122, "mobula.gcs.KeyValueService/Get", rpc::Idempotency::kIdempotent, kCallTimeout}};
+    {0x0122, "mobula.gcs.KeyValueService/Get", kIdempotent, kCallTimeout}};
 inline constexpr rpc::Method<DeleteRequest, DeleteReply> kDelete{
-    {0x0123, "mobula.gcs.KeyValueService/Delete", rpc::Idempotency::kIdempotent, kCallTimeout}};
+    {0x0123, "mobula.gcs.KeyValueService/Delete", kIdempotent, kCallTimeout}};
 inline constexpr rpc::Method<KeysRequest, KeysReply> kKeys{
-    {0x0124, "mobula.gcs.KeyValueService/Keys", rpc::Idempotency::kIdempotent, kCallTimeout}};
+    {0x0124, "mobula.gcs.KeyValueService/Keys", kIdempotent, kCallTimeout}};
 
 /// A second one on the same connection replaces the first.
 inline constexpr rpc::Method<SubscribeRequest, SubscribeReply> kSubscribe{
-    {0x0131, "mobula.gcs.PubSubService/Subscribe", rpc::Idempotency::kIdempotent, kSessionTimeout}};
+    {0x0131, "mobula.gcs.PubSubService/Subscribe", kIdempotent, kSessionTimeout}};
 /// GCS to subscriber, one in flight; without an answer in time the subscriber is cut off.
 inline constexpr rpc::Method<Delta, DeliverReply> kDeliver{
-    {0x0132, "mobula.gcs.PubSubService/Deliver", rpc::Idempotency::kOnce, kSessionTimeout}};
+    {0x0132, "mobula.gcs.PubSubService/Deliver", kOnce, kSessionTimeout}};
 
 }  // namespace mobula::gcs

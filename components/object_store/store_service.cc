@@ -20,12 +20,10 @@ void StoreService::Stop() {
 void StoreService::Bind(rpc::ServiceTable& table) {
   using rpc::CallContext;
   using rpc::Respond;
-  table.Handle(kAttach, [this](const AttachRequest& request, const CallContext& context,
-                               Respond<AttachReply> respond) {
+  table.Handle(kAttach, [this](auto& request, const CallContext& context, auto respond) {
     Attach(context, request, std::move(respond));
   });
-  table.Handle(kCreate, [this](const CreateRequest& request, const CallContext& context,
-                               Respond<CreateReply> respond) {
+  table.Handle(kCreate, [this](auto& request, const CallContext& context, auto respond) {
     Create(context, request, std::move(respond));
   });
   table.Handle(
@@ -40,8 +38,7 @@ void StoreService::Bind(rpc::ServiceTable& table) {
                               Respond<AbortReply> respond) { respond(Abort(context, request)); });
   table.Handle(kGet, [this](const GetRequest& request, const CallContext& context,
                             GetRespond respond) { Get(context, request, std::move(respond)); });
-  table.Handle(kRelease, [this](const ReleaseRequest& request, const CallContext& context,
-                                Respond<ReleaseReply> respond) {
+  table.Handle(kRelease, [this](auto& request, const CallContext& context, auto respond) {
     Release(context, request);
     respond(ReleaseReply());
   });

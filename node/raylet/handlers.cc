@@ -5,51 +5,37 @@
 
 namespace mobula::node {
 
-using core_worker::NoReply;
 using Impl = Raylet::Impl;
 
 void Impl::AddHandlers() {
   using rpc::CallContext;
-  using rpc::Respond;
   namespace cw = core_worker;
   services.Handle(cw::kRegisterWorker,
-                  [this](const cw::RegisterWorkerRequest& request, const CallContext& call,
-                         Respond<cw::RegisterWorkerReply> respond) {
+                  [this](auto& request, const CallContext& call, auto respond) {
                     Register(request, *call.peer, std::move(respond));
                   });
-  services.Handle(cw::kSetBlocked, [this](const cw::SetBlockedRequest& request,
-                                          const CallContext& call, const Respond<NoReply>&) {
-    if (const WorkerId* worker = pool.WorkerAt(*call.peer)) {
-      leases.SetBlocked(*worker, request.blocked());
-    }
+  services.Hear(cw::kSetBlocked, [this](auto& request, rpc::Peer& peer) {
+    if (const WorkerId* worker = pool.WorkerAt(peer)) leases.SetBlocked(*worker, request.blocked());
   });
-  services.Handle(cw::kAdoptObjects,
-                  [this](const cw::AdoptObjectsRequest& request, const CallContext& call,
-                         const Respond<NoReply>&) { owners.Adopt(request, call.peer); });
-  services.Handle(cw::kFreeObjects, [this](const cw::FreeObjectsRequest& request,
-                                           const CallContext&, const Respond<NoReply>&) {
+  services.Hear(cw::kAdoptObjects,
+                [this](auto& request, rpc::Peer& peer) { owners.Adopt(request, &peer); });
+  services.Hear(cw::kFreeObjects, [this](auto& request, auto&) {
     owners.Free(request);
     ReportSoon();
   });
-  services.Handle(cw::kRequestLease,
-                  [this](const cw::RequestLeaseRequest& request, const CallContext& call,
-                         Respond<cw::RequestLeaseReply> respond) {
-                    leases.Request(request, *call.peer, std::move(respond));
-                  });
-  services.Handle(cw::kCancelLease,
-                  [this](const cw::CancelLeaseRequest& request, const CallContext&,
-                         const Respond<NoReply>&) { leases.Cancel(request.request_id()); });
-  services.Handle(cw::kKeepLeases,
-                  [this](const cw::KeepLeasesRequest& request, const CallContext& call,
-                         const Respond<NoReply>&) { leases.Keep(request, *call.peer); });
-  services.Handle(cw::kReturnLease,
-                  [this](const cw::ReturnLeaseRequest& request, const CallContext&,
-                         Respond<cw::ReturnLeaseReply> respond) {
-                    cw::FreeObjectsRequest drop;
-                    *drop.mutable_ids() = request.drop_ids();
-                    owners.Free(drop);
-                    leases.Return(request, std::move(respond));
-                  });
+  services.Handle(cw::kRequestLease, [this](auto& request, const CallContext& call, auto respond) {
+    leases.Request(request, *call.peer, std::move(respond));
+  });
+  services.Hear(cw::kCancelLease,
+                [this](auto& request, auto&) { leases.Cancel(request.request_id()); });
+  services.Hear(cw::kKeepLeases,
+                [this](auto& request, rpc::Peer& peer) { leases.Keep(request, peer); });
+  services.Handle(cw::kReturnLease, [this](auto& request, const CallContext&, auto respond) {
+    cw::FreeObjectsRequest drop;
+    *drop.mutable_ids() = request.drop_ids();
+    owners.Free(drop);
+    leases.Return(request, std::move(respond));
+  });
 }
 
 core_worker::RegisterWorkerReply Impl::Welcome(const JobId& job) const {

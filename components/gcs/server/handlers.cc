@@ -6,8 +6,7 @@
 namespace mobula::gcs {
 
 void Server::Impl::HandleNodes() {
-  services_.Handle(kRegisterNode, [this](const RegisterNodeRequest& request,
-                                         const rpc::CallContext& context, auto respond) {
+  services_.Handle(kRegisterNode, [this](auto& request, const auto& context, auto respond) {
     Step step;
     const NodeId id = IdOf(request.node());
     const bool is_new = nodes_.Find(id) == nullptr;
@@ -28,8 +27,7 @@ void Server::Impl::HandleNodes() {
         std::chrono::duration_cast<std::chrono::milliseconds>(config_.heartbeat_period).count());
     Answer<RegisterNodeReply>(std::move(step), std::move(respond), std::move(reply));
   });
-  services_.Handle(kHeartbeat, [this](const HeartbeatRequest& request,
-                                      const rpc::CallContext& context, auto respond) {
+  services_.Handle(kHeartbeat, [this](auto& request, const auto& context, auto respond) {
     ++heartbeats_;
     Step step;
     HeartbeatReply reply;
@@ -40,19 +38,16 @@ void Server::Impl::HandleNodes() {
     }
     Answer<HeartbeatReply>(std::move(step), std::move(respond), std::move(reply));
   });
-  services_.Handle(
-      kLeaveNode, [this](const LeaveRequest& request, const rpc::CallContext&, auto respond) {
-        Bury(NodeId::FromBinaryOrNil(request.node_id()), fmt::format("left: {}", request.reason()),
-             [respond = std::move(respond)]() mutable { respond(LeaveReply()); });
-      });
-  services_.Handle(kListNodes,
-                   [this](const ListNodesRequest&, const rpc::CallContext&, auto respond) {
-                     ListNodesReply reply;
-                     nodes_.ForEach([&reply](const NodeInfo& node) { *reply.add_nodes() = node; });
-                     Answer<ListNodesReply>({}, std::move(respond), std::move(reply));
-                   });
-  services_.Handle(kReportWorkerDeath, [this](const ReportWorkerDeathRequest& request,
-                                              const rpc::CallContext&, auto respond) {
+  services_.Handle(kLeaveNode, [this](auto& request, const auto&, auto respond) {
+    Bury(NodeId::FromBinaryOrNil(request.node_id()), fmt::format("left: {}", request.reason()),
+         [respond = std::move(respond)]() mutable { respond(LeaveReply()); });
+  });
+  services_.Handle(kListNodes, [this](auto&, const auto&, auto respond) {
+    ListNodesReply reply;
+    nodes_.ForEach([&reply](const NodeInfo& node) { *reply.add_nodes() = node; });
+    Answer<ListNodesReply>({}, std::move(respond), std::move(reply));
+  });
+  services_.Handle(kReportWorkerDeath, [this](auto& request, const auto&, auto respond) {
     Result<ReportWorkerDeathReply> reply;
     Step step;
     if (request.death().worker_id().empty()) {
@@ -66,8 +61,7 @@ void Server::Impl::HandleNodes() {
 }
 
 void Server::Impl::HandleJobs() {
-  services_.Handle(kStartJob, [this](const StartJobRequest& request, const rpc::CallContext&,
-                                     auto respond) {
+  services_.Handle(kStartJob, [this](auto& request, const auto&, auto respond) {
     const NodeInfo* node = nodes_.Find(NodeId::FromBinaryOrNil(request.job().node_id()));
     if (node != nullptr && !IsAlive(*node)) {
       return Answer<StartJobReply>({}, std::move(respond),
@@ -85,29 +79,25 @@ void Server::Impl::HandleJobs() {
     reply.set_job_id(std::string(id->Binary()));
     Answer<StartJobReply>(std::move(step), std::move(respond), std::move(reply));
   });
-  services_.Handle(
-      kFinishJob, [this](const FinishJobRequest& request, const rpc::CallContext&, auto respond) {
-        Step step;
-        const JobId id = JobId::FromBinaryOrNil(request.job_id());
-        auto done = jobs_.Finish(id, request.state(), request.message(), WallNow(), step);
-        if (!done)
-          return Answer<FinishJobReply>({}, std::move(respond), Fail(std::move(done.error())));
-        if (!step.changes.empty()) {
-          deps_.log.Info("job", "finished", "job={} state={}", id.Hex(), request.state());
-        }
-        Answer<FinishJobReply>(std::move(step), std::move(respond), FinishJobReply());
-      });
-  services_.Handle(kListJobs,
-                   [this](const ListJobsRequest&, const rpc::CallContext&, auto respond) {
-                     ListJobsReply reply;
-                     jobs_.ForEach([&reply](const JobInfo& job) { *reply.add_jobs() = job; });
-                     Answer<ListJobsReply>({}, std::move(respond), std::move(reply));
-                   });
+  services_.Handle(kFinishJob, [this](auto& request, const auto&, auto respond) {
+    Step step;
+    const JobId id = JobId::FromBinaryOrNil(request.job_id());
+    auto done = jobs_.Finish(id, request.state(), request.message(), WallNow(), step);
+    if (!done) return Answer<FinishJobReply>({}, std::move(respond), Fail(std::move(done.error())));
+    if (!step.changes.empty()) {
+      deps_.log.Info("job", "finished", "job={} state={}", id.Hex(), request.state());
+    }
+    Answer<FinishJobReply>(std::move(step), std::move(respond), FinishJobReply());
+  });
+  services_.Handle(kListJobs, [this](auto&, const auto&, auto respond) {
+    ListJobsReply reply;
+    jobs_.ForEach([&reply](const JobInfo& job) { *reply.add_jobs() = job; });
+    Answer<ListJobsReply>({}, std::move(respond), std::move(reply));
+  });
 }
 
 void Server::Impl::HandleKeyValue() {
-  services_.Handle(kPut, [this](const PutRequest& request, const rpc::CallContext&,
-                                rpc::Respond<PutReply> respond) {
+  services_.Handle(kPut, [this](auto& request, const auto&, auto respond) {
     Step step;
     const auto put = key_value_.Put(request, step);
     if (!put) return Answer<PutReply>({}, std::move(respond), Fail(Error(put.error())));
@@ -116,7 +106,7 @@ void Server::Impl::HandleKeyValue() {
     reply.set_added(true);
     Answer<PutReply>(std::move(step), std::move(respond), std::move(reply));
   });
-  services_.Handle(kGet, [this](const GetRequest& request, const rpc::CallContext&, auto respond) {
+  services_.Handle(kGet, [this](auto& request, const auto&, auto respond) {
     deps_.storage.Read(kKeyValueTable, KeyValue::StorageKey(request.space(), request.key()),
                        alive_.Bind([this, respond = std::move(respond)](
                                        Result<std::optional<std::string>> value) mutable {
@@ -127,21 +117,19 @@ void Server::Impl::HandleKeyValue() {
                          respond(reply);
                        }));
   });
-  services_.Handle(kDelete,
-                   [this](const DeleteRequest& request, const rpc::CallContext&, auto respond) {
-                     Step step;
-                     DeleteReply reply;
-                     reply.set_count(key_value_.Delete(request, step));
-                     Answer<DeleteReply>(std::move(step), std::move(respond), std::move(reply));
-                   });
-  services_.Handle(kKeys,
-                   [this](const KeysRequest& request, const rpc::CallContext&, auto respond) {
-                     KeysReply reply;
-                     for (auto& key : key_value_.Keys(request.space(), request.prefix())) {
-                       reply.add_keys(std::move(key));
-                     }
-                     Answer<KeysReply>({}, std::move(respond), std::move(reply));
-                   });
+  services_.Handle(kDelete, [this](auto& request, const auto&, auto respond) {
+    Step step;
+    DeleteReply reply;
+    reply.set_count(key_value_.Delete(request, step));
+    Answer<DeleteReply>(std::move(step), std::move(respond), std::move(reply));
+  });
+  services_.Handle(kKeys, [this](auto& request, const auto&, auto respond) {
+    KeysReply reply;
+    for (auto& key : key_value_.Keys(request.space(), request.prefix())) {
+      reply.add_keys(std::move(key));
+    }
+    Answer<KeysReply>({}, std::move(respond), std::move(reply));
+  });
 }
 
 /// A key that is to be kept counts as put if it holds the very value: then a repeated call and its
@@ -158,9 +146,7 @@ void Server::Impl::CompareKept(const PutRequest& request, rpc::Respond<PutReply>
 }
 
 void Server::Impl::HandlePubSub() {
-  services_.Handle(kSubscribe, [this](const SubscribeRequest& request,
-                                      const rpc::CallContext& context,
-                                      rpc::Respond<SubscribeReply> respond) {
+  services_.Handle(kSubscribe, [this](auto& request, const auto& context, auto respond) {
     std::set<Channel> channels;
     for (const int channel : request.channels()) channels.insert(static_cast<Channel>(channel));
     SubscribeReply reply;

@@ -9,13 +9,11 @@ using namespace object_store;  // NOLINT: the messages of our own protocol
 void TransferService::Bind(rpc::ServiceTable& table) {
   table.Handle(kLocate, [this](const LocateRequest& request, const rpc::CallContext& /*context*/,
                                rpc::Respond<LocateReply> respond) { respond(Locate(request)); });
-  table.Handle(kReadChunk,
-               [this](const ReadChunkRequest& request, const rpc::CallContext& /*context*/,
-                      rpc::Respond<ReadChunkReply> respond) {
-                 auto bytes = ReadChunk(request);
-                 if (!bytes) return respond(Fail(std::move(bytes.error())));
-                 respond(ReadChunkReply(), std::move(*bytes));
-               });
+  table.Handle(kReadChunk, [this](auto& request, const rpc::CallContext&, auto respond) {
+    auto bytes = ReadChunk(request);
+    if (!bytes) return respond(Fail(std::move(bytes.error())));
+    respond(ReadChunkReply(), std::move(*bytes));
+  });
 }
 
 Result<LocateReply> TransferService::Locate(const LocateRequest& request) const {

@@ -106,6 +106,13 @@ class ServiceTable {
             },
             std::move(placer)});
   }
+  /// Adds a handler of what is not answered: `void(Request&, Peer&)`.
+  template <typename M, typename Handler>
+  void Hear(const M& method, Handler handler) {
+    Handle(method, [handler = std::move(handler)](
+                       typename M::Request& request, const CallContext& call,
+                       const Respond<typename M::Reply>&) { handler(request, *call.peer); });
+  }
   void AddRaw(Entry entry);
   /// Counts the requests of each method added so far as `rpc_calls_total/<name>`.
   void CountIn(Metrics& metrics);
