@@ -54,6 +54,7 @@ void PrintJson(const std::string& address, const std::vector<gcs::NodeInfo>& nod
   for (const gcs::JobInfo& job : jobs) {
     job_list.push_back({{"job_id", ToHex(job.job_id())},
                         {"state", job.state()},
+                        {"message", job.message()},
                         {"entrypoint", job.entrypoint()},
                         {"driver_pid", job.pid()}});
   }
@@ -123,6 +124,10 @@ void PrintJobs(const std::vector<gcs::JobInfo>& jobs) {
     fmt::print("  {}  {}  driver pid {}\n", ToHex(job.job_id()), job.entrypoint(), job.pid());
   }
   if (!is_any) fmt::print("  none running\n");
+  for (const gcs::JobInfo& job : jobs) {
+    if (job.state() != "FAILED") continue;
+    fmt::print("  {}  {}  FAILED: {}\n", ToHex(job.job_id()), job.entrypoint(), job.message());
+  }
 }
 
 int Status(const std::string& given, const std::string& format, const std::string& token_file) {

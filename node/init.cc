@@ -150,6 +150,12 @@ void StartSession(InitOptions options) {
   CurrentSession() = std::move(session);
 }
 
+void LeaveCluster(const std::string& failure) {
+  const std::lock_guard lock(session_mutex);
+  if (CurrentSession()) CurrentSession()->driver->FinishJob(failure);
+  CurrentSession().reset();
+}
+
 }  // namespace
 
 void Init(InitOptions options) {
@@ -163,16 +169,17 @@ void Init(InitOptions options) {
                 "Init was called twice; call Shutdown before the second one"));
   }
   StartSession(std::move(options));
-  static const int registered = std::atexit([] { Shutdown(); });
+  static const int registered = ::on_exit(
+      [](int status, void*) {
+        LeaveCluster(status == 0 ? "" : fmt::format("the driver ended with exit code {}", status));
+      },
+      nullptr);
   (void)registered;
 }
 
 void Init(int, char**, InitOptions options) { Init(std::move(options)); }
 
-void Shutdown() {
-  const std::lock_guard lock(session_mutex);
-  CurrentSession().reset();
-}
+void Shutdown() { LeaveCluster(""); }
 
 bool IsInitialized() { return internal::CurrentRuntime() != nullptr; }
 

@@ -57,5 +57,7 @@ inline constexpr rpc::Method<ExitWorkerRequest, ExitWorkerReply> kExitWorker{
     {0x050a, "mobula.core_worker.RayletService/ExitWorker", kIdempotent, seconds(5)}};
 inline constexpr rpc::Method<KeepLeasesRequest, NoReply> kKeepLeases{
     {0x050b, "mobula.core_worker.RayletService/KeepLeases", kIdempotent, seconds(0)}};
+inline constexpr rpc::Method<FinishJobRequest, FinishJobReply> kFinishJob{
+    {0x050c, "mobula.core_worker.RayletService/FinishJob", kIdempotent, seconds(1)}};
 
 }  // namespace mobula::core_worker

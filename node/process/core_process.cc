@@ -108,11 +108,27 @@ class CoreProcess::Impl {
     if (on_must_exit) on_must_exit(why);
   }
 
+  void CloseRuntime() {
+    if (runtime) runtime->Close(Error(ErrorCode::kCancelled, "this process has left its cluster"));
+  }
+
+  void FinishJob(const std::string& failure) {
+    auto told = std::make_shared<std::promise<void>>();  // owners: this call, the callback
+    loop.Enter([&] {
+      CloseRuntime();
+      if (must_exit) return told->set_value();
+      core_worker::FinishJobRequest request;
+      request.set_job_id(std::string(core->job().Binary()));
+      request.set_failure(failure);
+      raylet->Call(core_worker::kFinishJob, request, [told](const auto&) { told->set_value(); });
+    });
+    told->get_future().wait();  // ends: the call has its deadline
+  }
+
   void Stop() {
     loop.Enter([this] {
       tasks.Stop();
-      if (runtime)
-        runtime->Close(Error(ErrorCode::kCancelled, "this process has left its cluster"));
+      CloseRuntime();
       if (server) server->Stop();
       if (core) core->Stop();
       if (peers) peers->Stop();
@@ -143,6 +159,7 @@ class CoreProcess::Impl {
 
 CoreProcess::CoreProcess(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 CoreProcess::~CoreProcess() { impl_->Stop(); }
+void CoreProcess::FinishJob(const std::string& failure) { impl_->FinishJob(failure); }
 void CoreProcess::Stop() { impl_->Stop(); }
 
 Result<std::unique_ptr<CoreProcess>> CoreProcess::Start(CoreProcessOptions options) {

@@ -39,6 +39,10 @@ class CoreProcess {
   /// kPermissionDenied, kVersionMismatch, kDeadlineExceeded: each says with whom.
   [[nodiscard]] static Result<std::unique_ptr<CoreProcess>> Start(CoreProcessOptions options);
   ~CoreProcess();
+  /// A driver tells its raylet that its job is over; one that ends without has failed. Calls of the
+  /// runtime end with kUnavailable from now on. Blocks at most a second.
+  /// \param failure how it failed; empty: it succeeded.
+  void FinishJob(const std::string& failure);
   /// Leaves the cluster and joins the loop; calls of the runtime end with kUnavailable from now on.
   /// Twice is harmless.
   void Stop();

@@ -14,6 +14,12 @@ void Impl::AddHandlers() {
                   [this](auto& request, const CallContext& call, auto respond) {
                     Register(request, *call.peer, std::move(respond));
                   });
+  services.Handle(cw::kFinishJob, [this](auto& request, const CallContext&, auto respond) {
+    deps.gcs.FinishJob(JobId::FromBinaryOrNil(request.job_id()),
+                       request.failure().empty() ? "SUCCEEDED" : "FAILED", request.failure(),
+                       [](auto) {});
+    respond(cw::FinishJobReply());
+  });
   services.Hear(cw::kSetBlocked, [this](auto& request, rpc::Peer& peer) {
     if (const WorkerId* worker = pool.WorkerAt(peer)) leases.SetBlocked(*worker, request.blocked());
   });

@@ -185,7 +185,9 @@ void Impl::OnProcessEnded(const gcs::WorkerDeath& death) {
   deps.gcs.ReportWorkerDeath(death);
   if (death.is_driver()) {
     const JobId job = JobId::FromBinaryOrNil(death.job_id());
-    deps.gcs.FinishJob(job, "SUCCEEDED", "the driver has ended", [](auto) {});
+    // The first end counts: this one is of a driver that did not say how it ends.
+    deps.gcs.FinishJob(job, "FAILED", "the driver was killed, crashed or lost its connection",
+                       [](auto) {});
     EndJob(job);
   }
   ReportSoon();

@@ -43,12 +43,33 @@ class DeathsTest(cluster.ClusterTest):
         for pid in workers:
             wait_for_end(pid)
         self.until(lambda: self.store_used() == 0, "an empty store")
-        self.until(lambda: all(job["driver_pid"] != driver.pid or job["state"] != "RUNNING"
-                               for job in self.status()["jobs"]), "the end of the job")
+        self.assertEqual(self.job_of(driver)["state"], "FAILED")
         self.until(lambda: all(node["resources_available"]["CPU"] == 2 for node in self.nodes()),
                    "all CPUs free")
         self.assertIn("none running", self.run_mobula("status"))
         self.assert_works()
+
+    def job_of(self, driver):
+        """The job of a driver that has ended, once its end is known."""
+        return self.until(lambda: next((job for job in self.status()["jobs"] if
+                                        job["driver_pid"] == driver.pid and
+                                        job["state"] != "RUNNING"), None), "the end of the job")
+
+    def test_a_job_has_failed_unless_its_driver_ended_well(self):
+        self.start_head()
+        for words, status, state, reason in (
+                (("square",), 0, "SUCCEEDED", ""),
+                (("end", "shutdown"), 4, "SUCCEEDED", ""),  # its part was over before
+                (("end", "return"), 0, "SUCCEEDED", ""),
+                (("end", "exit"), 3, "FAILED", "the driver ended with exit code 3"),
+                (("end", "throw"), -signal.SIGABRT, "FAILED", "killed, crashed or lost"),
+                (("end", "kill"), -signal.SIGKILL, "FAILED", "killed, crashed or lost")):
+            driver = self.spawn(BEHAVIOURS, *words)
+            self.assertEqual(driver.wait(), status, driver.text())
+            job = self.job_of(driver)
+            self.assertEqual(job["state"], state, words)
+            self.assertIn(reason, job["message"])
+        self.assertEqual(self.run_mobula("status").count("FAILED: the driver"), 3)
 
     def test_processes_that_ended_leave_no_sockets_behind(self):
         def sockets():

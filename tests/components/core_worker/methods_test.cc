@@ -18,6 +18,7 @@ TEST(CoreWorkerMethodsTest, MatchTheDescriptors) {
   check.Expect(kRemoveBorrows);
   check.Expect(kReportCopies);
   check.Expect(kRegisterWorker);
+  check.Expect(kFinishJob);
   check.Expect(kSetBlocked);
   check.Expect(kAdoptObjects);
   check.Expect(kFreeObjects);

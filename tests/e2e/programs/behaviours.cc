@@ -234,6 +234,21 @@ void Survive(const std::vector<std::string>& words) {
   CheckThatAllIsWell();
 }
 
+/// Ends as told, with a cluster to leave.
+void End(const std::vector<std::string>& words) {
+  const std::map<std::string, void (*)()> ways = {{"shutdown",
+                                                   [] {
+                                                     mobula::Shutdown();
+                                                     std::exit(4);
+                                                   }},
+                                                  {"return", [] { std::exit(0); }},
+                                                  {"exit", [] { std::exit(3); }},
+                                                  {"throw", [] { throw 42; }},
+                                                  {"kill", [] { std::raise(SIGKILL); }}};
+  CheckThatAllIsWell();
+  ways.at(words.at(0))();
+}
+
 int Drive(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
   const std::map<std::string, void (*)(const std::vector<std::string>&)> actions = {
@@ -243,6 +258,7 @@ int Drive(int argc, char** argv) {
       {"timeout", Timeout},
       {"owner", Owner},
       {"hold", Hold},
+      {"end", End},
       {"places", Places},
       {"survive", Survive},
       {"scribble", ScribbleOnAnObject},

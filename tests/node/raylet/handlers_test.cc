@@ -1,0 +1,102 @@
+// What processes ask of their raylet, beside leases and objects.
+
+#include <gtest/gtest.h>
+
+#include "tests/node/raylet/raylet_world.h"
+
+namespace mobula::node::testing {
+namespace {
+
+using std::chrono::milliseconds;
+
+std::vector<gcs::JobInfo> Jobs(World& world) {
+  std::vector<gcs::JobInfo> jobs;
+  world.gcs->ListJobs([&](Result<std::vector<gcs::JobInfo>> list) { jobs = list.value(); });
+  world.RunFor(milliseconds(10));
+  return jobs;
+}
+
+gcs::JobInfo OnlyJob(World& world) {
+  const std::vector<gcs::JobInfo> jobs = Jobs(world);
+  EXPECT_EQ(jobs.size(), 1U);
+  return jobs.empty() ? gcs::JobInfo() : jobs.front();
+}
+
+/// Says how the job ends, and waits for the answer.
+void Finish(World& world, Process& driver, const JobId& job, const std::string& failure) {
+  core_worker::FinishJobRequest request;
+  request.set_job_id(std::string(job.Binary()));
+  request.set_failure(failure);
+  bool is_told = false;
+  driver.client->Call(core_worker::kFinishJob, request,
+                      [&](const auto& reply) { is_told = reply.has_value(); });
+  EXPECT_TRUE(world.loop.RunUntil([&] { return is_told; }, std::chrono::seconds(1)));
+}
+
+TEST(RayletHandlersTest, AJobEndsAsItsDriverSays) {
+  for (const std::string failure : {"", "exit code 3"}) {
+    World world({{"CPU", 1}});
+    JobId job;
+    auto driver = world.AddDriver(job);
+    EXPECT_EQ(OnlyJob(world).state(), "RUNNING");
+    Finish(world, *driver, job, failure);
+    Finish(world, *driver, job, "said too late");
+    driver.reset();
+    world.RunFor(milliseconds(100));
+    EXPECT_EQ(OnlyJob(world).state(), failure.empty() ? "SUCCEEDED" : "FAILED");
+    EXPECT_EQ(OnlyJob(world).message(), failure);
+  }
+}
+
+TEST(RayletHandlersTest, AJobWhoseDriverEndsWithoutAWordHasFailed) {
+  World world({{"CPU", 1}});
+  JobId job;
+  world.AddDriver(job).reset();
+  world.RunFor(milliseconds(100));
+  EXPECT_EQ(OnlyJob(world).state(), "FAILED");
+  EXPECT_EQ(OnlyJob(world).message(), "the driver was killed, crashed or lost its connection");
+}
+
+TEST(RayletHandlersTest, ADriverThatLeavesWhileItJoinsLeavesNoRunningJob) {
+  std::size_t failed = 0;
+  for (int steps = 0; steps < 40; ++steps) {  // wherever it is on its way
+    World world({{"CPU", 1}});
+    Process driver(world, world.config.node_id);
+    core_worker::RegisterWorkerRequest request;
+    *request.mutable_address() = driver.address;
+    request.set_is_driver(true);
+    driver.client->Call(core_worker::kRegisterWorker, request, [](const auto&) {});
+    for (int i = 0; i < steps; ++i) world.loop.RunOne();
+    driver.client.reset();
+    world.RunFor(milliseconds(100));
+    for (const gcs::JobInfo& job : Jobs(world)) failed += job.state() == "FAILED" ? 1 : 0;
+    for (const gcs::JobInfo& job : Jobs(world)) EXPECT_NE(job.state(), "RUNNING") << steps;
+    EXPECT_EQ(world.raylet->Count().drivers, 0U);
+  }
+  EXPECT_GT(failed, 0U) << "none was that far";
+}
+
+TEST(RayletHandlersTest, AWorkerThatNobodyStartedIsRefused) {
+  World world({{"CPU", 1}});
+  JobId job;
+  const auto driver = world.AddDriver(job);
+  Process stranger(world, world.config.node_id);
+  const auto reply = stranger.Register(false, job, WorkerId());
+  ASSERT_FALSE(reply);
+  EXPECT_EQ(reply.error().code(), ErrorCode::kInvalidArgument);
+}
+
+TEST(RayletHandlersTest, WhoRegistersIsToldWhatItNeeds) {
+  World world({{"CPU", 1}});
+  JobId job;
+  const auto first = world.AddDriver(job);
+  const auto reply = Process(world, world.config.node_id).Register(true, JobId(), WorkerId());
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->node_id(), world.config.node_id.Binary());
+  EXPECT_EQ(reply->raylet_endpoint(), "inproc://raylet");
+  EXPECT_EQ(reply->inline_bytes_max(), world.config.inline_bytes_max);
+  EXPECT_NE(reply->job_id(), job.Binary()) << "each driver has its own job";
+}
+
+}  // namespace
+}  // namespace mobula::node::testing
