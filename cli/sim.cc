@@ -1,5 +1,6 @@
 // `mobula sim`: a whole cluster in this process, on virtual time, with faults and an oracle.
 
+#include <charconv>
 #include <csignal>
 #include <cstdlib>
 #include <memory>
@@ -18,7 +19,7 @@ using simulation::SimOptions;
 
 struct Settings {
   std::string config;  // empty: the defaults, which node/config/sim.yaml lists
-  std::uint64_t seed = 1;
+  std::string seed = "1";
   std::string seeds;  // "1..100"
   std::int64_t nodes = 0;
   std::string plant;
@@ -52,17 +53,25 @@ void Explain(const Report& report) {
   fmt::print("replay: {}\n", Replay());
 }
 
+/// Not as the parser of the command line reads numbers: it takes -1 for a large one.
+bool ReadSeed(std::string_view text, std::uint64_t& seed) {
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, seed);
+  return error == std::errc() && rest == end;
+}
+
 Result<std::pair<std::uint64_t, std::uint64_t>> ParseSeeds(const Settings& settings) {
-  if (settings.seeds.empty()) return std::pair(settings.seed, settings.seed);
-  std::uint64_t first = 0;
-  std::uint64_t last = 0;
-  int used = 0;
-  if (std::sscanf(settings.seeds.c_str(), "%lu..%lu%n", &first, &last, &used) != 2 ||
-      static_cast<std::size_t>(used) != settings.seeds.size() || first > last) {
-    return Fail(ErrorCode::kInvalidArgument, "--seeds is '{}'; it looks like 1..500",
-                settings.seeds);
+  const std::string_view text = settings.seeds.empty() ? settings.seed : settings.seeds;
+  const std::size_t dots = std::min(text.find(".."), text.size());
+  const std::string_view last = dots == text.size() ? text : text.substr(dots + 2);
+  std::pair<std::uint64_t, std::uint64_t> range;
+  if (!ReadSeed(text.substr(0, dots), range.first) || !ReadSeed(last, range.second) ||
+      range.first > range.second) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "'{}' is no seed, which goes from 0 to {}, nor seeds such as 1..500", text,
+                UINT64_MAX);
   }
-  return std::pair(first, last);
+  return range;
 }
 
 /// \return whether the run kept all promises.
@@ -96,11 +105,11 @@ int Run(const Settings& settings) {
   const auto seeds = ParseSeeds(settings);
   if (!seeds) return Complain(seeds.error());
   std::signal(SIGABRT, OnAbort);
-  for (std::uint64_t seed = seeds->first; seed <= seeds->second; ++seed) {
+  for (std::uint64_t seed = seeds->first;; ++seed) {
     if (!RunSeed(settings, *config, *plant, seed)) return 1;
     std::fflush(stdout);
+    if (seed == seeds->second) return 0;  // it may be the largest there is
   }
-  return 0;
 }
 
 }  // namespace
@@ -117,7 +126,7 @@ void AddSim(CLI::App& app, Action& action) {
   command->add_option("--seed", settings->seed, "Of this run")->capture_default_str();
   command->add_option("--seeds", settings->seeds, "Many runs, such as 1..500; stops at a failure");
   command->add_option("--nodes", settings->nodes, "Nodes, head included; instead of the file's")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 10'000));
   command->add_option("--plant", settings->plant, "Put in a bug by name, to see it found");
   command->add_flag("--check-determinism", settings->check_determinism,
                     "Run twice and compare the digests");

@@ -167,6 +167,15 @@ class StartTest(cluster.ClusterTest):
             text = self.run_mobula(*words, status=2)
             self.assertNotEqual(text, "")
 
+    def test_numbers_that_no_simulation_has_are_refused_with_the_right_ones(self):
+        for words, part in ((("--seed", "-1"), "'-1' is no seed, which goes from 0"),
+                            (("--seed", "9" * 20), "to 18446744073709551615"),
+                            (("--seeds=-5..-1",), "seeds such as 1..500"),
+                            (("--nodes", "0"), "Value 0 not in range 1 to 10000")):
+            text = self.run_mobula("sim", *words, status=2)
+            self.assertIn(part, text)
+            self.assertLess(len(text), 200)
+
     def test_a_node_in_the_foreground_ends_on_a_signal_with_status_0(self):
         yaml = self.write("node: { role: head, resources: { cpu: 1 } }\ngcs: { port: 0 }\n"
                           "object_store: { kind: shared_memory, capacity: 32MiB }\n")
