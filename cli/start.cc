@@ -108,10 +108,9 @@ int Start(const StartOptions& options) {
   }
   if (!record) {
     const std::string& why = record.error().message();
-    if (why.find("in use") != std::string::npos) {
-      return Complain({record.error().code(), why + ". Use another --port, or stop what uses it"});
-    }
-    return Complain(record.error());
+    const bool is_port = why.starts_with("the head's port") && why.ends_with("is in use");
+    if (!is_port || !options.config_file.empty()) return Complain(record.error());
+    return Complain({record.error().code(), why + ". Use another --port, or stop what uses it"});
   }
   PrintStarted(*record, options);
   return 0;

@@ -93,8 +93,18 @@ class StartTest(cluster.ClusterTest):
         text = self.run_program(NODE, "--config", yaml, status=1)
         self.assertIn("in use", text)
         self.assertIn("gcs.port", text)
+        text = self.run_mobula("start", "--config", yaml, status=1)
+        self.assertIn("gcs.port", text)
+        self.assertNotIn("--port", text)  # the file says which
         self.assert_works()
         self.assertEqual(len(self.nodes()), 1)
+
+    def test_another_port_is_advised_only_if_the_port_is_in_use(self):
+        blocked = self.box / "in use"
+        blocked.write_text("a file where the sessions should be")
+        text = self.run_mobula("start", "--head", "--port=0", status=1, MOBULA_SESSIONS=blocked)
+        self.assertIn("in use", text)
+        self.assertNotIn("--port", text)
 
     def test_a_head_that_cannot_be_reached_is_named_in_time(self):
         self.start_head()  # mints the token
