@@ -48,6 +48,19 @@ std::string BinaryFolder() {
   return full.substr(0, full.rfind('/'));
 }
 
+/// No command was given, or one that there is not. \return the exit code for it.
+int ComplainOfCommand(CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
+    names.push_back(command->get_name());
+  }
+  const std::vector<std::string> words = app.remaining();
+  const std::string what =
+      words.empty() ? "say what to do" : fmt::format("there is no command '{}'", words.front());
+  return Complain({ErrorCode::kInvalidArgument,
+                   fmt::format("{}; commands are {}", what, fmt::join(names, ", "))});
+}
+
 }  // namespace mobula::cli
 
 int main(int argc, char** argv) {
@@ -66,6 +79,9 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (error.get_name() == "RequiredError" && app.get_subcommands().empty()) {
+      return mobula::cli::ComplainOfCommand(app);
+    }
     return app.exit(error) == 0 ? 0 : 2;
   }
   return action();

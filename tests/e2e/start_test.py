@@ -177,6 +177,13 @@ class StartTest(cluster.ClusterTest):
             text = self.run_mobula(*words, status=2)
             self.assertNotEqual(text, "")
 
+    def test_an_unknown_command_is_named_with_the_known_ones(self):
+        for words, part in ((("sing",), "there is no command 'sing'"), ((), "say what to do")):
+            text = self.run_mobula(*words, status=2)
+            self.assertEqual(text,
+                             f"mobula: {part}; commands are start, stop, status, sim, run, new")
+        self.assertIn("PROGRAM", self.run_mobula("run", status=2).upper())  # it is known
+
     def test_numbers_that_no_simulation_has_are_refused_with_the_right_ones(self):
         for words, part in ((("--seed", "-1"), "'-1' is no seed, which goes from 0"),
                             (("--seed", "9" * 20), "to 18446744073709551615"),
