@@ -27,6 +27,15 @@ T Get(std::span<const std::byte> bytes, std::size_t offset) {
   return static_cast<T>(value);
 }
 
+/// \return what else `bytes` are the beginning of, for people; empty if nobody knows.
+std::string_view LooksLike(std::span<const std::byte> bytes) {
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  for (const std::string_view word : {"GET ", "POST ", "PUT ", "HEAD ", "OPTIONS ", "HTTP/"}) {
+    if (text.starts_with(word)) return " but HTTP";
+  }
+  return text[0] >= 0x14 && text[0] <= 0x17 && text[1] == 3 ? " but TLS" : "";
+}
+
 }  // namespace
 
 std::array<std::byte, kFrameHeaderBytes> EncodeFrameHeader(const FrameHeader& header) {
@@ -62,8 +71,8 @@ Result<FrameHeader> DecodeFrameHeader(std::span<const std::byte> bytes,
   Check(bytes.size() == kFrameHeaderBytes, "a frame header is decoded whole");
   if (bytes[0] != kMagic0 || bytes[1] != kMagic1) {
     return Fail(ErrorCode::kCorrupt,
-                "not a frame: it begins with bytes {:02x} {:02x} instead of 'MB'",
-                std::to_integer<int>(bytes[0]), std::to_integer<int>(bytes[1]));
+                "not a frame{}: it begins with bytes {:02x} {:02x} instead of 'MB'",
+                LooksLike(bytes), std::to_integer<int>(bytes[0]), std::to_integer<int>(bytes[1]));
   }
   const auto version = Get<std::uint8_t>(bytes, 2);
   if (version != kProtocolVersion && bytes[3] != static_cast<std::byte>(FrameKind::kHandshake)) {

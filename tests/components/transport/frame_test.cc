@@ -38,6 +38,20 @@ TEST_P(FrameMutationTest, IsRefusedWithTheFieldNamed) {
       << decoded.error().message();
 }
 
+TEST(FrameTest, WhatBeginsAsAnotherProtocolIsNamed) {
+  const auto why = [](std::string_view text) {
+    std::string bytes(text);
+    bytes.resize(kFrameHeaderBytes);
+    return DecodeFrameHeader(std::as_bytes(std::span(bytes)), {}).error().message();
+  };
+  EXPECT_EQ(why("GET / HTTP/1.1"),
+            "not a frame but HTTP: it begins with bytes 47 45 instead of 'MB'");
+  EXPECT_EQ(why("HTTP/1.1 400"),
+            "not a frame but HTTP: it begins with bytes 48 54 instead of 'MB'");
+  EXPECT_EQ(why("\x16\x03\x01"), "not a frame but TLS: it begins with bytes 16 03 instead of 'MB'");
+  EXPECT_EQ(why("\x16\xff"), "not a frame: it begins with bytes 16 ff instead of 'MB'");
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Table, FrameMutationTest,
     testing::Values(Mutation{"Magic0", 0, 'G', ErrorCode::kCorrupt, "not a frame"},
