@@ -71,6 +71,8 @@ class GcsClient {
   void Subscribe(std::vector<Channel> channels, Subscription subscription,
                  Done<SubscribeReply> done);
 
+  /// Runs whenever the connection is lost; it is made again, for as long as the window is.
+  void OnLost(std::function<void(const Error&)> callback);
   /// Runs once when the GCS has been away for longer than the window.
   void OnGone(std::function<void(const Error&)> callback);
   [[nodiscard]] bool IsConnected() const;

@@ -71,7 +71,11 @@ void Impl::Start(std::move_only_function<void(Result<std::string>)> done) {
   info.set_object_store_capacity_bytes(deps.store.Usage().capacity_bytes);
   info.set_start_time_ms(
       std::chrono::duration_cast<std::chrono::milliseconds>(deps.loop.clock().WallNow()).count());
-  deps.gcs.OnGone(alive.Bind([this](const Error& why) { MustExit(why); }));
+  deps.gcs.OnLost(alive.Bind([this](const Error& why) {
+    deps.log.Error("node", "head_lost", "reason=\"{}\"", why.message());
+  }));
+  deps.gcs.OnGone(
+      alive.Bind([this](const Error& why) { MustExit(Error(why).Context("the head is lost")); }));
   deps.gcs.RegisterNode(
       info,
       alive.Bind([this, done = std::move(done)](Result<gcs::RegisterNodeReply> reply) mutable {

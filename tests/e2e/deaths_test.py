@@ -138,6 +138,8 @@ class DeathsTest(cluster.ClusterTest):
         self.assertIn(self.address, text)
         text = self.run_mobula("status", status=1)
         self.assertIn(self.address, text)
+        log = self.sessions / f"n-{other['node_id'][:8]}" / "logs/node.log"
+        self.until(lambda: "node    head_lost reason=" in log.read_text(), "the loss in the log")
         self.run_mobula("stop")  # unless the node has given up by itself
         wait_for_end(other["pid"])
 

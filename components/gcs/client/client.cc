@@ -311,6 +311,9 @@ void GcsClient::Subscribe(std::vector<Channel> channels, Subscription subscripti
                           Done<SubscribeReply> done) {
   impl_->Subscribe(std::move(channels), std::move(subscription), std::move(done));
 }
+void GcsClient::OnLost(std::function<void(const Error&)> callback) {
+  impl_->rpc.OnDisconnected(std::move(callback));
+}
 void GcsClient::OnGone(std::function<void(const Error&)> callback) {
   impl_->on_gone = std::move(callback);
 }

@@ -11,9 +11,10 @@ TEST(RayletTest, WhoAsksLateIsToldThatTheNodeMustEnd) {
   World world({{"CPU", 1}});
   world.gcs_server->Stop();
   world.RunFor(std::chrono::minutes(2));
-  int told = 0;
-  world.raylet->OnMustExit([&](const Error&) { ++told; });
-  EXPECT_EQ(told, 1);
+  std::vector<std::string> told;
+  world.raylet->OnMustExit([&](const Error& why) { told.push_back(why.message()); });
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0], "the head is lost: nothing listens at inproc://gcs");
 }
 
 }  // namespace
