@@ -66,7 +66,7 @@ class Node::Impl {
     if (!made) return Fail(std::move(made.error()));
     transports = std::move(*made);
     Result<StoreParts> made_store = MakeStore(config.object_store);
-    if (!made_store) return Fail(std::move(made_store.error()).Context("object_store"));
+    if (!made_store) return Fail(std::move(made_store.error()));
     store = std::move(*made_store);
     NodeView local;
     local.id = id;
@@ -74,7 +74,7 @@ class Node::Impl {
     local.labels = {config.raylet.labels.begin(), config.raylet.labels.end()};
     Result<std::unique_ptr<Scheduler>> made_scheduler =
         MakeScheduler(config.scheduler, std::move(local), random.Fork("scheduler"));
-    if (!made_scheduler) return Fail(std::move(made_scheduler.error()).Context("scheduler"));
+    if (!made_scheduler) return Fail(std::move(made_scheduler.error()));
     scheduler = std::move(*made_scheduler);
     if (config.is_head) {
       return BuildHead();
@@ -85,7 +85,7 @@ class Node::Impl {
 
   Result<void> BuildHead() {
     Result<std::unique_ptr<gcs::Storage>> made = MakeStorage(loop, config.gcs_storage);
-    if (!made) return Fail(std::move(made.error()).Context("gcs.storage"));
+    if (!made) return Fail(std::move(made.error()));
     storage = std::move(*made);
     gcs_server.emplace(gcs::Server::Deps{loop, *storage, log, metrics, random.Fork("gcs")},
                        config.gcs);

@@ -36,7 +36,7 @@ Result<std::unique_ptr<SchedulingPolicy>> MakePolicy(const Registry<PolicyMaker>
   const auto maker = policies.Find(kind);
   if (!maker) return Fail(maker.error());
   auto usual = (**maker)(config, random.Fork(kind));
-  if (!usual) return Fail(std::move(usual.error()).Context("scheduler.policy"));
+  if (!usual) return Fail(usual.error());
   auto spread = MakeSpreadPolicy(ConfigValue(ConfigValue::Map()), random.Fork("strategy spread"));
   if (!spread) return Fail(spread.error());
   return std::make_unique<StrategyPolicy>(*std::move(usual), *std::move(spread));

@@ -38,7 +38,7 @@ Result<void> SimulatedNode::Build() {
                               : ConfigValue::Map();
   heap.try_emplace("kind", ConfigValue("heap"));  // shared memory is real, so it has no simulation
   Result<node::StoreParts> store = node::MakeStore(ConfigValue(std::move(heap)));
-  if (!store) return Fail(std::move(store.error()).Context("object_store"));
+  if (!store) return Fail(std::move(store.error()));
   store_ = std::move(store->store);
   config.creates = store->creates;
   config.pulls = store->pulls;
@@ -47,7 +47,7 @@ Result<void> SimulatedNode::Build() {
   local.total = local.available = config.resources;
   Result<std::unique_ptr<Scheduler>> scheduler =
       node::MakeScheduler(world_.config.scheduler, std::move(local), random_.Fork("scheduler"));
-  if (!scheduler) return Fail(std::move(scheduler.error()).Context("scheduler"));
+  if (!scheduler) return Fail(std::move(scheduler.error()));
   scheduler_ = std::move(*scheduler);
   if (is_head_) {
     Result<std::unique_ptr<gcs::Storage>> storage = node::MakeStorage(loop_, ConfigValue());

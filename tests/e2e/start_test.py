@@ -40,6 +40,14 @@ class StartTest(cluster.ClusterTest):
         self.assert_refused("node: { role: head }\nworkers: { idle_max: [1, 2] }\n",
                             "workers.idle_max", "line 2")
 
+    def test_the_place_of_a_mistake_is_named_once(self):
+        for place, yaml in (("scheduler.policy.spread_threshold",
+                             "scheduler: { policy: { spread_threshold: 7 } }"),
+                            ("object_store.capacity", "object_store: { capacity: lots }")):
+            path = self.write("node: { role: head }\n" + yaml)
+            text = self.run_program(NODE, "--config", path, status=2)
+            self.assertIn(f"node.yaml: {place} (line 2) is '", text)
+
     def test_an_unknown_kind_names_the_known_ones(self):
         self.assert_refused("node: { role: head }\nscheduler: { kind: clever }\n", "clever",
                             "distributed", "local")
