@@ -65,9 +65,7 @@ class ClusterConnection::Impl {
                   FormatTime(kAnswerMax));
     }
     Result<T> result = answer.get();
-    if (!result) {
-      return Fail(std::move(result.error()).Context(fmt::format("asking the head at {}", head)));
-    }
+    if (!result) return Fail(std::move(result.error()).Context("asking the head"));
     return result;
   }
 

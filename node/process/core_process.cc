@@ -90,11 +90,7 @@ class CoreProcess::Impl {
     *request.mutable_program() = options.program;
     Result<core_worker::RegisterWorkerReply> reply =
         co_await raylet->Ask(core_worker::kRegisterWorker, request);
-    if (!reply) {
-      co_return Fail(
-          std::move(reply.error())
-              .Context(fmt::format("registering with the raylet at {}", options.raylet_endpoint)));
-    }
+    if (!reply) co_return Fail(std::move(reply.error()).Context("registering with the raylet"));
     address.set_node_id(reply->node_id());
     core->config().inline_bytes_max = reply->inline_bytes_max();
     core->Start(address, JobId::FromBinaryOrNil(reply->job_id()), options.program,

@@ -106,8 +106,9 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
 
  private:
   void FailLater(Request request, const Error& reason) {
-    loop_.Post([done = std::move(request.done), method = request.method.name,
-                error = Error(reason)]() mutable { done(Fail(std::move(error).Context(method))); });
+    loop_.Post([done = std::move(request.done), error = Error(reason)]() mutable {
+      done(Fail(std::move(error)));
+    });
   }
 
   void Send(std::uint64_t id, Request request) {
@@ -161,8 +162,7 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
       const auto it = held_.find(expiries_.begin()->second);
       expiries_.erase(expiries_.begin());
       FailLater(std::move(it->second), Error(ErrorCode::kDeadlineExceeded,
-                                             fmt::format("{} could not be reached in time: {}",
-                                                         endpoint_, last_failure_.message())));
+                                             "no connection in time: " + last_failure_.message()));
       held_.erase(it);
     }
     ArmExpiry();
@@ -253,7 +253,7 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
   const ServiceTable* services_;
   bool stopped_ = false;
   Error gone_reason_;
-  Error last_failure_{ErrorCode::kUnavailable, "no attempt has ended yet"};
+  Error last_failure_{ErrorCode::kUnavailable, endpoint_ + ": no attempt has ended yet"};
   TimePoint away_since_{};
   std::optional<TimePoint> up_since_;
   Duration backoff_;
