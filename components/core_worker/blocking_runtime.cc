@@ -188,11 +188,11 @@ Result<std::vector<Payload>> BlockingRuntime::Get(std::span<const ReferencePtr> 
   for (const WatchId get : gets) core_.Cancel(get);
   if (!is_done()) {
     if (closed_) return Fail(*closed_);
-    return Fail(ErrorCode::kDeadlineExceeded,
-                "after {}, {} of {} values are there, and object {} is not", FormatTime(*timeout),
+    return Fail(ErrorCode::kDeadlineExceeded, "after {}, {} of {} values are there; missing is {}",
+                FormatTime(*timeout),
                 std::count_if(results.begin(), results.end(),
                               [](const auto& result) { return result && *result; }),
-                results.size(), references[known]->id.Short());
+                results.size(), core_.Describe(references[known]->id));
   }
   std::vector<Payload> values;
   values.reserve(results.size());

@@ -265,6 +265,8 @@ void CoreWorker::Cancel(WatchId wait) {
   }
 }
 
+std::string CoreWorker::Describe(const ObjectId& id) const { return impl_->tasks.Describe(id); }
+
 internal::ReferencePtr CoreWorker::Borrow(const ObjectId& id, OwnerPtr owner) {
   return impl_->references.Hold(id, impl_->references.Intern(*owner));
 }

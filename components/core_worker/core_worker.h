@@ -90,8 +90,7 @@ class CoreWorker {
              std::unique_ptr<StoreClient> store, TaskExecutor* executor);
 
   // ---- owner ----
-  /// The task in whose name things are submitted: its id, attempt and depth. A driver has one for
-  /// its whole life; a worker's is set by `Run`/`FinishTask`.
+  /// The task in whose name things are submitted: a driver's only one, or what a worker runs.
   struct Context {
     TaskId task;
     std::uint32_t attempt = 0;
@@ -118,13 +117,14 @@ class CoreWorker {
   /// Calls back once when a value or an error is known; fetches nothing.
   WatchId WhenReady(const internal::ReferencePtr& reference, std::move_only_function<void()> done);
   void Cancel(WatchId wait);
+  /// \return what a message calls an object: by its task and what that does, if it is ours.
+  [[nodiscard]] std::string Describe(const ObjectId& id) const;
   [[nodiscard]] internal::ReferencePtr Borrow(const ObjectId& id, OwnerPtr owner);
 
   // ---- worker ----
   /// The running task ended with one output per result, or failed. Then the next one runs.
   void FinishTask(Result<std::vector<TaskOutput>> outputs);
-  /// The running task waits in `Get` or `Wait`: the raylet gets its CPU back, unstarted tasks go
-  /// back to their owners. Calls nest.
+  /// The running task waits: its CPU goes to others, unstarted tasks to their owners. Calls nest.
   void SetBlocked(bool blocked);
 
   [[nodiscard]] StoreClient& store();

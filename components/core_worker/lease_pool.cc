@@ -118,9 +118,9 @@ void LeasePool::Push(Lease& lease, SubmittedTask& task) {
     deps_.observer.OnRefused(
         task,
         Error(ErrorCode::kResourceExhausted,
-              fmt::format("the {} arguments of task {} need {} bytes, allowed are {}: pass "
-                          "one object that holds them",
-                          task.spec.arguments_size(), task.spec.name(), bytes, kTaskBytesMax)));
+              fmt::format("its {} arguments need {} bytes, allowed are {}: pass one object that "
+                          "holds them",
+                          task.spec.arguments_size(), bytes, kTaskBytesMax)));
     return;
   }
   if (lease.in_flight.empty()) lease.progress = deps_.loop.Now();

@@ -218,7 +218,9 @@ void TaskTable::OnLost(SubmittedTask& task, const Error& error, Charge charge) {
   Retry(Of(task), error, charge);
 }
 
-void TaskTable::OnRefused(SubmittedTask& task, const Error& error) { Fail(Of(task), error); }
+void TaskTable::OnRefused(SubmittedTask& task, const Error& error) {
+  Fail(Of(task), Error(error).Context("task " + task.spec.name()));
+}
 
 void TaskTable::Retry(Record& record, const Error& error, Charge charge) {
   SubmittedTask& task = record.task;
@@ -355,6 +357,16 @@ TaskTable::Record& TaskTable::Of(const SubmittedTask& task) {
   Check(it != records_.end(), "a lent task is in the table");
   Check(it->second->state == State::kLent, "an attempt ends once");
   return *it->second;
+}
+
+std::string TaskTable::Describe(const ObjectId& id) const {
+  const auto it = records_.find(id.Task());
+  if (it == records_.end()) return "object " + id.Short();
+  const auto& [task, state] = std::tie(it->second->task, it->second->state);
+  return fmt::format("the result of task {}, which {}", task.spec.name(),
+                     state == State::kWaiting ? "waits for its arguments"
+                     : state == State::kLent  ? "waits for a worker or runs"
+                                              : "has ended");
 }
 
 void TaskTable::Stop() {

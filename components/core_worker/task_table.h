@@ -62,6 +62,8 @@ class TaskTable final : public PushObserver {
   void OnObjectLost(const ObjectId& id);
   /// An object of ours is forgotten; lineage that served only it goes too.
   void OnObjectReleased(const ObjectId& id);
+  /// \return what a message calls the object: by its task and what that does, if it is ours.
+  [[nodiscard]] std::string Describe(const ObjectId& id) const;
 
   void OnFinished(SubmittedTask& task, TaskResult result, const WorkerPlace& where) override;
   void OnArgumentsMissing(SubmittedTask& task, const TaskResult& result) override;

@@ -73,6 +73,7 @@ class TasksTest(cluster.ClusterTest):
         self.address = next(line.split()[1] for line in text.splitlines() if "address " in line)
         driver = self.spawn(BEHAVIOURS, "infeasible", 1000)
         line = driver.line("InfeasibleError")
+        self.assertIn("::Square: no node has", line)
         self.assertIn("1000", line)
         self.assertIn("CPU", line)
         driver.line("square 49")
@@ -111,6 +112,7 @@ class TasksTest(cluster.ClusterTest):
         os.mkfifo(pipe)
         text = self.behave("timeout", pipe)
         self.assertIn("GetTimeoutError", text)
+        self.assertIn("::WaitForPipe, which waits for a worker or runs", text)
         self.assertIn("value 1", text)
 
     def test_a_borrower_of_a_dead_owner_is_told(self):

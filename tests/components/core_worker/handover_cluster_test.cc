@@ -236,8 +236,7 @@ TEST_F(HandoverTest, ArgumentsThatNoMessageHoldsAreATypedError) {
   const Result<std::string> value = driver->Get(result);
   ASSERT_FALSE(value);
   EXPECT_EQ(value.error().code(), ErrorCode::kResourceExhausted);
-  EXPECT_THAT(value.error().message(),
-              testing::HasSubstr("the 100000 arguments of task never need"));
+  EXPECT_THAT(value.error().message(), testing::HasSubstr("task never: its 100000 arguments need"));
   EXPECT_EQ(cluster.runs["never"], 0);
   given.reset();
   result.reset();

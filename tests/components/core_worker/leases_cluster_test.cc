@@ -127,7 +127,7 @@ TEST_F(LeasesTest, AnInfeasibleRequestFailsItsTasksWithTheReason) {
   const Result<std::string> result = driver.Get(driver.Submit("brief", {}, {.cpus = 8}));
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code(), ErrorCode::kInfeasible);
-  EXPECT_EQ(result.error().message(), "no node has 8 CPU");
+  EXPECT_EQ(result.error().message(), "task brief: no node has 8 CPU");
   EXPECT_TRUE(driver.Get(driver.Submit("brief", {})));
   cluster.ExpectNothingLeft();
 }
