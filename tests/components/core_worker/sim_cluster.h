@@ -117,6 +117,7 @@ class Node {
   void EndLeasesOf(const std::string& owner);
   [[nodiscard]] std::int64_t free_units() const { return free_units_; }
   [[nodiscard]] std::size_t lease_count() const { return leases_.size(); }
+  [[nodiscard]] std::vector<std::string> lease_ids() const;
   [[nodiscard]] std::size_t queued_count() const { return queue_.size(); }
   [[nodiscard]] const std::map<std::string, rpc::Peer*>& peers() const { return peers_; }
 

@@ -113,6 +113,12 @@ void Node::GrantWaiting() {
   }
 }
 
+std::vector<std::string> Node::lease_ids() const {
+  std::vector<std::string> ids;
+  for (const auto& [id, lease] : leases_) ids.push_back(id);
+  return ids;
+}
+
 void Node::EndLease(const std::string& lease_id) {
   const auto lease = leases_.extract(lease_id);
   if (lease.empty()) return;

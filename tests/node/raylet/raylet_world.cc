@@ -75,6 +75,7 @@ void Launcher::Start(WorkerSpec spec, std::move_only_function<void(Result<std::i
   alive[pid] = {.job = spec.job,
                 .on_exit = std::move(on_exit),
                 .log_path = spec.log_path,
+                .startup_id = spec.startup_id,
                 .process = nullptr};
   world_.loop.Post(bound_.Bind([this, pid, spec = std::move(spec), started = std::move(started),
                                 registers = starts == Starts::kRegister]() mutable {

@@ -64,6 +64,7 @@ class Launcher final : public WorkerLauncher {
     JobId job;
     OnExit on_exit;
     std::string log_path;
+    WorkerId startup_id;
     std::unique_ptr<Process> process;  ///< Null while it has not registered.
   };
   std::map<std::int64_t, Worker> alive;  ///< By pid.
