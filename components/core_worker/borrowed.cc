@@ -196,11 +196,20 @@ void Impl::OnLinkGone(const OwnerPtr& owner, const Error& reason) {
   if (it == links.end()) return;
   const std::set<ObjectId> ids = std::move(it->second.borrowed);
   links.erase(it);
-  for (const ObjectId& id : ids) {
-    const auto entry = borrowed.find(id);
-    if (entry == borrowed.end()) continue;
-    Resolve(id, entry->second, OwnerDied(id, Decode(owner), reason.message()));
-  }
+  if (ids.empty()) return;
+  DescribeDeathRequest request;
+  request.set_worker_id(Decode(owner).worker_id());
+  deps.raylet.Call(
+      kDescribeDeath, request,
+      alive.Bind([this, owner, ids, reason](Result<DescribeDeathReply> reply) {
+        const bool is_known = reply && !reply->cause().empty();
+        for (const ObjectId& id : ids) {
+          const auto entry = borrowed.find(id);
+          if (entry == borrowed.end()) continue;
+          Resolve(id, entry->second,
+                  OwnerDied(id, Decode(owner), is_known ? reply->cause() : reason.message()));
+        }
+      }));
 }
 
 void Impl::ScheduleFlush() {

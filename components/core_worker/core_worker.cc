@@ -22,7 +22,7 @@ class CoreWorker::Impl {
   Impl(Deps the_deps, CoreWorkerConfig the_config)
       : deps(the_deps),
         config(the_config),
-        references({deps.loop, deps.peers, deps.log}, {},
+        references({deps.loop, deps.peers, deps.raylet, deps.log}, {},
                    {.on_lost = [this](const ObjectId& id) { tasks.OnObjectLost(id); },
                     .on_released = [this](const ObjectId& id) { tasks.OnObjectReleased(id); }}),
         getter(references),

@@ -57,6 +57,8 @@ inline constexpr rpc::Method<ExitWorkerRequest, ExitWorkerReply> kExitWorker{
     {0x050a, "mobula.core_worker.RayletService/ExitWorker", kIdempotent, seconds(5)}};
 inline constexpr rpc::Method<KeepLeasesRequest, NoReply> kKeepLeases{
     {0x050b, "mobula.core_worker.RayletService/KeepLeases", kIdempotent, seconds(0)}};
+inline constexpr rpc::Method<DescribeDeathRequest, DescribeDeathReply> kDescribeDeath{
+    {0x050d, "mobula.core_worker.RayletService/DescribeDeath", kIdempotent, seconds(2)}};
 inline constexpr rpc::Method<FinishJobRequest, FinishJobReply> kFinishJob{
     {0x050c, "mobula.core_worker.RayletService/FinishJob", kIdempotent, seconds(1)}};
 

@@ -16,8 +16,8 @@
 /// ever reaches zero while a reference is on its way.
 ///
 /// *Owner death*: a borrower that cannot reach the owner's process turns the object into
-/// kOwnerDied; nobody hangs. An owner drops the borrows of a process whose connection is lost and
-/// does not come back within `borrower_grace`.
+/// kOwnerDied, with how it ended if it was on this node; nobody hangs. An owner drops the borrows
+/// of a process whose connection is lost and does not come back within `borrower_grace`.
 #pragma once
 
 #include <functional>
@@ -62,6 +62,7 @@ class ReferenceTable {
   struct Deps {
     EventLoop& loop;
     rpc::ClientPool& peers;  ///< To owners, borrowers and raylets, by endpoint.
+    rpc::Client& raylet;     ///< Of this node: knows how its processes end.
     EventLog& log;
   };
   struct Config {

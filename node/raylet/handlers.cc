@@ -20,6 +20,16 @@ void Impl::AddHandlers() {
                        [](auto) {});
     respond(cw::FinishJobReply());
   });
+  services.Handle(cw::kDescribeDeath, [this](auto& request, const CallContext&, auto respond) {
+    pool.DescribeDeath(
+        WorkerId::FromBinaryOrNil(request.worker_id()),
+        [respond = std::move(respond)](const std::optional<gcs::WorkerDeath>& death) mutable {
+          cw::DescribeDeathReply reply;
+          if (death) reply.set_cause(death->cause());
+          respond(reply);
+        },
+        WorkerPool::IfAlive::kWait);
+  });
   services.Hear(cw::kSetBlocked, [this](auto& request, rpc::Peer& peer) {
     if (const WorkerId* worker = pool.WorkerAt(peer)) leases.SetBlocked(*worker, request.blocked());
   });

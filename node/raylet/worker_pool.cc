@@ -302,8 +302,7 @@ void WorkerPool::Forget(const WorkerId& key, std::string cause) {
   hooks_.on_death(death);
 }
 
-void WorkerPool::DescribeDeath(
-    const WorkerId& worker, std::move_only_function<void(std::optional<gcs::WorkerDeath>)> done) {
+void WorkerPool::DescribeDeath(const WorkerId& worker, OnDeath done, IfAlive if_alive) {
   for (const gcs::WorkerDeath& death : deaths_) {
     if (death.worker_id() == worker.Binary()) return done(death);
   }
@@ -311,7 +310,7 @@ void WorkerPool::DescribeDeath(
   if (it == by_worker_id_.end()) return done(std::nullopt);
   asking_[worker].push_back(std::move(done));
   Worker& record = workers_.at(it->second);
-  if (record.deadline) return;  // already ending
+  if (record.deadline || if_alive == IfAlive::kWait) return;  // already ending, or may live on
   record.deadline = std::make_unique<Timer>(deps_.loop);
   record.deadline->Set(kExitAfterLostConnection,
                        [this, pid = record.pid] { deps_.launcher.Kill(pid); });

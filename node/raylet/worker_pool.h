@@ -48,6 +48,8 @@ class WorkerPool {
         on_death;  ///< A registered worker or driver ended.
   };
   using OnWorker = std::move_only_function<void(Result<core_worker::Address>)>;
+  using OnDeath = std::move_only_function<void(std::optional<gcs::WorkerDeath>)>;
+  enum class IfAlive : std::uint8_t { kKill, kWait };
 
   WorkerPool(Deps deps, const RayletConfig& config, Hooks hooks);
   ~WorkerPool();
@@ -75,10 +77,9 @@ class WorkerPool {
   /// The connection of a worker or driver is lost: a driver is gone, a worker must be.
   void OnPeerClosed(rpc::Peer& peer);
 
-  /// Tells how a worker ended; waits a little for one that is ending. A live one that its owner
-  /// cannot reach is killed. nullopt: unknown here, or alive and well is impossible to tell.
-  void DescribeDeath(const WorkerId& worker,
-                     std::move_only_function<void(std::optional<gcs::WorkerDeath>)> done);
+  /// Tells how a worker or driver ended, once it has. A live worker that its owner cannot reach is
+  /// killed (`kKill`), after a little time to end by itself. nullopt: unknown here.
+  void DescribeDeath(const WorkerId& worker, OnDeath done, IfAlive if_alive = IfAlive::kKill);
 
   [[nodiscard]] const WorkerId* WorkerAt(const rpc::Peer& peer) const;
   void ForEachPeer(const std::function<void(rpc::Peer&)>& visit) const;
@@ -128,8 +129,7 @@ class WorkerPool {
   std::map<WorkerId, WorkerId> by_worker_id_;  // registered id → key of workers_
   std::map<const rpc::Peer*, WorkerId> by_peer_;
   std::list<gcs::WorkerDeath> deaths_;  // newest first, bounded
-  std::map<WorkerId, std::vector<std::move_only_function<void(std::optional<gcs::WorkerDeath>)>>>
-      asking_;
+  std::map<WorkerId, std::vector<OnDeath>> asking_;
   Timer reap_timer_;
   bool stopped_ = false;
   Lifetime alive_;

@@ -120,6 +120,7 @@ class TasksTest(cluster.ClusterTest):
         text = self.behave("owner")
         self.assertIn("stored 1048576", text)
         self.assertEqual(text.count("OwnerDiedError"), 2, text)
+        self.assertIn("): signal 9 (SIGKILL)", text)
         self.assertIn("square 49", text)
 
     def test_a_program_that_is_replaced_while_it_runs_is_told_apart(self):

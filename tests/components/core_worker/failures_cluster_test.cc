@@ -281,7 +281,7 @@ TEST_F(FailuresTest, LineageIsBoundedAndTheOldestGoesFirst) {
   cluster.ExpectNothingLeft();
 }
 
-TEST_F(FailuresTest, ABorrowerOfADeadOwnersObjectGetsOwnerDied) {
+TEST_F(FailuresTest, ABorrowerOfADeadOwnersObjectIsToldHowTheOwnerEnded) {
   // The parent returns a reference to its child's result, which the parent's process owns.
   cluster.programs["parent"] = [](const TaskRunPtr& run) {
     const ReferencePtr child = run->Submit("slow", {});
@@ -289,7 +289,7 @@ TEST_F(FailuresTest, ABorrowerOfADeadOwnersObjectGetsOwnerDied) {
   };
   cluster.programs["read"] = [](const TaskRunPtr& run) {
     run->Get(run->Borrow(run->Argument(0)), [run](const Result<std::string>& value) {
-      run->Return(value ? *value : std::string(ErrorCodeName(value.error().code())));
+      run->Return(value ? *value : value.error().ToString());
     });
   };
   Node& node = cluster.AddNode(3);
@@ -302,7 +302,9 @@ TEST_F(FailuresTest, ABorrowerOfADeadOwnersObjectGetsOwnerDied) {
       [](const Process& worker) { return worker.core.Count().references.owned > 0; });
   ASSERT_NE(owner, nullptr);
   node.Kill(*owner, "signal 9 (SIGKILL)");
-  EXPECT_EQ(driver.Get(read).value_or("?"), "owner_died");
+  const std::string said = driver.Get(read).value_or("?");
+  EXPECT_TRUE(said.starts_with("owner_died: the owner of object ")) << said;
+  EXPECT_TRUE(said.ends_with("): signal 9 (SIGKILL)")) << said;
   outer.reset();
   read.reset();
   cluster.ExpectNothingLeft();

@@ -19,6 +19,7 @@ TEST(CoreWorkerMethodsTest, MatchTheDescriptors) {
   check.Expect(kReportCopies);
   check.Expect(kRegisterWorker);
   check.Expect(kFinishJob);
+  check.Expect(kDescribeDeath);
   check.Expect(kSetBlocked);
   check.Expect(kAdoptObjects);
   check.Expect(kFreeObjects);

@@ -58,22 +58,27 @@ void Node::AddHandlers() {
     GrantWaiting();
     if (!queue_.empty()) Reclaim();
   });
-  services_.Handle(kCancelLease,
-                   [this](const CancelLeaseRequest& request, CallContext, Respond<NoReply>) {
-                     std::erase_if(queue_, [&](const Waiting& waiting) {
-                       return waiting.request.request_id() == request.request_id();
-                     });
-                   });
+  services_.Hear(kCancelLease, [this](const CancelLeaseRequest& request, rpc::Peer&) {
+    std::erase_if(queue_, [&](const Waiting& waiting) {
+      return waiting.request.request_id() == request.request_id();
+    });
+  });
   services_.Handle(kReturnLease, [this](const ReturnLeaseRequest& request, CallContext,
                                         Respond<ReturnLeaseReply> respond) {
     respond(OnReturn(request));
     GrantWaiting();
   });
-  services_.Handle(kSetBlocked,
-                   [this](const SetBlockedRequest& request, CallContext call, Respond<NoReply>) {
-                     if (request.blocked()) ++blocked_seen;
-                     SetBlocked(call.peer, request.blocked());
-                   });
+  services_.Handle(kDescribeDeath, [this](const DescribeDeathRequest& request, CallContext,
+                                          Respond<DescribeDeathReply> respond) {
+    DescribeDeathReply reply;
+    const auto death = deaths_.find(request.worker_id());
+    if (death != deaths_.end()) reply.set_cause(death->second.cause());
+    respond(reply);
+  });
+  services_.Hear(kSetBlocked, [this](const SetBlockedRequest& request, rpc::Peer& peer) {
+    if (request.blocked()) ++blocked_seen;
+    SetBlocked(&peer, request.blocked());
+  });
   services_.Handle(kAdoptObjects, [](const AdoptObjectsRequest&, CallContext, Respond<NoReply>) {});
   services_.Handle(kFreeObjects,
                    [this](const FreeObjectsRequest& request, CallContext, Respond<NoReply>) {

@@ -76,6 +76,46 @@ TEST(RayletHandlersTest, ADriverThatLeavesWhileItJoinsLeavesNoRunningJob) {
   EXPECT_GT(failed, 0U) << "none was that far";
 }
 
+TEST(RayletHandlersTest, HowAProcessEndsIsToldOnceItHasEnded) {
+  World world({{"CPU", 1}});
+  JobId job;
+  const auto driver = world.AddDriver(job);
+  const auto grant = world.Granted(driver->Ask(job, {{"CPU", 1}})).grant();
+  std::optional<std::string> cause;
+  const auto ask = [&](const std::string& worker) {
+    core_worker::DescribeDeathRequest request;
+    request.set_worker_id(worker);
+    cause.reset();
+    driver->client->Call(core_worker::kDescribeDeath, request, [&](const auto& reply) {
+      cause = reply ? reply->cause() : reply.error().ToString();
+    });
+    world.RunFor(milliseconds(100));
+  };
+  ask(std::string(WorkerId::kSize, 'u'));
+  EXPECT_EQ(cause, "") << "nobody knows it here";
+  ask(grant.worker().worker_id());
+  EXPECT_EQ(cause, std::nullopt) << "it lives";
+  world.launcher.Kill(world.launcher.alive.begin()->first);
+  world.RunFor(milliseconds(100));
+  EXPECT_EQ(cause, "signal 9 (SIGKILL)");
+  ask(grant.worker().worker_id());
+  EXPECT_EQ(cause, "signal 9 (SIGKILL)");
+}
+
+TEST(RayletHandlersTest, WhoAsksForTheEndOfALiveProcessEndsNobody) {
+  World world({{"CPU", 1}});
+  JobId job;
+  const auto driver = world.AddDriver(job);
+  core_worker::DescribeDeathRequest request;
+  request.set_worker_id(world.Granted(driver->Ask(job, {{"CPU", 1}})).grant().worker().worker_id());
+  std::optional<ErrorCode> code;
+  driver->client->Call(core_worker::kDescribeDeath, request,
+                       [&](const auto& reply) { code = reply.error().code(); });
+  world.RunFor(std::chrono::seconds(10));
+  EXPECT_EQ(code, ErrorCode::kDeadlineExceeded);
+  EXPECT_EQ(world.launcher.alive.size(), 1U);
+}
+
 TEST(RayletHandlersTest, AWorkerThatNobodyStartedIsRefused) {
   World world({{"CPU", 1}});
   JobId job;

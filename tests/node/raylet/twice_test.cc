@@ -95,6 +95,9 @@ void PlayWorkers(Played& p) {
     again.set_startup_id(std::string(known.startup_id.Binary()));
     p.Play(worker, cw::kRegisterWorker, again);
   }
+  cw::DescribeDeathRequest death;
+  death.set_worker_id(std::string(WorkerId::kSize, 'u'));
+  p.Play(worker, cw::kDescribeDeath, death);
   cw::SetBlockedRequest blocked;
   for (const bool is_blocked : {true, false}) {
     blocked.set_blocked(is_blocked);
