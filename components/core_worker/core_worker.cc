@@ -1,5 +1,7 @@
 #include "components/core_worker/core_worker.h"
 
+#include <algorithm>
+
 #include "components/base/check.h"
 #include "components/core_worker/execution.h"
 #include "components/core_worker/lease_pool.h"
@@ -14,6 +16,8 @@ namespace {
 
 /// Above the attempts' shares of the index space, see `Submit`.
 constexpr int kAttemptShift = 40;
+/// Kinds of tasks that are known without being made anew.
+constexpr std::size_t kKindsMax = 64;
 
 }  // namespace
 
@@ -38,15 +42,22 @@ class CoreWorker::Impl {
                 .lease_idle_max = config.lease_idle_max},
                deps.random.Fork("leases")),
         execution({deps.loop, deps.raylet, references, getter, sender},
-                  [this](const TaskSpec& spec) { EnterTask(spec); }) {}
+                  [this](const RunningTask& task) { EnterTask(task); }) {}
 
-  void EnterTask(const TaskSpec& spec) {
-    context = {.task = TaskId::FromBinaryOrNil(spec.task_id()),
-               .attempt = spec.attempt(),
-               .depth = spec.depth(),
-               .task_name = spec.name()};
+  void EnterTask(const RunningTask& task) {
+    context.task = task.id;
+    context.attempt = task.attempt;
+    context.depth = task.constants->depth();
+    context.next_child = 0;
+    context.next_put = 0;
+    context.task_name = task.constants->name();
   }
-  [[nodiscard]] std::shared_ptr<const SchedulingKey> KeyOf(const internal::TaskOptions& options);
+  [[nodiscard]] TaskKindPtr KindOf(const internal::FunctionKey& function,
+                                   std::uint32_t result_count,
+                                   const internal::TaskOptions& options);
+  [[nodiscard]] TaskKindPtr NewKind(const internal::FunctionKey& function,
+                                    std::uint32_t result_count,
+                                    const internal::TaskOptions& options);
   [[nodiscard]] bool MayExit() const {
     return execution.task_count() == 0 && sender.unfinished_count() == 0 &&
            tasks.unfinished_count() == 0 && references.LentCount() == 0;
@@ -78,7 +89,8 @@ class CoreWorker::Impl {
   JobId job;
   std::string raylet_endpoint;
   Context context;
-  std::shared_ptr<const SchedulingKey> last_key;  // owners: its tasks too; most are the same
+  std::vector<TaskKindPtr> kinds;  // the last ones used; most tasks are of the first
+  std::uint64_t last_kind = 0;
   std::vector<std::function<void(const Error&)>> must_exit;
   Lifetime alive;
 };
@@ -98,7 +110,10 @@ void CoreWorker::AddHandlers(rpc::ServiceTable& services) {
   const auto hear = [&](const auto& method, auto handler) {
     services.Hear(method, alive.Bind(std::move(handler)));
   };
-  hear(kPushTasks, [impl](auto& tasks, auto&) { impl->execution.PushTasks(std::move(tasks)); });
+  hear(kPushTasks, [impl](auto& tasks, auto& peer) {
+    const auto done = impl->execution.PushTasks(std::move(tasks));
+    if (!done) peer.Break(done.error());
+  });
   hear(kTakeBack, [impl](auto& request, auto&) { impl->execution.TakeBack(request); });
   hear(kReleaseHandoff, [impl](auto& request, auto&) { impl->sender.ReleaseHandoffs(request); });
   hear(kTasksDone, [impl](auto& tasks, auto&) { impl->leases.OnTasksDone(std::move(tasks)); });
@@ -151,20 +166,54 @@ void CoreWorker::Start(Address self, JobId job, Program program, std::string ray
 
 CoreWorker::Context& CoreWorker::context() { return impl_->context; }
 
-std::shared_ptr<const SchedulingKey> CoreWorker::Impl::KeyOf(const internal::TaskOptions& options) {
-  auto key = std::make_shared<SchedulingKey>();
+TaskKindPtr CoreWorker::Impl::KindOf(const internal::FunctionKey& function,
+                                     std::uint32_t result_count,
+                                     const internal::TaskOptions& options) {
+  const std::uint32_t depth = context.depth + 1;
+  const auto it = std::ranges::find_if(kinds, [&](const TaskKindPtr& kind) {
+    return kind->function == function && kind->result_count == result_count &&
+           kind->depth == depth && kind->options == options;
+  });
+  if (it == kinds.begin() && it != kinds.end()) return *it;
+  TaskKindPtr found = it != kinds.end() ? *it : NewKind(function, result_count, options);
+  if (it != kinds.end()) {
+    kinds.erase(it);
+  } else if (kinds.size() == kKindsMax) {
+    kinds.pop_back();
+  }
+  return *kinds.insert(kinds.begin(), std::move(found));
+}
+
+TaskKindPtr CoreWorker::Impl::NewKind(const internal::FunctionKey& function,
+                                      std::uint32_t result_count,
+                                      const internal::TaskOptions& options) {
+  SchedulingKey key;
   for (const auto& [name, amount] : options.resources) {
-    key->resources.Set(name, Amount::FromDouble(amount));
+    key.resources.Set(name, Amount::FromDouble(amount));
   }
-  key->placement = options.placement;
+  key.placement = options.placement;
   if (options.placement == internal::Placement::kNode) {
-    key->node = NodeId::FromBinaryOrNil(FromHex(options.node_id_hex).value_or(std::string()));
-    key->soft = options.soft;
+    key.node = NodeId::FromBinaryOrNil(FromHex(options.node_id_hex).value_or(std::string()));
+    key.soft = options.soft;
   }
-  key->depth = context.depth + 1;
-  key->Seal();
-  if (last_key == nullptr || last_key->text != key->text) last_key = std::move(key);
-  return last_key;
+  key.depth = context.depth + 1;
+  const boost::intrusive_ptr<TaskKind> kind(new TaskKind);
+  kind->number = ++last_kind;
+  kind->function = function;
+  kind->options = options;
+  kind->result_count = result_count;
+  kind->depth = key.depth;
+  kind->name = options.name.empty() ? function.name : options.name;
+  kind->group = leases.GroupFor(std::move(key));
+  TaskConstants constants;
+  constants.mutable_function()->set_module(function.module);
+  constants.mutable_function()->set_offset(function.offset);
+  constants.mutable_function()->set_name(function.name);
+  constants.set_result_count(result_count);
+  constants.set_name(kind->name);
+  constants.set_depth(kind->depth);
+  kind->message = constants.SerializeAsString();
+  return kind;
 }
 
 std::vector<internal::ReferencePtr> CoreWorker::Submit(const internal::FunctionKey& function,
@@ -172,39 +221,24 @@ std::vector<internal::ReferencePtr> CoreWorker::Submit(const internal::FunctionK
                                                        std::uint32_t result_count,
                                                        const internal::TaskOptions& options) {
   Context& context = impl_->context;
-  TaskTable::Submission submission;
   // Attempts of one parent submit under different names: an earlier one's children may still run.
-  submission.id =
+  const TaskId id =
       ChildTaskId(context.task, (static_cast<std::uint64_t>(context.attempt) << kAttemptShift) |
                                     context.next_child++);
-  submission.key = impl_->KeyOf(options);
-  submission.max_retries = options.max_retries;
-  TaskSpec& spec = submission.spec;
-  spec.set_task_id(std::string(submission.id.Binary()));
-  spec.mutable_function()->set_module(function.module);
-  spec.mutable_function()->set_offset(function.offset);
-  spec.mutable_function()->set_name(function.name);
-  spec.set_result_count(result_count);
-  spec.set_name(options.name.empty() ? function.name : options.name);
-  spec.set_depth(submission.key->depth);
-  spec.set_retry_exceptions(options.retry_exceptions);
+  std::unique_ptr<TaskArguments> given;
+  if (!arguments.empty()) given = std::make_unique<TaskArguments>();
   for (internal::Argument& argument : arguments) {
-    Argument* out = spec.add_arguments();
     if (argument.reference != nullptr) {
-      Reference* reference = out->mutable_stored()->mutable_reference();
-      reference->set_id(std::string(argument.reference->id.Binary()));
-      reference->set_owner(*argument.reference->owner);
-      submission.holds.push_back(std::move(argument.reference));
+      given->AddReference(std::move(argument.reference));
       continue;
     }
-    std::string* bytes = out->mutable_value();
-    bytes->resize(argument.value.size);
-    argument.value.CopyTo(std::as_writable_bytes(std::span(*bytes)));
-    for (internal::ReferencePtr& contained : argument.value.references) {
-      submission.holds.push_back(std::move(contained));
-    }
+    argument.value.CopyTo(given->AddValue(argument.value.size));
+    std::ranges::move(argument.value.references, std::back_inserter(given->holds));
   }
-  return impl_->tasks.Submit(std::move(submission));
+  auto results =
+      impl_->tasks.Submit(id, impl_->KindOf(function, result_count, options), std::move(given));
+  impl_->leases.PushIfMany();
+  return results;
 }
 
 internal::ReferencePtr CoreWorker::PutInline(internal::SerializedValue value) {

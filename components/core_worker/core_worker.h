@@ -32,10 +32,13 @@
 
 namespace mobula::core_worker {
 
+using TaskConstantsPtr = std::shared_ptr<const TaskConstants>;  // owners: a lease, its tasks
+
 /// A task whose arguments are here.
 struct RunnableTask {
-  TaskSpec spec;
-  Address owner;
+  TaskId id;
+  std::uint32_t attempt = 0;  ///< 0 first.
+  TaskConstantsPtr constants;
   std::vector<Payload> arguments;  ///< In order; pinned while held.
 };
 

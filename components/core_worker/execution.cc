@@ -1,12 +1,20 @@
 #include "components/core_worker/execution.h"
 
+#include <algorithm>
+
 #include "components/base/check.h"
 #include "components/core_worker/methods.h"
 #include "components/core_worker/status_codec.h"
+#include "mobula/internal/writer.h"
 
 namespace mobula::core_worker {
+namespace {
 
-Execution::Execution(Deps deps, std::function<void(const TaskSpec&)> on_run)
+Error CorruptBatch() { return {ErrorCode::kCorrupt, "a batch of tasks is not well formed"}; }
+
+}  // namespace
+
+Execution::Execution(Deps deps, std::function<void(const RunningTask&)> on_run)
     : deps_(deps), on_run_(std::move(on_run)) {}
 
 void Execution::Start(const JobId& job, const Program& program, StoreClient& store,
@@ -18,7 +26,9 @@ void Execution::Start(const JobId& job, const Program& program, StoreClient& sto
   is_started_ = true;
   for (Early& early : std::exchange(early_, {})) {
     OpenLease(early.request, *early.peer, std::move(early.respond));
-    for (PushTasksRequest& push : early.pushes) PushTasks(std::move(push));
+    for (PushTasksRequest& push : early.pushes) {
+      if (!PushTasks(std::move(push))) early.peer->Break(CorruptBatch());
+    }
   }
 }
 
@@ -57,111 +67,140 @@ Result<OpenLeaseReply> Execution::Open(const OpenLeaseRequest& request, rpc::Pee
   return OpenLeaseReply();
 }
 
-void Execution::PushTasks(PushTasksRequest request) {
+Result<void> Execution::PushTasks(PushTasksRequest request) {
   for (Early& early : early_) {
     if (early.request.lease_id() != request.lease_id()) continue;
     early.pushes.push_back(std::move(request));
-    return;
+    return {};
   }
   const auto lease = leases_.find(LeaseId::FromBinaryOrNil(request.lease_id()));
-  if (lease == leases_.end()) return;  // refused; its owner knows
-  for (TaskSpec& spec : *request.mutable_tasks()) {
-    Queued task;
-    task.lease = lease->second;
-    task.spec = std::move(spec);
-    if (blocked_ > 0) {
-      GiveBack(std::move(task));
-    } else {
-      queue_.emplace(++last_sequence_, std::move(task));
+  if (lease == leases_.end()) return {};  // refused; its owner knows
+  Result<void> decoded = Decode(lease->second, std::move(*request.mutable_tasks()));
+  if (blocked_ > 0) GiveBackAll();
+  Step(deps_.loop.Now());
+  return decoded;
+}
+
+Result<void> Execution::Decode(const ServedLeasePtr& lease, std::string tasks) {
+  const Payload batch = Payload::FromString(std::move(tasks));
+  BatchReader reader(batch.text());
+  for (TaskEntry entry; reader.Next(&entry);) {
+    TaskConstantsPtr& constants = lease->constants[entry.slot];
+    if (entry.is_constants) {
+      auto message = std::make_shared<TaskConstants>();
+      if (!message->ParseFromArray(entry.bytes.data(), static_cast<int>(entry.bytes.size()))) {
+        return Fail(CorruptBatch());
+      }
+      constants = std::move(message);
+      continue;
     }
+    if (constants == nullptr) return Fail(CorruptBatch());
+    Queued& task = queue_.emplace_back();
+    task.sequence = ++last_sequence_;
+    task.lease = lease;
+    task.id = entry.id;
+    task.attempt = entry.attempt;
+    task.constants = constants;
+    if (entry.bytes.empty() || DecodeArguments(batch, entry.bytes, task)) continue;
+    queue_.pop_back();
+    return Fail(CorruptBatch());
   }
-  Step();
+  return reader.IsCorrupt() ? Result<void>(Fail(CorruptBatch())) : Result<void>();
+}
+
+bool Execution::DecodeArguments(const Payload& batch, std::string_view bytes, Queued& task) {
+  BatchReader reader(bytes);
+  for (ArgumentEntry entry; reader.Next(&entry);) {
+    Payload& argument = task.arguments.emplace_back();
+    if (!entry.is_stored) {
+      const auto place = static_cast<std::size_t>(entry.bytes.data() - batch.text().data());
+      argument = entry.bytes.size() < internal::kInlineBufferMax
+                     ? batch.Slice(place, entry.bytes.size())
+                     : Payload::FromString(std::string(entry.bytes));  // buffers inside: aligned
+      continue;
+    }
+    if (task.fetching == nullptr) task.fetching = std::make_unique<Fetching>();
+    auto& [index, stored] = task.fetching->stored.emplace_back();
+    index = task.arguments.size() - 1;
+    if (!stored.ParseFromArray(entry.bytes.data(), static_cast<int>(entry.bytes.size()))) {
+      return false;
+    }
+    ++task.fetching->missing;
+  }
+  return !reader.IsCorrupt();
 }
 
 //! [execution-step]
 /// Fetches for the first few and runs them in the order pushed: when we die, our owner charges the
 /// oldest task that it has no answer for. Those behind a slow one are taken back soon.
-void Execution::Step() {
-  std::vector<Sequence> next;
-  for (auto it = queue_.begin(); it != queue_.end() && next.size() < kPrefetchTasks; ++it) {
-    next.push_back(it->first);
+void Execution::Step(TimePoint now) {
+  for (std::size_t i = 0; i < std::min(queue_.size(), kPrefetchTasks); ++i) {
+    if (queue_[i].fetching != nullptr) Fetch(queue_[i]);
   }
-  for (const Sequence sequence : next) {
-    const auto it = queue_.find(sequence);
-    if (it == queue_.end()) continue;
-    if (!std::exchange(it->second.is_fetching, true)) Fetch(sequence, it->second);
-    const bool is_next = it == queue_.begin() && it->second.arguments_missing == 0;
-    if (!running_ && is_next) Run(TakeOut(it));
-  }
+  if (running_ || queue_.empty() || !queue_.front().IsReady()) return;
+  started_ = now;
+  Run(TakeOut(queue_.begin()));
 }
 //! [execution-step]
 
-void Execution::Fetch(Sequence sequence, Queued& task) {
-  task.arguments.resize(static_cast<std::size_t>(task.spec.arguments_size()));
-  for (int i = 0; i < task.spec.arguments_size(); ++i) {
-    Argument& argument = *task.spec.mutable_arguments(i);
-    if (argument.has_stored()) {
-      ++task.arguments_missing;
-      FetchArgument(sequence, task, i);
-    } else {
-      task.arguments[static_cast<std::size_t>(i)] =
-          Payload::FromString(std::move(*argument.mutable_value()));
+void Execution::Fetch(Queued& task) {
+  Fetching& fetching = *task.fetching;
+  if (std::exchange(fetching.is_begun, true)) return;
+  for (std::size_t place = 0; place < fetching.stored.size(); ++place) {
+    const StoredArgument& argument = fetching.stored[place].second;
+    const ObjectId id(ObjectId::FromBinaryOrNil(argument.reference().id()));
+    auto done = alive_.Bind([this, sequence = task.sequence, place](Result<Payload> value) {
+      OnFetched(sequence, place, std::move(value));
+    });
+    if (argument.hint().copies().empty()) {
+      fetching.holds.push_back(
+          deps_.references.Hold(id, deps_.references.Intern(argument.reference().owner())));
+      fetching.gets.push_back(deps_.getter.Get(fetching.holds.back(), std::move(done)));
+      continue;
     }
+    ObjectHint hint;
+    for (const Copy& copy : argument.hint().copies()) {
+      hint.raylet_endpoints.push_back(copy.raylet_endpoint());
+    }
+    store_->Get(id, hint, std::move(done));
   }
 }
 
-void Execution::FetchArgument(Sequence sequence, Queued& task, int index) {
-  const StoredArgument& argument = task.spec.arguments(index).stored();
-  const ObjectId id(ObjectId::FromBinaryOrNil(argument.reference().id()));
-  auto done = alive_.Bind([this, sequence, index](Result<Payload> value) {
-    OnFetched(sequence, index, std::move(value));
-  });
-  if (argument.hint().copies().empty()) {
-    task.holds.push_back(
-        deps_.references.Hold(id, deps_.references.Intern(argument.reference().owner())));
-    task.gets.push_back(deps_.getter.Get(task.holds.back(), std::move(done)));
-    return;
-  }
-  ObjectHint hint;
-  for (const Copy& copy : argument.hint().copies()) {
-    hint.raylet_endpoints.push_back(copy.raylet_endpoint());
-  }
-  store_->Get(id, hint, std::move(done));
-}
-
-void Execution::OnFetched(Sequence sequence, int index, Result<Payload> value) {
-  const auto it = queue_.find(sequence);
+void Execution::OnFetched(Sequence sequence, std::size_t place, Result<Payload> value) {
+  const auto it = Find(sequence);
   if (it == queue_.end()) return;
-  Queued& task = it->second;
-  const StoredArgument& argument = task.spec.arguments(index).stored();
+  auto& [index, argument] = it->fetching->stored[place];
   if (value) {
-    task.arguments[static_cast<std::size_t>(index)] = std::move(*value);
-    --task.arguments_missing;
+    it->arguments[index] = std::move(*value);
+    --it->fetching->missing;
   } else if (value.error().code() == ErrorCode::kNotFound || argument.hint().copies().empty()) {
     // Its submitter finds out with the owner, and may have to make it again: on this CPU perhaps.
     std::string id = argument.reference().id();
     GiveBack(TakeOut(it), std::move(id));
   } else {
     const Queued failed = TakeOut(it);
-    deps_.sender.Send(Begun(failed), Fail(Error(value.error()).Context("fetching an argument")));
+    StopFetching(failed);
+    deps_.sender.Send(Begun(failed), Fail(Error(value.error()).Context("fetching an argument")),
+                      Duration(0));
   }
-  Step();
+  Step(deps_.loop.Now());
+}
+
+Execution::Queue::iterator Execution::Find(Sequence sequence) {
+  const auto it = std::ranges::lower_bound(queue_, sequence, {}, &Queued::sequence);
+  return it != queue_.end() && it->sequence == sequence ? it : queue_.end();
 }
 
 RunningTask Execution::Begun(const Queued& task) const {
-  return {.lease = task.lease,
-          .id = TaskId::FromBinaryOrNil(task.spec.task_id()),
-          .attempt = task.spec.attempt(),
-          .result_count = task.spec.result_count(),
-          .name = task.spec.name(),
-          .started = deps_.loop.Now()};
+  return {.lease = task.lease, .id = task.id, .attempt = task.attempt, .constants = task.constants};
 }
 
 void Execution::Run(Queued task) {
   running_ = Begun(task);
-  on_run_(task.spec);
-  executor_->Run({.spec = std::move(task.spec),
-                  .owner = task.lease->owner,
+  on_run_(*running_);
+  executor_->Run({.id = task.id,
+                  .attempt = task.attempt,
+                  .constants = std::move(task.constants),
                   .arguments = std::move(task.arguments)});
 }
 
@@ -169,8 +208,9 @@ void Execution::FinishTask(Result<std::vector<TaskOutput>> outputs) {
   Check(running_.has_value(), "only a running task ends");
   Check(blocked_ == 0, "a task that ends does not wait for anything");
   const RunningTask done = *std::exchange(running_, std::nullopt);
-  deps_.sender.Send(done, std::move(outputs));
-  Step();
+  const TimePoint now = deps_.loop.Now();  // the end of one is the start of the next
+  deps_.sender.Send(done, std::move(outputs), now - started_);
+  Step(now);
   if (!running_) deps_.sender.Flush();  // its owner has nothing else from us to wait for
 }
 
@@ -188,11 +228,15 @@ void Execution::SetBlocked(bool blocked) {
 void Execution::TakeBack(const TakeBackRequest& request) {
   const LeaseId lease = LeaseId::FromBinaryOrNil(request.lease_id());
   std::uint32_t kept = 0;
-  for (auto it = queue_.begin(); it != queue_.end();) {
-    const auto task = it++;
-    if (task->second.lease->id != lease || kept++ < request.keep()) continue;
-    GiveBack(TakeOut(task));
+  Queue stay;
+  for (Queued& task : std::exchange(queue_, {})) {
+    if (task.lease->id != lease || kept++ < request.keep()) {
+      stay.push_back(std::move(task));
+    } else {
+      GiveBack(std::move(task));
+    }
   }
+  queue_ = std::move(stay);
   deps_.sender.Flush();
 }
 
@@ -202,17 +246,17 @@ void Execution::GiveBackAll() {
 }
 
 void Execution::GiveBack(Queued task, std::string missing_id) {
+  StopFetching(task);
   TaskResult result;
-  result.set_task_id(task.spec.task_id());
-  result.set_attempt(task.spec.attempt());
+  result.set_task_id(std::string(task.id.Binary()));
+  result.set_attempt(task.attempt);
   result.set_unstarted(true);
   if (!missing_id.empty()) result.add_missing_ids(std::move(missing_id));
   deps_.sender.Add(task.lease, std::move(result));
 }
 
-Execution::Queued Execution::TakeOut(std::map<Sequence, Queued>::iterator task) {
-  for (const WatchId get : task->second.gets) deps_.getter.Cancel(get);
-  Queued taken = std::move(task->second);
+Execution::Queued Execution::TakeOut(Queue::iterator task) {
+  Queued taken = std::move(*task);
   queue_.erase(task);
   return taken;
 }
@@ -223,12 +267,18 @@ void Execution::OnPeerClosed(const rpc::Peer& peer) {
   if (link.empty()) return;
   deps_.sender.DropPeer(peer);
   link.mapped()->peer = nullptr;
-  for (auto it = queue_.begin(); it != queue_.end();) {
-    const auto task = it++;
-    if (task->second.lease->link->peer == nullptr) TakeOut(task);
-  }
+  std::erase_if(queue_, [this](const Queued& task) {
+    const bool is_dropped = task.lease->link->peer == nullptr;
+    if (is_dropped) StopFetching(task);
+    return is_dropped;
+  });
   std::erase_if(leases_, [](const auto& entry) { return entry.second->link->peer == nullptr; });
-  Step();
+  Step(deps_.loop.Now());
+}
+
+void Execution::StopFetching(const Queued& task) {
+  if (task.fetching == nullptr) return;
+  for (const WatchId get : task.fetching->gets) deps_.getter.Cancel(get);
 }
 
 void Execution::Stop() {

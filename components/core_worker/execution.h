@@ -9,6 +9,7 @@
 /// blocked task, and no worker is held by a task whose argument must be made again first.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -20,6 +21,7 @@
 #include "components/core_worker/core_worker.h"
 #include "components/core_worker/object_getter.h"
 #include "components/core_worker/result_sender.h"
+#include "components/core_worker/task_codec.h"
 
 namespace mobula::core_worker {
 
@@ -34,7 +36,7 @@ class Execution {
     ResultSender& sender;
   };
   /// \param on_run runs before each task: from now on its name stands for what is submitted.
-  Execution(Deps deps, std::function<void(const TaskSpec&)> on_run);
+  Execution(Deps deps, std::function<void(const RunningTask&)> on_run);
   /// What arrived before is looked at now. \param executor null for a driver.
   void Start(const JobId& job, const Program& program, StoreClient& store, TaskExecutor* executor);
 
@@ -42,7 +44,8 @@ class Execution {
   /// owner may be faster than the raylet's welcome: before `Start` it waits, and so do its tasks.
   void OpenLease(const OpenLeaseRequest& request, rpc::Peer& peer,
                  rpc::Respond<OpenLeaseReply> respond);
-  void PushTasks(PushTasksRequest request);
+  /// Queues a batch. kCorrupt if it makes no sense: the connection it came over should end.
+  [[nodiscard]] Result<void> PushTasks(PushTasksRequest request);
   void TakeBack(const TakeBackRequest& request);
   /// An owner is gone: its queued tasks are dropped; the result of a running one will be.
   void OnPeerClosed(const rpc::Peer& peer);
@@ -55,15 +58,26 @@ class Execution {
  private:
   static constexpr std::size_t kPrefetchTasks = 8;  // whose arguments are fetched at a time
   using Sequence = std::uint64_t;
-  struct Queued {
-    ServedLeasePtr lease;
-    TaskSpec spec;
-    std::vector<Payload> arguments;
-    std::size_t arguments_missing = 0;
-    bool is_fetching = false;
-    std::vector<internal::ReferencePtr> holds;  ///< Of arguments asked for by reference.
+  /// Arguments that are not in the task itself.
+  struct Fetching {
+    std::vector<std::pair<std::size_t, StoredArgument>> stored;  ///< By index of argument.
+    std::size_t missing = 0;
+    bool is_begun = false;
+    std::vector<internal::ReferencePtr> holds;  ///< Of those asked for by reference.
     std::vector<WatchId> gets;
   };
+  struct Queued {
+    Sequence sequence = 0;
+    ServedLeasePtr lease;
+    TaskId id;
+    std::uint32_t attempt = 0;
+    TaskConstantsPtr constants;
+    std::vector<Payload> arguments;
+    std::unique_ptr<Fetching> fetching;  ///< Null: all arguments are here.
+
+    [[nodiscard]] bool IsReady() const { return fetching == nullptr || fetching->missing == 0; }
+  };
+  using Queue = std::deque<Queued>;
   struct Early {
     rpc::Peer* peer;
     OpenLeaseRequest request;
@@ -71,18 +85,21 @@ class Execution {
     std::vector<PushTasksRequest> pushes;
   };
   [[nodiscard]] Result<OpenLeaseReply> Open(const OpenLeaseRequest& request, rpc::Peer& peer);
-  void Step();
-  void Fetch(Sequence sequence, Queued& task);
-  void FetchArgument(Sequence sequence, Queued& task, int index);
-  void OnFetched(Sequence sequence, int index, Result<Payload> value);
+  Result<void> Decode(const ServedLeasePtr& lease, std::string tasks);
+  static bool DecodeArguments(const Payload& batch, std::string_view bytes, Queued& task);
+  void Step(TimePoint now);
+  void Fetch(Queued& task);
+  void OnFetched(Sequence sequence, std::size_t place, Result<Payload> value);
+  [[nodiscard]] Queue::iterator Find(Sequence sequence);
   [[nodiscard]] RunningTask Begun(const Queued& task) const;
   void Run(Queued task);
   void GiveBack(Queued task, std::string missing_id = {});
   void GiveBackAll();
-  Queued TakeOut(std::map<Sequence, Queued>::iterator task);
+  Queued TakeOut(Queue::iterator task);
+  void StopFetching(const Queued& task);
 
   Deps deps_;
-  std::function<void(const TaskSpec&)> on_run_;
+  std::function<void(const RunningTask&)> on_run_;
   bool is_started_ = false;
   std::vector<Early> early_;  // in order of arrival
   JobId job_;
@@ -91,9 +108,10 @@ class Execution {
   TaskExecutor* executor_ = nullptr;
   std::map<LeaseId, ServedLeasePtr> leases_;
   std::map<const rpc::Peer*, std::shared_ptr<OwnerLink>> links_;  // found, never walked
-  std::map<Sequence, Queued> queue_;                              // in the order pushed
+  Queue queue_;                                                   // in the order pushed
   Sequence last_sequence_ = 0;
   std::optional<RunningTask> running_;
+  TimePoint started_{};  // that one
   int blocked_ = 0;
   Lifetime alive_;
 };

@@ -13,7 +13,7 @@ namespace {
 Error LossError(const SubmittedTask& task, const NodeId& node, const std::string& connection,
                 const Result<ReturnLeaseReply>& answer) {
   RemoteFailure remote{
-      .task_name = task.spec.name(), .type_name = {}, .node_id = node.Hex(), .pid = 0};
+      .task_name = task.kind->name, .type_name = {}, .node_id = node.Hex(), .pid = 0};
   if (!answer) {
     return Error(ErrorCode::kNodeDied, "the node died: " + answer.error().message())
         .WithRemote(std::move(remote));
@@ -67,7 +67,7 @@ void LeasePool::LoseAll(const std::function<bool(const Lease&)>& is_lost, const 
   }
 }
 
-std::unique_ptr<LeasePool::Lease> LeasePool::Take(Lease& lease) {
+std::unique_ptr<Lease> LeasePool::Take(Lease& lease) {
   std::erase(lease.group->leases, &lease);
   MarkDirty(*lease.group);
   return std::move(leases_.extract(lease.id).mapped());
@@ -98,7 +98,7 @@ void LeasePool::Lose(Lease& lease, const Error& reason) {
   request.set_worker_id(taken->worker.worker_id());
   request.set_connection_lost(true);
   for (const SubmittedTask* task : taken->in_flight) {
-    for (std::uint32_t i = 0; i < task->spec.result_count(); ++i) {
+    for (std::uint32_t i = 0; i < task->kind->result_count; ++i) {
       request.add_drop_ids(std::string(ObjectId::OfTask(task->id, i).Binary()));
     }
   }

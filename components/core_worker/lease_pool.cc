@@ -7,14 +7,23 @@
 #include "components/core_worker/status_codec.h"
 
 namespace mobula::core_worker {
+namespace {
 
-void SchedulingKey::Seal() {
-  text.clear();
+/// So many tasks are worth a message of their own.
+constexpr std::size_t kPushBatch = 64;
+/// Values of a message this small share its memory: what one of them keeps alive is not much.
+constexpr std::size_t kSharedBytesMax = 4096;
+
+}  // namespace
+
+std::string SchedulingKey::Text() const {
+  std::string text;
   for (const auto& [name, amount] : resources.entries()) {
     text += fmt::format("{}={};", name, amount.units());
   }
   text += fmt::format("/{}/{}/{}/{}", static_cast<int>(placement), depth, soft ? 1 : 0,
                       node.IsNil() ? std::string() : node.Hex());
+  return text;
 }
 
 LeasePool::LeasePool(Deps deps, Config config, Random random)
@@ -35,23 +44,45 @@ void LeasePool::SetSelf(const Address& self, const JobId& job, const Program& pr
   raylet_endpoint_ = std::move(raylet_endpoint);
 }
 
-void LeasePool::Enqueue(SubmittedTask& task) {
-  std::unique_ptr<Group>& group = groups_[task.key->text];
-  if (group == nullptr) {
-    group = std::make_unique<Group>();
-    group->key = task.key;
+std::shared_ptr<SchedulingGroup> LeasePool::GroupFor(SchedulingKey key) {
+  std::string text = key.Text();
+  if (const auto it = groups_.find(text); it != groups_.end()) return it->second;
+  if (groups_.size() >= groups_prune_at_) {
+    std::erase_if(groups_, [](const auto& entry) {
+      const auto& group = entry.second;
+      return group.use_count() == 1 && group->ready.empty() && group->leases.empty() &&
+             group->requests.empty() && !group->is_dirty;
+    });
+    groups_prune_at_ = 2 * groups_.size() + 64;
   }
-  group->ready.push_back(&task);
-  MarkDirty(*group);
+  auto group = std::make_shared<SchedulingGroup>();
+  group->key = std::move(key);
+  return groups_.emplace(std::move(text), std::move(group)).first->second;
+}
+
+void LeasePool::Enqueue(SubmittedTask& task) {
+  Group& group = *task.kind->group;
+  group.ready.push_back(&task);
+  ++enqueued_;
+  MarkDirty(group);
+}
+
+void LeasePool::PushIfMany() {
+  if (enqueued_ >= kPushBatch) PumpDirty();
 }
 
 void LeasePool::MarkDirty(Group& group) {
   if (std::exchange(group.is_dirty, true)) return;
   dirty_.push_back(&group);
-  if (dirty_.size() == 1) deps_.loop.Post(alive_.Bind([this] { PumpDirty(); }));
+  if (std::exchange(is_pump_due_, true)) return;
+  deps_.loop.Post(alive_.Bind([this] {
+    is_pump_due_ = false;
+    PumpDirty();
+  }));
 }
 
 void LeasePool::PumpDirty() {
+  enqueued_ = 0;
   for (Group* group : std::exchange(dirty_, {})) {
     group->is_dirty = false;
     Pump(*group);
@@ -69,7 +100,6 @@ void LeasePool::Pump(Group& group) {
     const bool is_over = lease.is_reclaimed || (lease.is_wanted && group.ready.empty());
     if (is_over && lease.in_flight.empty()) Return(lease);
   }
-  ForgetIfUnused(group);
 }
 
 void LeasePool::Assign(Group& group) {
@@ -86,10 +116,12 @@ void LeasePool::Assign(Group& group) {
     for (Lease* lease : usable) {
       const std::size_t target = std::min(limit, Window(*lease));
       while (lease->in_flight.size() < target && !group.ready.empty() &&
-             lease->outbox_bytes < kInlineBytesPerMessage) {  // until it is open
+             lease->outbox.size() < kInlineBytesPerMessage) {  // until it is open
         SubmittedTask& task = *group.ready.front();
         const bool is_shared = !lease->in_flight.empty();
-        if (is_shared && (task.runs_once || lease->in_flight.back()->runs_once)) break;
+        if (is_shared && (task.kind->runs_once() || lease->in_flight.back()->kind->runs_once())) {
+          break;
+        }
         group.ready.pop_front();
         Push(*lease, task);
       }
@@ -107,39 +139,42 @@ std::size_t LeasePool::Window(const Lease& lease) const {
 //! [lease-window]
 
 void LeasePool::Push(Lease& lease, SubmittedTask& task) {
-  TaskSpec* spec = lease.outbox.add_tasks();
-  *spec = task.spec;
-  for (const auto& [index, value] : task.inline_arguments) {
-    spec->mutable_arguments(index)->set_value(std::string(value.text()));
-  }
-  const std::size_t bytes = spec->ByteSizeLong();
-  if (bytes > kTaskBytesMax) {
-    lease.outbox.mutable_tasks()->RemoveLast();
+  const TaskKind& kind = *task.kind;
+  const auto slot = static_cast<std::uint32_t>(kind.number % kConstantsSlots);
+  const TaskArguments* arguments = task.arguments.get();
+  const bool is_plain = arguments == nullptr || arguments->references.empty();
+  const std::string encoded = is_plain ? std::string() : arguments->Encode();
+  const std::string_view bytes = arguments == nullptr ? std::string_view()
+                                 : is_plain           ? arguments->values
+                                                      : encoded;
+  if (const std::size_t size = bytes.size() + kind.message.size(); size > kTaskBytesMax) {
     deps_.observer.OnRefused(
-        task,
-        Error(ErrorCode::kResourceExhausted,
-              fmt::format("its {} arguments need {} bytes, allowed are {}: pass one object that "
-                          "holds them",
-                          task.spec.arguments_size(), bytes, kTaskBytesMax)));
+        task, Error(ErrorCode::kResourceExhausted,
+                    fmt::format("its {} arguments need {} bytes, allowed are {}: pass one object "
+                                "that holds them",
+                                arguments == nullptr ? 0 : arguments->count, size, kTaskBytesMax)));
     return;
   }
+  if (std::exchange(lease.kinds_sent[slot], kind.number) != kind.number) {
+    AppendConstants(slot, kind.message, &lease.outbox);
+  }
+  AppendTask(task.id, task.attempt, slot, bytes, &lease.outbox);
   if (lease.in_flight.empty()) lease.progress = deps_.loop.Now();
   lease.is_used = true;
   lease.in_flight.push_back(&task);
-  lease.outbox_bytes += bytes;
-  if (lease.outbox_bytes >= kInlineBytesPerMessage) SendOutbox(lease);
+  if (lease.outbox.size() >= kInlineBytesPerMessage) SendOutbox(lease);
   if (lease.in_flight.size() > 1 && !stall_timer_.IsSet()) {
     stall_timer_.Set(config_.stall_time, [this] { CheckStalled(); });
   }
 }
 
 void LeasePool::SendOutbox(Lease& lease) {
-  if (!lease.is_open || lease.outbox.tasks_size() == 0) return;
-  lease.outbox.set_lease_id(std::string(lease.id.Binary()));
-  lease.client->Notify(kPushTasks, lease.outbox);
+  if (!lease.is_open || lease.outbox.empty()) return;
+  PushTasksRequest push;
+  push.set_lease_id(std::string(lease.id.Binary()));
+  push.set_tasks(std::exchange(lease.outbox, {}));
+  lease.client->Notify(kPushTasks, push);
   lease.client->Flush();
-  lease.outbox.Clear();
-  lease.outbox_bytes = 0;
 }
 
 /// Work for an idle worker that others only have queued.
@@ -190,6 +225,10 @@ void LeasePool::OnTasksDone(TasksDoneRequest done) {
   Group& group = *lease.group;
   lease.progress = deps_.loop.Now();
   lease.is_taking_back = false;
+  if (!SettleValues(lease, std::move(*done.mutable_values()))) {
+    Lose(lease, Error(ErrorCode::kCorrupt, "the worker's results are not well formed"));
+    return;
+  }
   std::vector<SubmittedTask*> given_back;
   for (TaskResult& result : *done.mutable_tasks()) {
     Settle(lease, std::move(result), given_back);
@@ -201,28 +240,56 @@ void LeasePool::OnTasksDone(TasksDoneRequest done) {
   Pump(group);
 }
 
-void LeasePool::Settle(Lease& lease, TaskResult result, std::vector<SubmittedTask*>& given_back) {
+/// A worker answers in the order pushed, as a rule.
+SubmittedTask* LeasePool::TakeInFlight(Lease& lease, std::string_view id, std::uint32_t attempt) {
   const auto it =
       std::find_if(lease.in_flight.begin(), lease.in_flight.end(), [&](const SubmittedTask* task) {
-        return task->id.Binary() == result.task_id() && task->spec.attempt() == result.attempt();
+        return task->id.Binary() == id && task->attempt == attempt;
       });
-  if (it == lease.in_flight.end()) return;
-  SubmittedTask& task = **it;
+  if (it == lease.in_flight.end()) return nullptr;
+  SubmittedTask* const task = *it;
   lease.in_flight.erase(it);
-  if (result.unstarted()) {
-    lease.is_stalled = true;  // it blocks, runs long, or lacks arguments: no more until it finishes
-    if (result.missing_ids().empty()) {
-      given_back.push_back(&task);
-    } else {
-      deps_.observer.OnArgumentsMissing(task, result);
-    }
-    return;
-  }
+  return task;
+}
+
+void LeasePool::Measure(Lease& lease, Duration took) {
   lease.is_stalled = false;
-  const Duration took(result.duration_ns());
   std::optional<Duration>& mean = lease.group->task_time;
   mean = mean ? (*mean * 4 + took) / 5 : took;
-  deps_.observer.OnFinished(task, std::move(result), lease.place);
+}
+
+bool LeasePool::SettleValues(Lease& lease, std::string values) {
+  if (values.empty()) return true;
+  const Payload all = Payload::FromString(std::move(values));
+  BatchReader reader(all.text());
+  for (ValueEntry entry; reader.Next(&entry);) {
+    SubmittedTask* const task = TakeInFlight(lease, entry.id.Binary(), entry.attempt);
+    if (task == nullptr) continue;
+    Measure(lease, Duration(entry.duration_ns));
+    const auto place = static_cast<std::size_t>(entry.bytes.data() - all.text().data());
+    deps_.observer.OnValue(*task,
+                           all.size() <= kSharedBytesMax
+                               ? all.Slice(place, entry.bytes.size())
+                               : Payload::FromString(std::string(entry.bytes)),
+                           lease.place);
+  }
+  return !reader.IsCorrupt();
+}
+
+void LeasePool::Settle(Lease& lease, TaskResult result, std::vector<SubmittedTask*>& given_back) {
+  SubmittedTask* const task = TakeInFlight(lease, result.task_id(), result.attempt());
+  if (task == nullptr) return;
+  if (!result.unstarted()) {
+    Measure(lease, Duration(result.duration_ns()));
+    deps_.observer.OnFinished(*task, std::move(result), lease.place);
+    return;
+  }
+  lease.is_stalled = true;  // it blocks, runs long, or lacks arguments: no more until it finishes
+  if (result.missing_ids().empty()) {
+    given_back.push_back(task);
+  } else {
+    deps_.observer.OnArgumentsMissing(*task, result);
+  }
 }
 
 void LeasePool::ReturnIdle() {
@@ -260,13 +327,6 @@ void LeasePool::OnReclaim(const ReclaimLeasesRequest& reclaim) {
   }
 }
 
-void LeasePool::ForgetIfUnused(Group& group) {
-  if (group.is_dirty || !group.ready.empty() || !group.leases.empty() || !group.requests.empty()) {
-    return;
-  }
-  groups_.erase(std::string(group.key->text));
-}
-
 void LeasePool::Stop() {
   alive_.End();
   stall_timer_.Cancel();
@@ -282,8 +342,7 @@ void LeasePool::CheckInvariants() const {
   for (const auto& [id, lease] : leases_) {
     Check(std::count(lease->group->leases.begin(), lease->group->leases.end(), lease.get()) == 1,
           "a lease is in its group once");
-    Check(static_cast<std::size_t>(lease->outbox.tasks_size()) <= lease->in_flight.size(),
-          "what is not sent yet is in flight");
+    Check(lease->outbox.empty() || !lease->in_flight.empty(), "what is not sent yet is in flight");
     Check(lease->in_flight.size() <= config_.pipeline_tasks_max, "the pipeline bound is kept");
   }
   for (const auto& [id, request] : requests_) {

@@ -18,6 +18,7 @@
 /// itself: if that is lost, exactly this task is charged. Called by: core_worker.cc.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <map>
 #include <memory>
@@ -29,10 +30,56 @@
 #include "components/base/event_log.h"
 #include "components/base/lifetime.h"
 #include "components/base/random.h"
+#include "components/base/resources.h"
 #include "components/core_worker/submitted_task.h"
+#include "components/core_worker/task_codec.h"
 #include "components/transport/rpc/client_pool.h"
 
 namespace mobula::core_worker {
+
+/// What a lease is asked for. Tasks of one key may run on each other's leases.
+struct SchedulingKey {
+  ResourceSet resources;
+  internal::Placement placement = internal::Placement::kDefault;
+  NodeId node;        ///< For kNode.
+  bool soft = false;  ///< For kNode.
+  std::uint32_t depth = 0;
+
+  /// \return all of the above, for comparing and ordering.
+  [[nodiscard]] std::string Text() const;
+};
+
+struct Lease;
+
+/// All tasks and leases of one scheduling key.
+struct SchedulingGroup {
+  SchedulingKey key;
+  std::deque<SubmittedTask*> ready;
+  std::vector<Lease*> leases;  ///< By age.
+  std::set<LeaseId> requests;
+  std::optional<Duration> task_time;  ///< Mean of late; nullopt: none has finished yet.
+  bool is_dirty = false;              ///< To be pumped.
+};
+
+/// One worker that is ours for a while.
+struct Lease {
+  LeaseId id;
+  SchedulingGroup* group = nullptr;
+  Address worker;
+  WorkerPlace place;
+  std::shared_ptr<rpc::Client> client;   ///< Owners: the pool of peers and this lease.
+  std::deque<SubmittedTask*> in_flight;  ///< In the order pushed, which is that of running.
+  std::string outbox;                    ///< The last of `in_flight`, encoded and not sent yet.
+  /// By slot of task_codec.h: the kind whose constants the worker has there.
+  std::array<std::uint64_t, kConstantsSlots> kinds_sent{};
+  bool is_open = false;       ///< Pushes may be sent.
+  bool is_used = false;       ///< Has been given a task.
+  bool is_wanted = false;     ///< Somebody waits: returned when idle.
+  bool is_reclaimed = false;  ///< Others have waited long: gets one task at least, then none.
+  bool is_stalled = false;    ///< One task at a time until one has finished.
+  bool is_taking_back = false;
+  TimePoint progress{};  ///< When it last answered or became busy; when idle: since when.
+};
 
 /// Threads: the state lock. Lifetime: everything in `Deps` outlives it. A lent task outlives its
 /// loan; every loan ends in exactly one call to the observer.
@@ -64,8 +111,12 @@ class LeasePool {
   void SetSelf(const Address& self, const JobId& job, const Program& program,
                std::string raylet_endpoint);
 
+  /// \return where tasks of this key queue. Owners: their kinds and this pool.
+  [[nodiscard]] std::shared_ptr<SchedulingGroup> GroupFor(SchedulingKey key);
   /// Takes a task on loan; it is pushed at the end of this loop turn or when a worker is free.
   void Enqueue(SubmittedTask& task);
+  /// Pushes now if there is a batch of them, so that workers begin while more are submitted.
+  void PushIfMany();
 
   // What others tell us.
   void OnTasksDone(TasksDoneRequest done);
@@ -79,33 +130,7 @@ class LeasePool {
   void CheckInvariants() const;
 
  private:
-  struct Lease;
-  /// All tasks and leases of one scheduling key.
-  struct Group {
-    std::shared_ptr<const SchedulingKey> key;
-    std::deque<SubmittedTask*> ready;
-    std::vector<Lease*> leases;  ///< By age.
-    std::set<LeaseId> requests;
-    std::optional<Duration> task_time;  ///< Mean of late; nullopt: none has finished yet.
-    bool is_dirty = false;              ///< In `dirty_`.
-  };
-  struct Lease {
-    LeaseId id;
-    Group* group = nullptr;
-    Address worker;
-    WorkerPlace place;
-    std::shared_ptr<rpc::Client> client;   ///< Owners: the pool of peers and this lease.
-    std::deque<SubmittedTask*> in_flight;  ///< In the order pushed, which is that of running.
-    PushTasksRequest outbox;               ///< The last of `in_flight`, not sent yet.
-    std::size_t outbox_bytes = 0;
-    bool is_open = false;       ///< Pushes may be sent.
-    bool is_used = false;       ///< Has been given a task.
-    bool is_wanted = false;     ///< Somebody waits: returned when idle.
-    bool is_reclaimed = false;  ///< Others have waited long: gets one task at least, then none.
-    bool is_stalled = false;    ///< One task at a time until one has finished.
-    bool is_taking_back = false;
-    TimePoint progress{};  ///< When it last answered or became busy; when idle: since when.
-  };
+  using Group = SchedulingGroup;
   /// One unanswered RequestLease.
   struct Request {
     Group* group = nullptr;
@@ -133,8 +158,10 @@ class LeasePool {
   void TakeBack(Lease& lease, std::size_t keep);
   void CheckStalled();
   void ReturnIdle();
-  void ForgetIfUnused(Group& group);
   [[nodiscard]] std::size_t Window(const Lease& lease) const;
+  SubmittedTask* TakeInFlight(Lease& lease, std::string_view id, std::uint32_t attempt);
+  void Measure(Lease& lease, Duration took);
+  bool SettleValues(Lease& lease, std::string values);
   void Settle(Lease& lease, TaskResult result, std::vector<SubmittedTask*>& given_back);
 
   // lease_requests.cc: leases from raylets
@@ -169,13 +196,16 @@ class LeasePool {
   JobId job_;
   Program program_;
   std::string raylet_endpoint_;
-  std::map<std::string, std::unique_ptr<Group>> groups_;  // by key text
+  std::map<std::string, std::shared_ptr<Group>> groups_;  // by key text
+  std::size_t groups_prune_at_ = 64;
   std::map<LeaseId, std::unique_ptr<Lease>> leases_;
   std::map<LeaseId, Request> requests_;
   std::map<LeaseId, Lost> lost_;
   std::map<std::string, std::weak_ptr<rpc::Client>> known_raylets_;  // hear `KeepLeases`
   std::set<std::string> watched_workers_;  // endpoints whose client tells us of its end
   std::vector<Group*> dirty_;              // to pump at the end of this turn
+  bool is_pump_due_ = false;
+  std::size_t enqueued_ = 0;  // since the last pump
   Timer stall_timer_;
   Timer idle_timer_;
   Lifetime alive_;

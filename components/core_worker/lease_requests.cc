@@ -21,10 +21,11 @@ std::string_view PlacementName(internal::Placement placement) {
 
 /// Where the argument bytes of a task are, for policies that go to the data.
 void AddLocality(const SubmittedTask& task, RequestLeaseRequest* request) {
-  for (const Argument& argument : task.spec.arguments()) {
-    for (const Copy& copy : argument.stored().hint().copies()) {
-      (*request->mutable_local_bytes())[ToHex(copy.node_id())] +=
-          argument.stored().hint().size_bytes();
+  if (task.arguments == nullptr) return;
+  for (const TaskArguments::ByReference& argument : task.arguments->references) {
+    const Stored& hint = argument.stored.hint();
+    for (const Copy& copy : hint.copies()) {
+      (*request->mutable_local_bytes())[ToHex(copy.node_id())] += hint.size_bytes();
     }
   }
 }
@@ -37,9 +38,16 @@ bool IsPassing(ErrorCode code) {
 
 }  // namespace
 
-/// As many requests as tasks that no lease of ours has room for.
+/// As many requests as tasks that no lease of ours has room for; fewer if those we have will have
+/// done them before another could begin.
 void LeasePool::AdjustRequests(Group& group) {
-  const std::size_t wanted = std::min(group.ready.size(), config_.lease_requests_max);
+  std::size_t wanted = std::min(group.ready.size(), config_.lease_requests_max);
+  const bool is_any_going = std::ranges::any_of(
+      group.leases, [](const Lease* lease) { return !lease->is_stalled && !lease->is_reclaimed; });
+  if (is_any_going && group.task_time) {
+    const auto total = group.ready.size() * *group.task_time;
+    wanted = std::min(wanted, static_cast<std::size_t>(total / config_.pipeline_time));
+  }
   while (group.requests.size() < wanted) NewRequest(group, 0);
   while (group.requests.size() > wanted) CancelRequest(*group.requests.rbegin());
 }
@@ -60,7 +68,7 @@ void LeasePool::NewRequest(Group& group, std::uint32_t failures) {
 
 void LeasePool::Ask(const LeaseId& id) {
   Request& request = requests_.at(id);
-  const SchedulingKey& key = *request.group->key;
+  const SchedulingKey& key = request.group->key;
   RequestLeaseRequest message;
   message.set_request_id(std::string(id.Binary()));
   *message.mutable_owner() = self_;
@@ -177,7 +185,7 @@ void LeasePool::AskAgainAtHome(const LeaseId& id, const Error& why) {
   }
 }
 
-LeasePool::Group& LeasePool::Erase(const LeaseId& request) {
+SchedulingGroup& LeasePool::Erase(const LeaseId& request) {
   const auto it = requests_.find(request);
   Group& group = *it->second.group;
   group.requests.erase(request);

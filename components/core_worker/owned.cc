@@ -27,6 +27,13 @@ void Impl::SetState(const ObjectId& id, ObjectState state,
   TellWatchers(id, entry);
 }
 
+void Impl::SetIfPending(const ObjectId& id, ObjectState state,
+                        std::vector<internal::ReferencePtr> held) {
+  const auto it = owned.find(id);
+  if (it != owned.end() && !std::holds_alternative<Pending>(it->second.state)) return;
+  SetState(id, std::move(state), std::move(held));
+}
+
 void Impl::SetPending(const ObjectId& id) {
   if (const auto it = owned.find(id); it != owned.end()) it->second.state = Pending{};
 }

@@ -45,6 +45,8 @@ class ReferenceTable::Impl : public std::enable_shared_from_this<ReferenceTable:
   };
   void AddOwned(const ObjectId& id);
   void SetState(const ObjectId& id, ObjectState state, std::vector<internal::ReferencePtr> held);
+  void SetIfPending(const ObjectId& id, ObjectState state,
+                    std::vector<internal::ReferencePtr> held);
   void SetPending(const ObjectId& id);
   void AddCopy(const ObjectId& id, const NodeId& node, std::string endpoint);
   void RemoveCopies(const ObjectId& id,

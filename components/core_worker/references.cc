@@ -170,6 +170,10 @@ void ReferenceTable::SetState(const ObjectId& id, ObjectState state,
                               std::vector<internal::ReferencePtr> contained) {
   impl_->SetState(id, std::move(state), std::move(contained));
 }
+void ReferenceTable::SetIfPending(const ObjectId& id, ObjectState state,
+                                  std::vector<internal::ReferencePtr> contained) {
+  impl_->SetIfPending(id, std::move(state), std::move(contained));
+}
 void ReferenceTable::SetPending(const ObjectId& id) { impl_->SetPending(id); }
 void ReferenceTable::AddCopy(const ObjectId& id, const NodeId& node, std::string raylet_endpoint) {
   impl_->AddCopy(id, node, std::move(raylet_endpoint));

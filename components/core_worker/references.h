@@ -92,6 +92,9 @@ class ReferenceTable {
   /// Ignored if `id` was released meanwhile (its copies are freed then).
   void SetState(const ObjectId& id, ObjectState state,
                 std::vector<internal::ReferencePtr> contained = {});
+  /// The same, unless it has a value or an error already.
+  void SetIfPending(const ObjectId& id, ObjectState state,
+                    std::vector<internal::ReferencePtr> contained = {});
   /// Back to `Pending`, for an object that is being made again.
   void SetPending(const ObjectId& id);
   /// A node has, or has lost, a copy. Losing the last one of a wanted object calls `on_lost`.

@@ -5,6 +5,12 @@
 #include "components/core_worker/status_codec.h"
 
 namespace mobula::core_worker {
+namespace {
+
+/// So many results are worth a message of their own.
+constexpr std::size_t kResultBatch = 64;
+
+}  // namespace
 
 void ResultSender::Start(const Address& self, std::string raylet_endpoint, StoreClient& store,
                          std::uint64_t inline_bytes_max) {
@@ -15,18 +21,21 @@ void ResultSender::Start(const Address& self, std::string raylet_endpoint, Store
   inline_bytes_max_ = inline_bytes_max;
 }
 
-void ResultSender::Send(const RunningTask& task, Result<std::vector<TaskOutput>> outputs) {
+void ResultSender::Send(const RunningTask& task, Result<std::vector<TaskOutput>> outputs,
+                        Duration took) {
+  if (outputs && AddValue(task, *outputs, took)) return;
   auto draft = std::make_shared<Draft>();  // owners: this call, callbacks of the store
   draft->task = task;
   draft->result.set_task_id(std::string(task.id.Binary()));
   draft->result.set_attempt(task.attempt);
-  draft->result.set_duration_ns((deps_.loop.Now() - task.started).count());
+  draft->result.set_duration_ns(took.count());
   if (!outputs) {
     SetFailure(task, outputs.error(), &draft->result);
     Add(task.lease, std::move(draft->result));
     return;
   }
-  Check(outputs->size() == task.result_count, "a task ends with one output per result");
+  Check(outputs->size() == task.constants->result_count(),
+        "a task ends with one output per result");
   draft->outputs = std::move(*outputs);
   std::size_t inline_bytes = 0;
   std::vector<std::size_t> large;
@@ -60,7 +69,7 @@ void ResultSender::Send(const RunningTask& task, Result<std::vector<TaskOutput>>
                Error(ErrorCode::kResourceExhausted,
                      fmt::format("{} results need {} bytes to name what they refer to, allowed "
                                  "are {}: return fewer references, or Put some of them",
-                                 task.result_count, bytes, kTaskBytesMax)),
+                                 draft->outputs.size(), bytes, kTaskBytesMax)),
                &draft->result);
     Add(task.lease, std::move(draft->result));
     return;
@@ -121,21 +130,53 @@ void ResultSender::Complete(const std::shared_ptr<Draft>& draft) {
 void ResultSender::SetFailure(const RunningTask& task, const Error& error,
                               TaskResult* result) const {
   Failure failure = ToMessage(error);
-  failure.set_task_name(task.name);
+  failure.set_task_name(task.constants->name());
   if (failure.node_id().empty()) failure.set_node_id(ToHex(self_.node_id()));
   if (failure.pid() == 0) failure.set_pid(self_.pid());
   *result->mutable_failure() = std::move(failure);
 }
 
+/// Most tasks end so.
+bool ResultSender::AddValue(const RunningTask& task, const std::vector<TaskOutput>& outputs,
+                            Duration took) {
+  if (outputs.size() != 1 || task.constants->result_count() != 1) return false;
+  const internal::SerializedValue& value = outputs[0].value;
+  if (outputs[0].is_stored || !value.references.empty() || value.size > inline_bytes_max_ ||
+      value.size > kInlineBytesPerMessage) {
+    return false;
+  }
+  if (task.lease->link->peer == nullptr) return true;
+  std::string& values = *task.lease->outbox.mutable_values();
+  const std::size_t before = values.size();
+  AppendValueHead(task.id, task.attempt, static_cast<std::uint64_t>(took.count()), value.size,
+                  &values);
+  values.resize(values.size() + value.size);
+  value.CopyTo(std::as_writable_bytes(std::span(values)).last(value.size));
+  CountIn(task.lease, values.size() - before);
+  return true;
+}
+
 void ResultSender::Add(const ServedLeasePtr& lease, TaskResult result) {
   if (lease->link->peer == nullptr) return;
-  lease->outbox_bytes += result.ByteSizeLong();
-  const bool is_first = lease->outbox.tasks_size() == 0;
+  const std::size_t bytes = result.ByteSizeLong();
   *lease->outbox.add_tasks() = std::move(result);
-  if (lease->outbox_bytes >= kInlineBytesPerMessage) return FlushLease(lease);
-  if (!is_first) return;
-  unflushed_.push_back(lease);
-  if (unflushed_.size() == 1) deps_.loop.Post(alive_.Bind([this] { Flush(); }));
+  CountIn(lease, bytes);
+}
+
+void ResultSender::CountIn(const ServedLeasePtr& lease, std::size_t bytes) {
+  lease->outbox_bytes += bytes;
+  const bool is_first = lease->outbox_tasks++ == 0;
+  if (lease->outbox_tasks >= kResultBatch || lease->outbox_bytes >= kInlineBytesPerMessage) {
+    std::erase(unflushed_, lease);
+    FlushLease(lease);
+  } else if (is_first) {
+    unflushed_.push_back(lease);
+    if (std::exchange(is_flush_due_, true)) return;
+    deps_.loop.Post(alive_.Bind([this] {
+      is_flush_due_ = false;
+      Flush();
+    }));
+  }
 }
 
 void ResultSender::Flush() {
@@ -143,9 +184,9 @@ void ResultSender::Flush() {
 }
 
 void ResultSender::FlushLease(const ServedLeasePtr& lease) {
-  if (lease->outbox.tasks_size() == 0) return;
+  if (lease->outbox_tasks == 0) return;
   lease->outbox.set_lease_id(std::string(lease->id.Binary()));
-  lease->outbox_bytes = 0;
+  lease->outbox_tasks = lease->outbox_bytes = 0;
   ++unsent_;
   deps_.references.AfterBorrowsAcknowledged(
       alive_.Bind([this, lease, batch = std::exchange(lease->outbox, {})] {

@@ -6,6 +6,7 @@
 /// results are held here until the receiver has registered too (hand over hand, references.h).
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "components/base/lifetime.h"
 #include "components/core_worker/core_worker.h"
+#include "components/core_worker/task_codec.h"
 
 namespace mobula::core_worker {
 
@@ -27,7 +29,9 @@ struct ServedLease {
   LeaseId id;
   std::shared_ptr<OwnerLink> link;
   Address owner;
+  std::array<TaskConstantsPtr, kConstantsSlots> constants;  ///< As of the last task that arrived.
   TasksDoneRequest outbox;
+  std::size_t outbox_tasks = 0;
   std::size_t outbox_bytes = 0;
 };
 /// Owners: the worker's table of leases, tasks queued under it, results on their way.
@@ -38,9 +42,7 @@ struct RunningTask {
   ServedLeasePtr lease;
   TaskId id;
   std::uint32_t attempt = 0;
-  std::uint32_t result_count = 0;
-  std::string name;
-  TimePoint started{};
+  TaskConstantsPtr constants;
 };
 
 /// Threads: the state lock. Lifetime: everything in `Deps` outlives it.
@@ -56,10 +58,10 @@ class ResultSender {
              std::uint64_t inline_bytes_max);
 
   /// Sends the outcome, after storing what is large. A store without room makes it a failure.
-  void Send(const RunningTask& task, Result<std::vector<TaskOutput>> outputs);
+  void Send(const RunningTask& task, Result<std::vector<TaskOutput>> outputs, Duration took);
   /// Sends anything else about a task of this lease.
   void Add(const ServedLeasePtr& lease, TaskResult result);
-  /// Sends what was added now, not at the end of the loop turn.
+  /// Sends what was added now. Else it leaves soon, or when there is a batch of it.
   void Flush();
 
   void ReleaseHandoffs(const ReleaseHandoffRequest& request);
@@ -80,6 +82,8 @@ class ResultSender {
     std::size_t waiting_for = 0;
     std::optional<Error> error;
   };
+  bool AddValue(const RunningTask& task, const std::vector<TaskOutput>& outputs, Duration took);
+  void CountIn(const ServedLeasePtr& lease, std::size_t bytes);
   void Store(const std::shared_ptr<Draft>& draft, std::size_t index);
   void OnStored(const std::shared_ptr<Draft>& draft, const Result<void>& stored);
   void Complete(const std::shared_ptr<Draft>& draft);
@@ -97,6 +101,7 @@ class ResultSender {
   StoreClient* store_ = nullptr;
   std::uint64_t inline_bytes_max_ = 0;
   std::vector<ServedLeasePtr> unflushed_;
+  bool is_flush_due_ = false;
   std::map<TaskId, Handoff> handoffs_;
   std::size_t storing_ = 0;  // drafts that wait for the store
   std::size_t unsent_ = 0;   // batches that wait for borrows to be acknowledged

@@ -13,12 +13,10 @@
 /// core_worker.cc. Book: \ref ch_one_task.
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <functional>
-#include <list>
 #include <map>
 #include <memory>
-#include <set>
-#include <unordered_map>
 #include <vector>
 
 #include "components/base/event_log.h"
@@ -42,21 +40,15 @@ class TaskTable final : public PushObserver {
     std::uint32_t reconstructions_max;
     std::uint32_t missing_max = 20;  ///< Times a task comes back because arguments were not found.
   };
-  /// What a submitter says besides the specification.
-  struct Submission {
-    TaskId id;
-    TaskSpec spec;  ///< Arguments given by reference are `stored` without a hint.
-    std::shared_ptr<const SchedulingKey> key;
-    std::int32_t max_retries = 0;               ///< -1: without end.
-    std::vector<internal::ReferencePtr> holds;  ///< Arguments and what inline ones contain.
-  };
   /// \param enqueue lends a task whose arguments are ready to the lease pool.
   TaskTable(Deps deps, Config config, std::function<void(SubmittedTask&)> enqueue);
   ~TaskTable() override;
 
+  /// \param arguments null if there are none.
   /// \return a reference per result. The task runs when its arguments are known; an argument that
   ///         ended in an error is the task's error.
-  [[nodiscard]] std::vector<internal::ReferencePtr> Submit(Submission submission);
+  [[nodiscard]] std::vector<internal::ReferencePtr> Submit(
+      const TaskId& id, TaskKindPtr kind, std::unique_ptr<TaskArguments> arguments);
 
   /// The last copy of an object of ours is gone: makes it again, or sets kObjectLost and why.
   void OnObjectLost(const ObjectId& id);
@@ -65,6 +57,7 @@ class TaskTable final : public PushObserver {
   /// \return what a message calls the object: by its task and what that does, if it is ours.
   [[nodiscard]] std::string Describe(const ObjectId& id) const;
 
+  void OnValue(SubmittedTask& task, Payload value, const WorkerPlace& where) override;
   void OnFinished(SubmittedTask& task, TaskResult result, const WorkerPlace& where) override;
   void OnArgumentsMissing(SubmittedTask& task, const TaskResult& result) override;
   void OnLost(SubmittedTask& task, const Error& error, Charge charge) override;
@@ -77,33 +70,32 @@ class TaskTable final : public PushObserver {
 
  private:
   enum class State : std::uint8_t { kWaiting, kLent, kLineage };
-  struct Record {
-    SubmittedTask task;
+  struct Record : SubmittedTask {
     State state = State::kWaiting;
-    std::int32_t max_retries = 0;
     std::int32_t retries_left = 0;
     std::uint32_t reconstructions_left = 0;
-    std::uint32_t missing_left = 0;
-    /// Arguments and what they contain. As lineage only what has no bytes in the store: inline
-    /// values, and references inside arguments to what was not there yet when the task ended.
-    std::vector<internal::ReferencePtr> holds;
-    std::map<ObjectId, OwnerPtr> lineage_of;  ///< All others: held again when this is made again.
-    std::map<int, WatchId> watches;           ///< Arguments not yet known, by index.
-    std::uint64_t lineage_bytes = 0;
-    std::list<TaskId>::iterator lineage_place;  ///< In `lineage_`, when kLineage.
+    std::uint64_t lineage_number = 0;  ///< Its key in `lineage_`, when kLineage.
   };
+  struct Lineage {
+    TaskId id;
+    std::uint64_t bytes = 0;
+  };
+  using Records = boost::unordered_flat_map<TaskId, std::unique_ptr<Record>, std::hash<TaskId>>;
 
-  Record& Of(const SubmittedTask& task);
+  static Record& Of(SubmittedTask& task);
   [[nodiscard]] bool IsAnyResultOwned(const Record& record) const;
   void Resolve(Record& record);
-  void OnArgumentKnown(const TaskId& id, int index, const ObjectState& state);
-  static void SetArgument(Record& record, int index, const ObjectState& state);
+  void Enqueue(Record& record);
+  void OnArgumentKnown(const TaskId& id, std::size_t index, const ObjectState& state);
+  static void SetArgument(TaskArguments& arguments, std::size_t index, const ObjectState& state);
+  bool HasAllResults(Record& record, int count);
   bool SetResults(Record& record, Results& results, const WorkerPlace& where);
   void ReportPulledArguments(const Record& record, const WorkerPlace& where);
   void Retry(Record& record, const Error& error, Charge charge);
   void Fail(Record& record, const Error& error);
   void KeepLineage(Record& record);
   void MakeAgain(Record& record);
+  void ForgetLineage(Record& record);
   void Drop(const TaskId& id);
   void DropUnneeded();
   void QueueHandoffRelease(const TaskId& id, const WorkerPlace& where);
@@ -111,8 +103,9 @@ class TaskTable final : public PushObserver {
   Deps deps_;
   Config config_;
   std::function<void(SubmittedTask&)> enqueue_;
-  std::unordered_map<TaskId, std::unique_ptr<Record>> records_;
-  std::list<TaskId> lineage_;  // oldest first: exactly the records that are kLineage
+  Records records_;
+  std::map<std::uint64_t, Lineage> lineage_;  // oldest first: exactly the records that are kLineage
+  std::uint64_t last_lineage_ = 0;
   std::uint64_t lineage_bytes_ = 0;
   std::vector<TaskId> maybe_unneeded_;
   std::map<std::string, ReleaseHandoffRequest> handoffs_;  // by worker endpoint, for this turn

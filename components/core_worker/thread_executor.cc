@@ -40,19 +40,19 @@ void ThreadExecutor::RunUntilStopped() {
 }
 
 Result<std::vector<TaskOutput>> ThreadExecutor::Execute(RunnableTask task) {
-  const FunctionKey& key = task.spec.function();
+  const FunctionKey& key = task.constants->function();
   const Result<const internal::FunctionEntry*> function =
       internal::FindFunction({.module = key.module(), .offset = key.offset(), .name = key.name()});
   if (!function) return Fail(function.error());
-  if (task.spec.result_count() != 1) {
+  if (task.constants->result_count() != 1) {
     return Fail(ErrorCode::kInvalidArgument, "function {} has one result, not {}", key.name(),
-                task.spec.result_count());
+                task.constants->result_count());
   }
   Result<internal::SerializedValue> value = internal::Invoke(**function, runtime_, task.arguments);
   if (!value) return Fail(std::move(value.error()));
   std::vector<TaskOutput> outputs(1);
   if (value->size > core_.config().inline_bytes_max) {
-    const ObjectId id = ObjectId::OfTask(TaskId::FromBinaryOrNil(task.spec.task_id()), 0);
+    const ObjectId id = ObjectId::OfTask(task.id, 0);
     Result<void> stored = runtime_.StoreObject(id, *value);
     if (!stored) return Fail(std::move(stored.error()).Context("storing the result"));
     outputs[0].is_stored = true;

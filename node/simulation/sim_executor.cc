@@ -15,10 +15,10 @@ bool IsHit(const Plan& plan) { return plan.constant() % kPlantedOneIn == 0; }
 
 void SimulatedExecutor::Run(RunnableTask task) {
   loop_.Post([this, task = std::move(task)]() mutable {
-    const std::string id = task.spec.task_id();
+    const std::string id(task.id.Binary());
     ++world_.counters.attempts;
     if (world_.finished.contains(id)) ++world_.counters.made_again;
-    if (task.spec.attempt() > 0) ++world_.counters.retries;
+    if (task.attempt > 0) ++world_.counters.retries;
     tasks_.Spawn<Outputs>(Execute(std::move(task)), [this, id](Result<Outputs> outputs) {
       if (outputs) ++world_.finished[id];
       core_.FinishTask(std::move(outputs));
@@ -31,7 +31,7 @@ Task<SimulatedExecutor::Outputs> SimulatedExecutor::Execute(RunnableTask task) {
   if (task.arguments.empty() || !call.ParseFromString(std::string(task.arguments[0].text())) ||
       task.arguments.size() != 1 + static_cast<std::size_t>(call.arguments_size())) {
     world_.Violate(fmt::format("task {} was run with other arguments than it was submitted with",
-                               task.spec.name()));
+                               task.constants->name()));
     co_return Fail(ErrorCode::kCorrupt, "arguments");
   }
   const Plan& plan = call.plan();
@@ -52,7 +52,7 @@ Task<SimulatedExecutor::Outputs> SimulatedExecutor::Execute(RunnableTask task) {
   }
   if (world_.plant == Plant::kLeakReference && *inner != nullptr) leaked_.push_back(*inner);
   if (world_.plant == Plant::kWrongValue && IsHit(plan)) ++hash;
-  co_return co_await Return(task.spec, plan, hash, std::move(*inner));
+  co_return co_await Return(task.id, plan, hash, std::move(*inner));
 }
 
 Task<std::uint64_t> SimulatedExecutor::ReadInputs(const Call& call,
@@ -97,9 +97,8 @@ Task<ReferencePtr> SimulatedExecutor::RunChildren(const Plan& plan, std::uint64_
   co_return is_wanted ? children.back().reference : nullptr;
 }
 
-Task<SimulatedExecutor::Outputs> SimulatedExecutor::Return(const core_worker::TaskSpec& spec,
-                                                           const Plan& plan, std::uint64_t hash,
-                                                           ReferencePtr inner) {
+Task<SimulatedExecutor::Outputs> SimulatedExecutor::Return(TaskId task, const Plan& plan,
+                                                           std::uint64_t hash, ReferencePtr inner) {
   core_worker::Reference named;
   if (inner != nullptr) named = ToMessage(*inner);
   std::string bytes = EncodeValue(hash, plan.value_bytes(), inner != nullptr ? &named : nullptr);
@@ -109,7 +108,7 @@ Task<SimulatedExecutor::Outputs> SimulatedExecutor::Return(const core_worker::Ta
   if (inner != nullptr) value.references.push_back(std::move(inner));
   // Both ways that a large value may take: stored here, or by the core worker.
   if (program_.IsLarge(bytes.size()) && hash % 2 == 0) {
-    const ObjectId id = ObjectId::OfTask(TaskId::FromBinaryOrNil(spec.task_id()), 0);
+    const ObjectId id = ObjectId::OfTask(task, 0);
     const Result<bool> stored = co_await program_.Store(id, std::move(bytes));
     if (!stored) co_return Fail(stored.error());
     outputs[0].is_stored = true;

@@ -25,7 +25,7 @@ class SimulatedExecutor final : public core_worker::TaskExecutor {
   Task<Outputs> Execute(core_worker::RunnableTask task);
   Task<std::uint64_t> ReadInputs(const Call& call, std::vector<Payload> arguments);
   Task<internal::ReferencePtr> RunChildren(const Plan& plan, std::uint64_t& hash);
-  Task<Outputs> Return(const core_worker::TaskSpec& spec, const Plan& plan, std::uint64_t hash,
+  Task<Outputs> Return(TaskId task, const Plan& plan, std::uint64_t hash,
                        internal::ReferencePtr inner);
 
   World& world_;

@@ -86,8 +86,7 @@ void Peer::NotifyRaw(const MethodInfo& method, std::string body) {
   if (!open_) return;
   if (auto fits = CheckBody(method.name, body); !fits) {
     // Nobody would miss it before they hang: the far side and our own callers must hear of it.
-    connection_->Close();
-    loop_.Post(lifetime_.Bind([this, error = std::move(fits.error())] { OnClose(error); }));
+    Break(std::move(fits.error()));
     return;
   }
   Frame frame;
@@ -95,6 +94,11 @@ void Peer::NotifyRaw(const MethodInfo& method, std::string body) {
   frame.header.method = method.id;
   frame.body = std::move(body);
   connection_->Send(std::move(frame));
+}
+
+void Peer::Break(Error reason) {
+  connection_->Close();
+  loop_.Post(lifetime_.Bind([this, reason = std::move(reason)] { OnClose(reason); }));
 }
 
 void Peer::Cancel(CallId call) {

@@ -86,6 +86,9 @@ class Peer final : private ConnectionHandler {
   /// does not come.
   void Close();
 
+  /// Closes because what came over it makes no sense; then all is as if it had been lost.
+  void Break(Error reason);
+
   /// Runs once when the connection is lost, after all pending calls have failed.
   void OnClosed(std::move_only_function<void(const Error&)> callback);
   [[nodiscard]] bool IsOpen() const;

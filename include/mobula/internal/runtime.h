@@ -53,6 +53,7 @@ struct FunctionKey {
   std::string module;        ///< Base name of the shared library, empty for the main program.
   std::uint64_t offset = 0;  ///< Of the invoker, from the start of the module.
   std::string name;          ///< Printed name, for messages.
+  friend bool operator==(const FunctionKey&, const FunctionKey&) = default;
 };
 
 enum class Placement : std::uint8_t { kDefault, kSpread, kNode };
@@ -66,6 +67,7 @@ struct TaskOptions {
   Placement placement = Placement::kDefault;
   std::string node_id_hex;  ///< For kNode.
   bool soft = false;        ///< For kNode: elsewhere if that node cannot.
+  friend bool operator==(const TaskOptions&, const TaskOptions&) = default;
 };
 
 /// One argument: a value, or a reference whose value the worker sees in its place.

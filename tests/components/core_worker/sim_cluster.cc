@@ -157,7 +157,7 @@ Process::~Process() {
 }
 
 void Process::Run(RunnableTask task) {
-  const std::string name = task.spec.function().name();
+  const std::string name = task.constants->function().name();
   ++tasks_started;
   cluster.loop.Post(alive.Bind([this, name, task = std::move(task)]() mutable {
     ++cluster.runs[name];

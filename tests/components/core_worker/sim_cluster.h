@@ -52,7 +52,7 @@ class TaskRun : public std::enable_shared_from_this<TaskRun> {
   [[nodiscard]] std::string Argument(std::size_t i) const {
     return std::string(task_.arguments.at(i).text());
   }
-  [[nodiscard]] std::uint32_t attempt() const { return task_.spec.attempt(); }
+  [[nodiscard]] std::uint32_t attempt() const { return task_.attempt; }
   [[nodiscard]] Process& process() { return process_; }
   void Return(std::string text, std::vector<ReferencePtr> references = {});
   void ReturnAll(std::vector<std::string> texts);
@@ -118,6 +118,7 @@ class Node {
   [[nodiscard]] std::int64_t free_units() const { return free_units_; }
   [[nodiscard]] std::size_t lease_count() const { return leases_.size(); }
   [[nodiscard]] std::vector<std::string> lease_ids() const;
+  [[nodiscard]] std::string any_lease() const { return leases_.begin()->first; }
   [[nodiscard]] std::size_t queued_count() const { return queue_.size(); }
   [[nodiscard]] const std::map<std::string, rpc::Peer*>& peers() const { return peers_; }
 
