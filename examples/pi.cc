@@ -40,7 +40,7 @@ static int ThrowAllDarts(int argc, char** argv) {
   }
   std::uint64_t hits = 0;
   while (!pending.empty()) {
-    auto round = mobula::Wait(pending, 1);
+    auto round = mobula::Wait(std::move(pending), 1);
     for (const auto& one : round.ready) hits += mobula::Get(one);
     pending = std::move(round.pending);
     examples::Progress("pi", tasks - pending.size(), tasks, "tasks");

@@ -162,7 +162,7 @@ int CountFolder(int argc, char** argv) {
   for (std::string text = chunks.Next(); !text.empty(); text = chunks.Next()) {
     running.push_back(mobula::Remote<CountWords>.With(task)(mobula::Buffer(std::move(text))));
     parts.push_back(running.back());
-    if (running.size() >= kInFlight) running = mobula::Wait(running, 1).pending;
+    if (running.size() >= kInFlight) running = mobula::Wait(std::move(running), 1).pending;
     examples::Progress("word_count", parts.size(), std::max(total, parts.size()), "chunks");
   }
   if (parts.empty()) parts.push_back(mobula::Remote<CountWords>(mobula::Buffer()));

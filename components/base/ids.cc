@@ -2,6 +2,9 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
+#include <array>
+
 namespace mobula {
 namespace {
 
@@ -15,11 +18,10 @@ int HexDigit(char c) {
 }
 
 ObjectId Compose(const TaskId& task, std::uint32_t index) {
-  std::string binary(task.Binary());
-  for (int shift = 24; shift >= 0; shift -= 8) {
-    binary.push_back(static_cast<char>(index >> shift));
-  }
-  return ObjectId(ObjectId::FromBinaryOrNil(binary));
+  std::array<char, ObjectId::kSize> binary;
+  char* end = std::ranges::copy(task.Binary(), binary.data()).out;
+  for (int shift = 24; shift >= 0; shift -= 8) *end++ = static_cast<char>(index >> shift);
+  return ObjectId(ObjectId::FromBinaryOrNil({binary.data(), binary.size()}));
 }
 
 TaskId HashOf(std::string_view bytes) {
@@ -73,11 +75,10 @@ bool ObjectId::IsPut() const {
 }
 
 TaskId ChildTaskId(const TaskId& parent, std::uint64_t index) {
-  std::string bytes(parent.Binary());
-  for (int shift = 0; shift < 64; shift += 8) {
-    bytes.push_back(static_cast<char>(index >> shift));
-  }
-  return HashOf(bytes);
+  std::array<char, TaskId::kSize + sizeof index> bytes;
+  char* end = std::ranges::copy(parent.Binary(), bytes.data()).out;
+  for (int shift = 0; shift < 64; shift += 8) *end++ = static_cast<char>(index >> shift);
+  return HashOf({bytes.data(), bytes.size()});
 }
 
 TaskId DriverTaskId(const JobId& job, const WorkerId& driver) {

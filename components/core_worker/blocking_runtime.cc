@@ -106,11 +106,11 @@ std::uint64_t BlockingRuntime::ValueBytesMax() const {
   return core_.store().capacity_bytes();
 }
 
-Result<void> BlockingRuntime::CheckKnown(const ReferencePtr& reference) const {
-  if (core_.references().IsKnown(reference->id)) return {};
-  return Fail(ErrorCode::kInvalidArgument,
-              "object {} is of a session that Shutdown has ended: its reference names nothing",
-              reference->id.Short());
+Error BlockingRuntime::Unknown(const ReferencePtr& reference) {
+  return {ErrorCode::kInvalidArgument,
+          fmt::format("object {} is of a session that Shutdown has ended: its reference names "
+                      "nothing",
+                      reference->id.Short())};
 }
 
 Result<std::vector<ReferencePtr>> BlockingRuntime::Submit(const internal::FunctionKey& function,
@@ -138,8 +138,8 @@ Result<std::vector<ReferencePtr>> BlockingRuntime::Submit(const internal::Functi
   std::size_t inline_bytes = 0;
   for (internal::Argument& argument : arguments) {
     if (argument.reference != nullptr) {
-      if (auto known = CheckKnown(argument.reference); !known) return Fail(known.error());
-      continue;
+      if (core_.references().IsKnown(argument.reference->id)) continue;
+      return Fail(Unknown(argument.reference));
     }
     const std::size_t size = argument.value.size;
     if (size <= core_.config().inline_bytes_max && inline_bytes + size <= kInlineBytesPerMessage) {
@@ -160,47 +160,52 @@ Result<std::vector<Payload>> BlockingRuntime::Get(std::span<const ReferencePtr> 
   Lock lock(loop_.StateLock());
   if (closed_) return Fail(*closed_);
   Waiter waiter;
-  std::vector<std::optional<Result<Payload>>> results(references.size());
+  WaitSet waits(waiter.changed, references.size());
+  std::vector<Payload> values(references.size());
+  std::vector<bool> is_there(references.size());
+  std::map<std::size_t, Error> errors;
   std::vector<WatchId> gets;
   std::size_t known = 0;  // values at the front without a gap, up to the first error
   const auto is_done = [&] {
-    while (known < results.size() && results[known] && *results[known]) ++known;
-    return known == results.size() || results[known].has_value();
+    while (known < values.size() && is_there[known]) ++known;
+    return known == values.size() || (!errors.empty() && errors.begin()->first == known);
   };
-  for (std::size_t i = 0; i < references.size(); ++i) {
-    ObjectState state = core_.references().Peek(references[i]->id);
-    if (auto* value = std::get_if<Payload>(&state)) {
-      results[i] = std::move(*value);
-    } else if (auto* error = std::get_if<Error>(&state)) {
-      results[i] = Fail(std::move(*error));
-      if (is_done()) break;
-    } else if (auto is_known = CheckKnown(references[i]); !is_known) {
-      results[i] = Fail(std::move(is_known.error()));
-      if (is_done()) break;
+  const auto set = [&](std::size_t i, Result<Payload> value) {
+    is_there[i] = value.has_value();
+    if (value) {
+      values[i] = std::move(*value);
+    } else {
+      errors.emplace(i, std::move(value.error()));
+    }
+  };
+  const auto look = [&](std::size_t i) {
+    std::optional<ObjectState> state = core_.references().PeekOrAwait(references[i]->id, waits, i);
+    if (!state) return;
+    if (auto* value = std::get_if<Payload>(&*state)) {
+      set(i, std::move(*value));
+    } else if (auto* error = std::get_if<Error>(&*state)) {
+      set(i, Fail(std::move(*error)));
+    } else if (std::holds_alternative<Pending>(*state)) {
+      set(i, Fail(Unknown(references[i])));
     } else {
       gets.push_back(core_.Get(references[i], [&, i](Result<Payload> value) {
-        results[i] = std::move(value);
+        set(i, std::move(value));
         if (is_done()) waiter.changed.notify_all();
       }));
     }
-  }
-  Sleep(lock, waiter, timeout, is_done);
+  };
+  for (std::size_t i = 0; i < references.size() && (errors.empty() || !is_done()); ++i) look(i);
+  Sleep(lock, waiter, timeout, [&] {
+    for (const std::size_t i : waits.TakeReady()) look(i);
+    return is_done();
+  });
   for (const WatchId get : gets) core_.Cancel(get);
-  if (!is_done()) {
-    if (closed_) return Fail(*closed_);
-    return Fail(ErrorCode::kDeadlineExceeded, "after {}, {} of {} values are there; missing is {}",
-                FormatTime(*timeout),
-                std::count_if(results.begin(), results.end(),
-                              [](const auto& result) { return result && *result; }),
-                results.size(), core_.Describe(references[known]->id));
-  }
-  std::vector<Payload> values;
-  values.reserve(results.size());
-  for (auto& result : results) {
-    if (!*result) return Fail(std::move(result->error()));
-    values.push_back(std::move(**result));
-  }
-  return values;
+  if (is_done() && errors.empty()) return values;
+  if (is_done()) return Fail(std::move(errors.begin()->second));
+  if (closed_) return Fail(*closed_);
+  return Fail(ErrorCode::kDeadlineExceeded, "after {}, {} of {} values are there; missing is {}",
+              FormatTime(*timeout), std::ranges::count(is_there, true), values.size(),
+              core_.Describe(references[known]->id));
 }
 
 Result<internal::WaitOutcome> BlockingRuntime::Wait(
@@ -213,40 +218,30 @@ Result<internal::WaitOutcome> BlockingRuntime::Wait(
   Lock lock(loop_.StateLock());
   if (closed_) return Fail(*closed_);
   Waiter waiter;
-  std::size_t ready_count = 0;
-  std::vector<bool> is_ready(references.size());
-  std::vector<WatchId> watches;
-  for (std::size_t i = 0; i < references.size(); ++i) {
-    if (auto is_known = CheckKnown(references[i]); !is_known) return Fail(is_known.error());
-    is_ready[i] = !std::holds_alternative<Pending>(core_.references().Peek(references[i]->id));
-    if (is_ready[i]) ++ready_count;
-  }
-  for (std::size_t i = 0; i < references.size() && ready_count < count; ++i) {
-    if (is_ready[i]) continue;
-    watches.push_back(core_.WhenReady(references[i], [&, i] {
-      is_ready[i] = true;
-      if (++ready_count == count) waiter.changed.notify_all();
-    }));
-  }
-  Sleep(lock, waiter, timeout, [&] { return ready_count >= count; });
-  for (const WatchId watch : watches) core_.Cancel(watch);
-  if (closed_ && ready_count < count) return Fail(*closed_);
+  WaitSet waits(waiter.changed, references.size());
   internal::WaitOutcome outcome;
-  for (std::size_t i = 0; i < references.size(); ++i) {
-    (is_ready[i] ? outcome.ready : outcome.pending).push_back(i);
+  for (std::size_t i = 0; i < references.size() && outcome.ready.size() < count; ++i) {
+    const auto state = core_.references().PeekOrAwait(references[i]->id, waits, i);
+    if (!state) continue;
+    if (std::holds_alternative<Pending>(*state)) return Fail(Unknown(references[i]));
+    outcome.ready.push_back(i);
   }
+  Sleep(lock, waiter, timeout, [&] {
+    for (const std::size_t i : waits.TakeReady()) outcome.ready.push_back(i);
+    return outcome.ready.size() >= count;
+  });
+  if (closed_ && outcome.ready.size() < count) return Fail(*closed_);
+  std::ranges::sort(outcome.ready);
   return outcome;
 }
 
 ReferencePtr BlockingRuntime::Borrow(const ObjectId& id, std::shared_ptr<const std::string> owner) {
   const Lock lock(loop_.StateLock());
   if (closed_) {  // inert, as the references are that we gave out
-    auto reference = std::make_shared<internal::Reference>();
-    reference->id = id;
-    reference->owner = std::move(owner);
-    return reference;
+    return std::make_shared<const internal::Reference>(
+        id, std::make_shared<const internal::Owner>(*owner));
   }
-  return core_.Borrow(id, std::move(owner));
+  return core_.Borrow(id, *owner);
 }
 
 RuntimeContext BlockingRuntime::Context() const {

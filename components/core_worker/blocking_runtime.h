@@ -68,7 +68,7 @@ class BlockingRuntime final : public internal::Runtime {
   Result<T> Await(Lock& lock, Start start);
   Result<void> Store(Lock& lock, const ObjectId& id, const internal::SerializedValue& value);
   /// A program may keep a reference over `Shutdown` and another `Init`: kInvalidArgument.
-  [[nodiscard]] Result<void> CheckKnown(const internal::ReferencePtr& reference) const;
+  [[nodiscard]] static Error Unknown(const internal::ReferencePtr& reference);
   Result<internal::ReferencePtr> PutLarge(Lock& lock, internal::SerializedValue value);
 
   CoreWorker& core_;

@@ -3,12 +3,10 @@
 
 #include "components/base/check.h"
 #include "components/core_worker/methods.h"
-#include "components/core_worker/reference_table.h"
+#include "components/core_worker/references.h"
 #include "components/core_worker/status_codec.h"
 
 namespace mobula::core_worker {
-
-using Impl = ReferenceTable::Impl;
 
 namespace {
 
@@ -36,21 +34,21 @@ void SendInParts(Request request, const Ids& ids, std::size_t ids_max, Send send
 
 Address Decode(const OwnerPtr& owner) {
   Address address;
-  address.ParseFromString(*owner);
+  address.ParseFromString(owner->address);
   return address;
 }
 
 }  // namespace
 
-Impl::Borrowed& Impl::AddBorrowed(const ObjectId& id, const OwnerPtr& owner) {
-  const auto [it, is_new] = borrowed.try_emplace(id);
-  Borrowed& entry = it->second;
+BorrowedObject& ReferenceTable::AddBorrowed(const ObjectId& id, const OwnerPtr& owner) {
+  const auto [it, is_new] = borrowed_.try_emplace(id);
+  BorrowedObject& entry = it->second;
   if (!is_new) {
     entry.is_releasing = false;  // held again before the owner was told
     return entry;
   }
   entry.owner = owner;
-  Link& link = LinkTo(owner);
+  BorrowLink& link = LinkTo(owner);
   if (link.is_gone) {
     entry.state = OwnerDied(id, Decode(owner), "its process could not be reached");
     return entry;
@@ -62,27 +60,27 @@ Impl::Borrowed& Impl::AddBorrowed(const ObjectId& id, const OwnerPtr& owner) {
   return entry;
 }
 
-void Impl::ReleaseBorrowed(const ObjectId& id, Borrowed& entry) {
+void ReferenceTable::ReleaseBorrowed(const ObjectId& id, BorrowedObject& entry) {
   entry.is_releasing = true;
   AfterBorrowsAcknowledged([this, id] { FinishRelease(id); });
 }
 
-void Impl::FinishRelease(const ObjectId& id) {
-  const auto it = borrowed.find(id);
-  if (it == borrowed.end() || !it->second.is_releasing) return;
-  const auto link = links.find(*it->second.owner);
-  if (link != links.end() && link->second.borrowed.erase(id) > 0) {
+void ReferenceTable::FinishRelease(const ObjectId& id) {
+  const auto it = borrowed_.find(id);
+  if (it == borrowed_.end() || !it->second.is_releasing) return;
+  const auto link = links_.find(it->second.owner->address);
+  if (link != links_.end() && link->second.borrowed.erase(id) > 0) {
     link->second.to_remove.insert(id);
     ScheduleFlush();
   }
-  borrowed.erase(it);
+  borrowed_.erase(it);
 }
 
-void Impl::AskOwner(const ObjectId& id, Borrowed& entry) {
+void ReferenceTable::AskOwner(const ObjectId& id, BorrowedObject& entry) {
   if (entry.is_asked) return;
-  const auto link = links.find(*entry.owner);
-  if (link == links.end() || link->second.is_gone) {
-    Resolve(id, entry, OwnerDied(id, Decode(entry.owner), "its process could not be reached"));
+  const auto link = links_.find(entry.owner->address);
+  if (link == links_.end() || link->second.is_gone) {
+    Resolve(entry, OwnerDied(id, Decode(entry.owner), "its process could not be reached"));
     return;
   }
   entry.is_asked = true;
@@ -90,42 +88,44 @@ void Impl::AskOwner(const ObjectId& id, Borrowed& entry) {
   ScheduleFlush();
 }
 
-void Impl::Resolve(const ObjectId&, Borrowed& entry, ObjectState state) {
+void ReferenceTable::Resolve(BorrowedObject& entry, ObjectState state) {
   entry.state = std::move(state);
   entry.is_asked = false;
+  entry.waiting.Tell();
   Wake(std::exchange(entry.watches, {}));
 }
 
-void Impl::HandleStatus(const StatusRequest& request) {
+void ReferenceTable::HandleStatus(const StatusRequest& request) {
   for (const ObjectStatus& status : request.objects()) {
     const ObjectId id(ObjectId::FromBinaryOrNil(status.id()));
-    const auto it = borrowed.find(id);
-    if (it == borrowed.end() || status.state_case() == ObjectStatus::kPending) continue;
-    Resolve(id, it->second, FromMessage(status));
+    const auto it = borrowed_.find(id);
+    if (it == borrowed_.end() || status.state_case() == ObjectStatus::kPending) continue;
+    Resolve(it->second, FromMessage(status));
   }
 }
 
-void Impl::ReportMissing(const ObjectId& id, std::vector<std::string> endpoints) {
-  if (owned.contains(id)) return DoubtCopies(id, endpoints);
-  const auto it = borrowed.find(id);
-  if (it == borrowed.end() || std::holds_alternative<Error>(it->second.state)) return;
+void ReferenceTable::ReportMissing(const ObjectId& id, std::vector<std::string> endpoints) {
+  if (FindOwned(id) != nullptr) return DoubtCopies(id, endpoints);
+  const auto it = borrowed_.find(id);
+  if (it == borrowed_.end() || std::holds_alternative<Error>(it->second.state)) return;
   it->second.state = Pending{};
-  const auto link = links.find(*it->second.owner);
-  if (link == links.end() || link->second.is_gone) return;
+  const auto link = links_.find(it->second.owner->address);
+  if (link == links_.end() || link->second.is_gone) return;
   ReportCopiesRequest report;
   report.add_missing_ids(std::string(id.Binary()));
   for (std::string& endpoint : endpoints) report.add_missing_endpoints(std::move(endpoint));
   link->second.client->Notify(kReportCopies, report);
 }
 
-void Impl::ReportCopy(const ObjectId& id, const NodeId& node, const std::string& endpoint) {
-  if (owned.contains(id)) return AddCopy(id, node, endpoint);
-  const auto it = borrowed.find(id);
-  if (it == borrowed.end()) return;
-  const auto link = links.find(*it->second.owner);
-  if (link == links.end() || link->second.is_gone) return;
+void ReferenceTable::ReportCopy(const ObjectId& id, const NodeId& node,
+                                const std::string& endpoint) {
+  if (FindOwned(id) != nullptr) return AddCopy(id, node, endpoint);
+  const auto it = borrowed_.find(id);
+  if (it == borrowed_.end()) return;
+  const auto link = links_.find(it->second.owner->address);
+  if (link == links_.end() || link->second.is_gone) return;
   ReportCopiesRequest& report = link->second.report;
-  const bool is_full = static_cast<std::size_t>(report.added_ids_size()) >= config.batch_ids_max;
+  const bool is_full = static_cast<std::size_t>(report.added_ids_size()) >= config_.batch_ids_max;
   if (is_full || (report.added_ids_size() > 0 && report.node().node_id() != node.Binary())) {
     link->second.client->Notify(kReportCopies, report);  // one message speaks of one node
     report.Clear();
@@ -136,38 +136,38 @@ void Impl::ReportCopy(const ObjectId& id, const NodeId& node, const std::string&
   ScheduleFlush();
 }
 
-void Impl::AfterBorrowsAcknowledged(std::move_only_function<void()> next) {
-  for (auto& [owner, link] : links) {
+void ReferenceTable::AfterBorrowsAcknowledged(std::move_only_function<void()> next) {
+  for (auto& [owner, link] : links_) {
     if (!link.to_add.empty()) SendAdds(link);
   }
-  if (batches.empty()) {
+  if (batches_.empty()) {
     next();
   } else {
-    after.emplace_back(last_batch, std::move(next));
+    after_.emplace_back(last_batch_, std::move(next));
   }
 }
 
-void Impl::FinishBatch(std::uint64_t batch) {
-  batches.erase(batch);
-  const std::uint64_t oldest = batches.empty() ? UINT64_MAX : *batches.begin();
-  while (!after.empty() && after.front().first < oldest) {
-    auto next = std::move(after.front().second);
-    after.pop_front();
+void ReferenceTable::FinishBatch(std::uint64_t batch) {
+  batches_.erase(batch);
+  const std::uint64_t oldest = batches_.empty() ? UINT64_MAX : *batches_.begin();
+  while (!after_.empty() && after_.front().first < oldest) {
+    auto next = std::move(after_.front().second);
+    after_.pop_front();
     next();
   }
 }
 
-Impl::Link& Impl::LinkTo(const OwnerPtr& owner) {
-  const auto it = links.find(*owner);
-  if (it != links.end()) return it->second;
-  Link& link = links[*owner];
-  link.client = deps.peers.Get(EndpointFor(Decode(owner), self.node_id()));
-  link.client->OnConnected(alive.Bind([this, owner](rpc::Peer&) { OnLinkConnected(owner); }));
-  link.client->OnDisconnected(alive.Bind([this, owner](const Error&) {
-    const auto found = links.find(*owner);
-    if (found != links.end() && !found->second.borrowed.empty()) found->second.client->Connect();
+BorrowLink& ReferenceTable::LinkTo(const OwnerPtr& owner) {
+  const auto it = links_.find(owner->address);
+  if (it != links_.end()) return it->second;
+  BorrowLink& link = links_[owner->address];
+  link.client = deps_.peers.Get(EndpointFor(Decode(owner), self_.node_id()));
+  link.client->OnConnected(alive_.Bind([this, owner](rpc::Peer&) { OnLinkConnected(owner); }));
+  link.client->OnDisconnected(alive_.Bind([this, owner](const Error&) {
+    const auto found = links_.find(owner->address);
+    if (found != links_.end() && !found->second.borrowed.empty()) found->second.client->Connect();
   }));
-  link.client->OnGone(alive.Bind([this, owner](const Error& why) { OnLinkGone(owner, why); }));
+  link.client->OnGone(alive_.Bind([this, owner](const Error& why) { OnLinkGone(owner, why); }));
   if (link.client->IsGone()) {
     link.is_gone = true;
   } else {
@@ -176,54 +176,54 @@ Impl::Link& Impl::LinkTo(const OwnerPtr& owner) {
   return link;
 }
 
-void Impl::OnLinkConnected(const OwnerPtr& owner) {
-  const auto it = links.find(*owner);
-  if (it == links.end()) return;
-  Link& link = it->second;
+void ReferenceTable::OnLinkConnected(const OwnerPtr& owner) {
+  const auto it = links_.find(owner->address);
+  if (it == links_.end()) return;
+  BorrowLink& link = it->second;
   // A new connection: the owner may have begun to forget us. Register and ask again.
   link.to_add.assign(link.borrowed.begin(), link.borrowed.end());
   link.to_watch.clear();
   for (const ObjectId& id : link.borrowed) {
-    if (const auto entry = borrowed.find(id); entry != borrowed.end() && entry->second.is_asked) {
+    if (const auto entry = borrowed_.find(id); entry != borrowed_.end() && entry->second.is_asked) {
       link.to_watch.push_back(id);
     }
   }
   ScheduleFlush();
 }
 
-void Impl::OnLinkGone(const OwnerPtr& owner, const Error& reason) {
-  const auto it = links.find(*owner);
-  if (it == links.end()) return;
+void ReferenceTable::OnLinkGone(const OwnerPtr& owner, const Error& reason) {
+  const auto it = links_.find(owner->address);
+  if (it == links_.end()) return;
   const std::set<ObjectId> ids = std::move(it->second.borrowed);
-  links.erase(it);
+  links_.erase(it);
   if (ids.empty()) return;
   DescribeDeathRequest request;
   request.set_worker_id(Decode(owner).worker_id());
-  deps.raylet.Call(
+  deps_.raylet.Call(
       kDescribeDeath, request,
-      alive.Bind([this, owner, ids, reason](Result<DescribeDeathReply> reply) {
+      alive_.Bind([this, owner, ids, reason](Result<DescribeDeathReply> reply) {
         const bool is_known = reply && !reply->cause().empty();
         for (const ObjectId& id : ids) {
-          const auto entry = borrowed.find(id);
-          if (entry == borrowed.end()) continue;
-          Resolve(id, entry->second,
+          const auto entry = borrowed_.find(id);
+          if (entry == borrowed_.end()) continue;
+          Resolve(entry->second,
                   OwnerDied(id, Decode(owner), is_known ? reply->cause() : reason.message()));
         }
       }));
 }
 
-void Impl::ScheduleFlush() {
-  if (std::exchange(flush_scheduled, true)) return;
-  deps.loop.Post(alive.Bind([this] { FlushAll(); }));
+void ReferenceTable::ScheduleFlush() {
+  if (std::exchange(is_flush_due_, true)) return;
+  deps_.loop.Post(alive_.Bind([this] { FlushAll(); }));
 }
 
-void Impl::FlushAll() {
-  flush_scheduled = false;
-  for (auto& [owner, link] : links) Flush(link);
-  for (const auto& [endpoint, ids] : std::exchange(to_free, {})) {
+void ReferenceTable::FlushAll() {
+  is_flush_due_ = false;
+  for (auto& [owner, link] : links_) Flush(link);
+  for (const auto& [endpoint, ids] : std::exchange(to_free_, {})) {
     // A call and not a notification, which would be dropped before there is a connection.
-    const auto client = deps.peers.Get(endpoint);
-    SendInParts(FreeObjectsRequest(), ids, config.batch_ids_max,
+    const auto client = deps_.peers.Get(endpoint);
+    SendInParts(FreeObjectsRequest(), ids, config_.batch_ids_max,
                 [&](const FreeObjectsRequest& request) {
                   client->Call(kFreeObjects, request, [](const Result<NoReply>&) {},
                                {.timeout = kFreeTimeout});
@@ -231,24 +231,24 @@ void Impl::FlushAll() {
   }
 }
 
-void Impl::SendAdds(Link& link) {
+void ReferenceTable::SendAdds(BorrowLink& link) {
   AddBorrowsRequest to_owner;
-  *to_owner.mutable_borrower() = self;
+  *to_owner.mutable_borrower() = self_;
   const std::vector<ObjectId> ids = std::exchange(link.to_add, {});
   SendInParts(
-      std::move(to_owner), ids, config.batch_ids_max, [&](const AddBorrowsRequest& request) {
-        const std::uint64_t batch = ++last_batch;
-        batches.insert(batch);
+      std::move(to_owner), ids, config_.batch_ids_max, [&](const AddBorrowsRequest& request) {
+        const std::uint64_t batch = ++last_batch_;
+        batches_.insert(batch);
         link.client->Call(
-            kAddBorrows, request, alive.Bind([this, batch](Result<AddBorrowsReply> reply) {
+            kAddBorrows, request, alive_.Bind([this, batch](Result<AddBorrowsReply> reply) {
               if (!reply)
                 reply = AddBorrowsReply();  // the link's end, or a watch, tells what happened
               for (const std::string& binary : reply->unknown_ids()) {
                 const ObjectId id(ObjectId::FromBinaryOrNil(binary));
-                const auto it = borrowed.find(id);
-                if (it == borrowed.end() || !std::holds_alternative<Pending>(it->second.state))
+                const auto it = borrowed_.find(id);
+                if (it == borrowed_.end() || !std::holds_alternative<Pending>(it->second.state))
                   continue;
-                Resolve(id, it->second,
+                Resolve(it->second,
                         Error(ErrorCode::kObjectLost,
                               fmt::format("object {} was freed by its owner", id.Short())));
               }
@@ -257,22 +257,22 @@ void Impl::SendAdds(Link& link) {
       });
 }
 
-void Impl::Flush(Link& link) {
+void ReferenceTable::Flush(BorrowLink& link) {
   if (!link.to_add.empty()) SendAdds(link);
   if (link.report.added_ids_size() > 0) {  // before an owner may forget the object
     link.client->Notify(kReportCopies, link.report);
     link.report.Clear();
   }
   RemoveBorrowsRequest remove;
-  remove.set_borrower_id(self.worker_id());
-  SendInParts(std::move(remove), std::exchange(link.to_remove, {}), config.batch_ids_max,
+  remove.set_borrower_id(self_.worker_id());
+  SendInParts(std::move(remove), std::exchange(link.to_remove, {}), config_.batch_ids_max,
               [&](const RemoveBorrowsRequest& request) {
                 // A call, as it is made again when its connection is lost.
                 link.client->Call(kRemoveBorrows, request, [](const Result<NoReply>&) {},
                                   {.timeout = kRemoveTimeout});
               });
   if (!link.client->IsConnected()) return;  // OnLinkConnected asks
-  SendInParts(WatchRequest(), std::exchange(link.to_watch, {}), config.batch_ids_max,
+  SendInParts(WatchRequest(), std::exchange(link.to_watch, {}), config_.batch_ids_max,
               [&](const WatchRequest& request) { link.client->Notify(kWatch, request); });
 }
 

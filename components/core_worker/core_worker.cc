@@ -245,8 +245,7 @@ internal::ReferencePtr CoreWorker::PutInline(internal::SerializedValue value) {
   const ObjectId id = NextPutId();
   std::string bytes(value.size, '\0');
   value.CopyTo(std::as_writable_bytes(std::span(bytes)));
-  impl_->references.AddOwned(id);
-  auto held = impl_->references.Hold(id, impl_->references.self());
+  auto held = impl_->references.NewOwned(id);
   impl_->references.SetState(id, Payload::FromString(std::move(bytes)),
                              std::move(value.references));
   return held;
@@ -268,41 +267,23 @@ internal::ReferencePtr CoreWorker::FinishPut(const ObjectId& id, std::uint64_t s
   adopt.add_ids(std::string(id.Binary()));
   *adopt.mutable_owner() = impl_->self;
   impl_->deps.raylet.Notify(kAdoptObjects, adopt);
-  impl_->references.AddOwned(id);
-  auto held = impl_->references.Hold(id, impl_->references.self());
+  auto held = impl_->references.NewOwned(id);
   InStore stored{.size_bytes = size_bytes, .copies = {}};
   stored.copies.emplace(impl_->node, impl_->raylet_endpoint);
   impl_->references.SetState(id, std::move(stored), std::move(contained));
   return held;
 }
 
-// Names of gets are even, those of watches odd, so that `Cancel` can tell them apart.
 WatchId CoreWorker::Get(const internal::ReferencePtr& reference,
                         std::move_only_function<void(Result<Payload>)> done) {
-  return 2 * impl_->getter.Get(reference, std::move(done));
+  return impl_->getter.Get(reference, std::move(done));
 }
-
-WatchId CoreWorker::WhenReady(const internal::ReferencePtr& reference,
-                              std::move_only_function<void()> done) {
-  auto shared = std::make_shared<std::move_only_function<void()>>(std::move(done));
-  return 2 * impl_->references.Watch(reference->id, [reference, shared](const ObjectId&,
-                                                                        const ObjectState&) {
-    (*shared)();
-  }) + 1;
-}
-
-void CoreWorker::Cancel(WatchId wait) {
-  if (wait % 2 == 0) {
-    impl_->getter.Cancel(wait / 2);
-  } else {
-    impl_->references.Unwatch(wait / 2);
-  }
-}
+void CoreWorker::Cancel(WatchId get) { impl_->getter.Cancel(get); }
 
 std::string CoreWorker::Describe(const ObjectId& id) const { return impl_->tasks.Describe(id); }
 
-internal::ReferencePtr CoreWorker::Borrow(const ObjectId& id, OwnerPtr owner) {
-  return impl_->references.Hold(id, impl_->references.Intern(*owner));
+internal::ReferencePtr CoreWorker::Borrow(const ObjectId& id, std::string_view owner) {
+  return impl_->references.Hold(id, impl_->references.Intern(owner));
 }
 
 void CoreWorker::FinishTask(Result<std::vector<TaskOutput>> outputs) {

@@ -33,7 +33,6 @@
 namespace mobula::core_worker {
 
 using TaskConstantsPtr = std::shared_ptr<const TaskConstants>;  // owners: a lease, its tasks
-
 /// A task whose arguments are here.
 struct RunnableTask {
   TaskId id;
@@ -117,12 +116,10 @@ class CoreWorker {
   /// Calls back once with the value, pulled to this node and pinned, or the error it ended in.
   WatchId Get(const internal::ReferencePtr& reference,
               std::move_only_function<void(Result<Payload>)> done);
-  /// Calls back once when a value or an error is known; fetches nothing.
-  WatchId WhenReady(const internal::ReferencePtr& reference, std::move_only_function<void()> done);
-  void Cancel(WatchId wait);
+  void Cancel(WatchId get);
   /// \return what a message calls an object: by its task and what that does, if it is ours.
   [[nodiscard]] std::string Describe(const ObjectId& id) const;
-  [[nodiscard]] internal::ReferencePtr Borrow(const ObjectId& id, OwnerPtr owner);
+  [[nodiscard]] internal::ReferencePtr Borrow(const ObjectId& id, std::string_view owner);
 
   // ---- worker ----
   /// The running task ended with one output per result, or failed. Then the next one runs.

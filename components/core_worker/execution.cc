@@ -55,12 +55,15 @@ Result<OpenLeaseReply> Execution::Open(const OpenLeaseRequest& request, rpc::Pee
     return Fail(ErrorCode::kVersionMismatch, "the worker runs job {}, the task is of job {}",
                 job_.Hex(), ToHex(request.job_id()));
   }
+  const LeaseId id = LeaseId::FromBinaryOrNil(request.lease_id());
+  const auto known = leases_.find(id);  // the same call again: tasks of it may be here
+  if (known != leases_.end() && known->second->link->peer == &peer) return OpenLeaseReply();
   // We serve one lease at a time: an older one of this owner has ended.
   std::erase_if(leases_, [&](const auto& entry) { return entry.second->link->peer == &peer; });
   std::shared_ptr<OwnerLink>& link = links_[&peer];
   if (link == nullptr) link = std::make_shared<OwnerLink>(&peer);
   auto lease = std::make_shared<ServedLease>();
-  lease->id = LeaseId::FromBinaryOrNil(request.lease_id());
+  lease->id = id;
   lease->link = link;
   lease->owner = request.owner();
   leases_.insert_or_assign(lease->id, std::move(lease));
@@ -257,7 +260,11 @@ void Execution::GiveBack(Queued task, std::string missing_id) {
 
 Execution::Queued Execution::TakeOut(Queue::iterator task) {
   Queued taken = std::move(*task);
-  queue_.erase(task);
+  if (task == queue_.begin()) {
+    queue_.pop_front();
+  } else {
+    queue_.erase(task);
+  }
   return taken;
 }
 

@@ -64,7 +64,9 @@ void LeasePool::Enqueue(SubmittedTask& task) {
   Group& group = *task.kind->group;
   group.ready.push_back(&task);
   ++enqueued_;
-  MarkDirty(group);
+  if (std::exchange(group.is_dirty, true)) return;
+  dirty_.push_back(&group);
+  SchedulePump(&EventLoop::Defer);  // more of them will follow
 }
 
 void LeasePool::PushIfMany() {
@@ -74,8 +76,12 @@ void LeasePool::PushIfMany() {
 void LeasePool::MarkDirty(Group& group) {
   if (std::exchange(group.is_dirty, true)) return;
   dirty_.push_back(&group);
+  SchedulePump(&EventLoop::Post);
+}
+
+void LeasePool::SchedulePump(void (EventLoop::*how)(EventLoop::Callback)) {
   if (std::exchange(is_pump_due_, true)) return;
-  deps_.loop.Post(alive_.Bind([this] {
+  (deps_.loop.*how)(alive_.Bind([this] {
     is_pump_due_ = false;
     PumpDirty();
   }));

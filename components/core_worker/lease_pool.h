@@ -113,7 +113,7 @@ class LeasePool {
 
   /// \return where tasks of this key queue. Owners: their kinds and this pool.
   [[nodiscard]] std::shared_ptr<SchedulingGroup> GroupFor(SchedulingKey key);
-  /// Takes a task on loan; it is pushed at the end of this loop turn or when a worker is free.
+  /// Takes a task on loan; it is pushed soon, with others, or when a worker is free.
   void Enqueue(SubmittedTask& task);
   /// Pushes now if there is a batch of them, so that workers begin while more are submitted.
   void PushIfMany();
@@ -149,6 +149,7 @@ class LeasePool {
 
   // lease_pool.cc: tasks to leases
   void MarkDirty(Group& group);
+  void SchedulePump(void (EventLoop::*how)(EventLoop::Callback));
   void PumpDirty();
   void Pump(Group& group);
   void Assign(Group& group);

@@ -2,107 +2,147 @@
 
 #include "components/base/check.h"
 #include "components/core_worker/methods.h"
-#include "components/core_worker/reference_table.h"
 
 namespace mobula::core_worker {
-namespace {
 
-/// The hold behind a `ReferencePtr`.
-template <typename Table>
-struct HeldReference final : internal::Reference {
-  explicit HeldReference(std::weak_ptr<Table> owner_table) : table(std::move(owner_table)) {}
-  ~HeldReference() override {
-    if (const auto alive = table.lock()) alive->QueueRelease(id);
-  }
-  std::weak_ptr<Table> table;
-};
-
-}  // namespace
-
-using Impl = ReferenceTable::Impl;
-
-Impl::Impl(Deps the_deps, Config the_config, Hooks the_hooks)
-    : deps(the_deps), config(the_config), hooks(std::move(the_hooks)) {}
-
-internal::ReferencePtr Impl::Hold(const ObjectId& id, OwnerPtr owner) {
-  if (const auto it = owned.find(id); it != owned.end()) {
-    ++it->second.holds;
-    owner = self_encoded;
-  } else {
-    ++AddBorrowed(id, owner).holds;
-  }
-  auto held = std::make_shared<HeldReference<Impl>>(weak_from_this());
-  held->id = id;
-  held->owner = std::move(owner);
-  return held;
-}
-
-void Impl::QueueRelease(const ObjectId& id) {
-  const std::lock_guard lock(release_mutex);
-  if (stopped) return;
-  released.push_back(id);
-  if (released.size() == 1) {
-    deps.loop.Post([weak = weak_from_this()] {
-      if (const auto table = weak.lock()) table->DrainReleases();
-    });
+WaitSet::~WaitSet() {
+  for (Node& node : nodes_) {
+    if (node.from == nullptr) continue;
+    *node.from = node.next;
+    if (node.next != nullptr) node.next->from = node.from;
   }
 }
 
-void Impl::DrainReleases() {
+WaitList::~WaitList() {
+  while (first_ != nullptr) std::exchange(first_, first_->next)->from = nullptr;
+}
+
+void WaitList::Add(WaitSet& set, std::size_t index) {
+  if (set.nodes_.empty()) set.nodes_.resize(set.size_);
+  WaitSet::Node& node = set.nodes_[index];
+  node = {.set = &set, .next = first_, .from = &first_};
+  if (first_ != nullptr) first_->from = &node.next;
+  first_ = &node;
+}
+
+void WaitList::Tell() {
+  while (first_ != nullptr) {
+    WaitSet::Node& node = *std::exchange(first_, first_->next);
+    node.from = nullptr;
+    node.set->ready_.push_back(static_cast<std::size_t>(&node - node.set->nodes_.data()));
+    node.set->changed_.notify_all();
+  }
+}
+
+ReferenceTable::ReferenceTable(Deps deps, Config config, Hooks hooks)
+    : deps_(deps), config_(config), hooks_(std::move(hooks)) {
+  released_->schedule = [this] { deps_.loop.Defer(alive_.Bind([this] { DrainReleases(); })); };
+}
+
+ReferenceTable::~ReferenceTable() { Stop(); }
+
+void ReferenceTable::SetSelf(const Address& self) {
+  self_ = self;
+  self_owner_ = NewOwner(self_.SerializeAsString());
+}
+
+OwnerPtr ReferenceTable::NewOwner(std::string_view encoded) {
+  return std::make_shared<const internal::Owner>(std::string(encoded),
+                                                 [queue = released_](const ObjectId& id) {
+                                                   const std::lock_guard lock(queue->mutex);
+                                                   if (!queue->schedule) return;
+                                                   queue->ids.push_back(id);
+                                                   if (queue->ids.size() == 1) queue->schedule();
+                                                 });
+}
+
+internal::ReferencePtr ReferenceTable::Hold(const ObjectId& id, const OwnerPtr& owner) {
+  if (OwnedObject* entry = FindOwned(id)) {
+    ++entry->holds;
+    return std::make_shared<const internal::Reference>(id, self_owner_);
+  }
+  ++AddBorrowed(id, owner).holds;
+  return std::make_shared<const internal::Reference>(id, owner);
+}
+
+void ReferenceTable::DrainReleases() {
   std::vector<ObjectId> ids;
   {
-    const std::lock_guard lock(release_mutex);
-    ids.swap(released);
+    const std::lock_guard lock(released_->mutex);
+    ids.swap(released_->ids);
   }
   for (const ObjectId& id : ids) {
-    if (const auto it = owned.find(id); it != owned.end()) {
-      Check(it->second.holds > 0, "an owned object is released as often as it was held");
-      --it->second.holds;
-      ReleaseIfUnheld(id, it->second);
-    } else if (const auto borrow = borrowed.find(id); borrow != borrowed.end()) {
+    if (const auto it = owned_.find(id); it != owned_.end()) {
+      Check((*it)->holds > 0, "an owned object is released as often as it was held");
+      --(*it)->holds;
+      ReleaseIfUnheld(it);
+    } else if (const auto borrow = borrowed_.find(id); borrow != borrowed_.end()) {
       Check(borrow->second.holds > 0, "a borrowed object is released as often as it was held");
       if (--borrow->second.holds == 0) ReleaseBorrowed(id, borrow->second);
     }
   }
 }
 
-OwnerPtr Impl::Intern(std::string_view encoded) {
-  if (self_encoded && encoded == *self_encoded) return self_encoded;
-  if (const auto it = interned.find(encoded); it != interned.end()) {
-    if (auto known = it->second.lock()) return known;
+OwnerPtr ReferenceTable::Intern(std::string_view encoded) {
+  if (last_interned_ && encoded == last_interned_->address) return last_interned_;
+  if (self_owner_ && encoded == self_owner_->address) return self_owner_;
+  if (const auto it = interned_.find(encoded); it != interned_.end()) {
+    if (auto known = it->second.lock()) return last_interned_ = std::move(known);
   }
-  if (interned.size() >= interned_prune_at) {
-    std::erase_if(interned, [](const auto& entry) { return entry.second.expired(); });
-    interned_prune_at = 2 * interned.size() + 64;
+  if (interned_.size() >= interned_prune_at_) {
+    std::erase_if(interned_, [](const auto& entry) { return entry.second.expired(); });
+    interned_prune_at_ = 2 * interned_.size() + 64;
   }
-  auto fresh = std::make_shared<const std::string>(encoded);
-  interned.insert_or_assign(*fresh, fresh);
-  return fresh;
+  last_interned_ = NewOwner(encoded);
+  interned_.insert_or_assign(last_interned_->address, last_interned_);
+  return last_interned_;
 }
 
-ObjectState Impl::Peek(const ObjectId& id) const {
-  if (const auto it = owned.find(id); it != owned.end()) return it->second.state;
-  if (const auto it = borrowed.find(id); it != borrowed.end()) return it->second.state;
+ObjectState ReferenceTable::Peek(const ObjectId& id) const {
+  if (const OwnedObject* entry = FindOwned(id)) return entry->State();
+  if (const auto it = borrowed_.find(id); it != borrowed_.end()) return it->second.state;
   return Pending{};
 }
 
-WatchId Impl::Watch(const ObjectId& id,
-                    std::function<void(const ObjectId&, const ObjectState&)> done) {
-  const WatchId watch = ++last_watch;
-  watches.emplace(watch, Waiting{id, std::move(done)});
-  if (const auto it = owned.find(id); it != owned.end()) {
-    Owned& entry = it->second;
-    if (entry.released) {  // its value was freed and is wanted again: make it again
-      entry.released = false;
-      entry.state = Pending{};
-      deps.loop.Post(alive.Bind([this, id] { hooks.on_lost(id); }));
+bool ReferenceTable::IsOwned(const ObjectId& id) const { return FindOwned(id) != nullptr; }
+bool ReferenceTable::IsKnown(const ObjectId& id) const {
+  return IsOwned(id) || borrowed_.contains(id);
+}
+
+std::optional<ObjectState> ReferenceTable::PeekOrAwait(const ObjectId& id, WaitSet& waits,
+                                                       std::size_t index) {
+  if (OwnedObject* entry = FindOwned(id)) {
+    if (!entry->IsPending()) return entry->State();
+    entry->waiting.Add(waits, index);
+    return std::nullopt;
+  }
+  const auto it = borrowed_.find(id);
+  if (it == borrowed_.end()) return Pending{};
+  BorrowedObject& entry = it->second;
+  if (std::holds_alternative<Pending>(entry.state)) AskOwner(id, entry);  // it may know at once
+  if (!std::holds_alternative<Pending>(entry.state)) return entry.state;
+  entry.waiting.Add(waits, index);
+  return std::nullopt;
+}
+
+WatchId ReferenceTable::Watch(const ObjectId& id,
+                              std::function<void(const ObjectId&, const ObjectState&)> done) {
+  const WatchId watch = ++last_watch_;
+  watches_.emplace(watch, Waiting{id, std::move(done)});
+  if (OwnedObject* entry = FindOwned(id)) {
+    if (entry->is_released) {  // its value was freed and is wanted again: make it again
+      entry->is_released = 0;
+      deps_.loop.Post(alive_.Bind([this, id] { hooks_.on_lost(id); }));
     }
-    entry.watches.push_back(watch);
-    if (!std::holds_alternative<Pending>(entry.state)) Wake(std::exchange(entry.watches, {}));
+    if (entry->IsPending()) {
+      entry->MakeRare().watches.push_back(watch);
+    } else {
+      Wake({watch});
+    }
     return watch;
   }
-  const auto it = borrowed.find(id);
-  Check(it != borrowed.end(), "only a held object is watched");
+  const auto it = borrowed_.find(id);
+  Check(it != borrowed_.end(), "only a held object is watched");
   it->second.watches.push_back(watch);
   if (!std::holds_alternative<Pending>(it->second.state)) {
     Wake(std::exchange(it->second.watches, {}));
@@ -112,149 +152,87 @@ WatchId Impl::Watch(const ObjectId& id,
   return watch;
 }
 
-void Impl::Unwatch(WatchId watch) { watches.erase(watch); }
+void ReferenceTable::Unwatch(WatchId watch) { watches_.erase(watch); }
 
-void Impl::Wake(std::vector<WatchId> ids) {
+void ReferenceTable::Wake(std::vector<WatchId> ids) {
   if (ids.empty()) return;
-  deps.loop.Post(alive.Bind([this, ids = std::move(ids)] { RunWatches(ids); }));
+  deps_.loop.Post(alive_.Bind([this, ids = std::move(ids)] { RunWatches(ids); }));
 }
 
-void Impl::RunWatches(const std::vector<WatchId>& ids) {
+void ReferenceTable::RunWatches(const std::vector<WatchId>& ids) {
   for (const WatchId id : ids) {
-    const auto it = watches.find(id);
-    if (it == watches.end()) continue;
+    const auto it = watches_.find(id);
+    if (it == watches_.end()) continue;
     const ObjectId object = it->second.id;
     const ObjectState state = Peek(object);
     if (std::holds_alternative<Pending>(state)) {  // lost again meanwhile: keep waiting
-      if (const auto entry = owned.find(object); entry != owned.end()) {
-        entry->second.watches.push_back(id);
-      } else if (const auto borrow = borrowed.find(object); borrow != borrowed.end()) {
+      if (OwnedObject* entry = FindOwned(object)) {
+        entry->MakeRare().watches.push_back(id);
+      } else if (const auto borrow = borrowed_.find(object); borrow != borrowed_.end()) {
         borrow->second.watches.push_back(id);
         AskOwner(object, borrow->second);
       }
       continue;
     }
     const auto done = std::move(it->second.done);
-    watches.erase(it);
+    watches_.erase(it);
     done(object, state);
   }
 }
 
-void Impl::Stop() {
+void ReferenceTable::Stop() {
   {
-    const std::lock_guard lock(release_mutex);
-    stopped = true;
-    released.clear();
+    const std::lock_guard lock(released_->mutex);
+    released_->schedule = nullptr;
+    released_->ids.clear();
   }
-  alive.End();
-  watches.clear();
-  after.clear();
-  borrowers.clear();
-  links.clear();
-  owned.clear();
-  borrowed.clear();
-}
-
-ReferenceTable::ReferenceTable(Deps deps, Config config, Hooks hooks)
-    : impl_(std::make_shared<Impl>(deps, config, std::move(hooks))) {}
-ReferenceTable::~ReferenceTable() { impl_->Stop(); }
-
-void ReferenceTable::SetSelf(const Address& self) {
-  impl_->self = self;
-  impl_->self_encoded = std::make_shared<const std::string>(self.SerializeAsString());
-}
-const OwnerPtr& ReferenceTable::self() const { return impl_->self_encoded; }
-
-void ReferenceTable::AddOwned(const ObjectId& id) { impl_->AddOwned(id); }
-void ReferenceTable::SetState(const ObjectId& id, ObjectState state,
-                              std::vector<internal::ReferencePtr> contained) {
-  impl_->SetState(id, std::move(state), std::move(contained));
-}
-void ReferenceTable::SetIfPending(const ObjectId& id, ObjectState state,
-                                  std::vector<internal::ReferencePtr> contained) {
-  impl_->SetIfPending(id, std::move(state), std::move(contained));
-}
-void ReferenceTable::SetPending(const ObjectId& id) { impl_->SetPending(id); }
-void ReferenceTable::AddCopy(const ObjectId& id, const NodeId& node, std::string raylet_endpoint) {
-  impl_->AddCopy(id, node, std::move(raylet_endpoint));
-}
-void ReferenceTable::RemoveCopies(const ObjectId& id, std::span<const std::string> endpoints) {
-  impl_->RemoveCopies(id, [endpoints](const NodeId&, const std::string& endpoint) {
-    return std::ranges::find(endpoints, endpoint) != endpoints.end();
-  });
-}
-void ReferenceTable::DropNode(const NodeId& node) { impl_->DropNode(node); }
-void ReferenceTable::AddLineage(const ObjectId& id) { impl_->AddLineage(id); }
-void ReferenceTable::RemoveLineage(const ObjectId& id) { impl_->RemoveLineage(id); }
-bool ReferenceTable::IsOwned(const ObjectId& id) const { return impl_->owned.contains(id); }
-bool ReferenceTable::IsKnown(const ObjectId& id) const {
-  return impl_->owned.contains(id) || impl_->borrowed.contains(id);
-}
-std::size_t ReferenceTable::LentCount() const { return impl_->LentCount(); }
-internal::ReferencePtr ReferenceTable::Hold(const ObjectId& id, OwnerPtr owner) {
-  return impl_->Hold(id, std::move(owner));
-}
-OwnerPtr ReferenceTable::Intern(std::string_view encoded) { return impl_->Intern(encoded); }
-ObjectState ReferenceTable::Peek(const ObjectId& id) const { return impl_->Peek(id); }
-WatchId ReferenceTable::Watch(const ObjectId& id,
-                              std::function<void(const ObjectId&, const ObjectState&)> done) {
-  return impl_->Watch(id, std::move(done));
-}
-void ReferenceTable::Unwatch(WatchId watch) { impl_->Unwatch(watch); }
-void ReferenceTable::ReportMissing(const ObjectId& id, std::vector<std::string> endpoints) {
-  impl_->ReportMissing(id, std::move(endpoints));
-}
-void ReferenceTable::ReportCopy(const ObjectId& id, const NodeId& node,
-                                const std::string& raylet_endpoint) {
-  impl_->ReportCopy(id, node, raylet_endpoint);
-}
-void ReferenceTable::AfterBorrowsAcknowledged(std::move_only_function<void()> next) {
-  impl_->AfterBorrowsAcknowledged(std::move(next));
+  alive_.End();
+  watches_.clear();
+  after_.clear();
+  borrowers_.clear();
+  links_.clear();
+  owned_.clear();
+  borrowed_.clear();
 }
 
 void ReferenceTable::AddHandlers(rpc::ServiceTable& services) {
-  const auto bind = [this](auto handler) { return impl_->alive.Bind(std::move(handler)); };
-  Impl* impl = impl_.get();
-  services.Hear(kWatch,
-                bind([impl](auto& request, auto& peer) { impl->HandleWatch(request, &peer); }));
-  services.Hear(kStatus, bind([impl](auto& request, auto&) { impl->HandleStatus(request); }));
-  services.Hear(kReportCopies,
-                bind([impl](auto& request, auto&) { impl->HandleReportCopies(request); }));
-  services.Handle(kAddBorrows, bind([impl](auto& request, rpc::CallContext call, auto respond) {
-                    respond(impl->HandleAddBorrows(request, call.peer));
+  const auto bind = [this](auto handler) { return alive_.Bind(std::move(handler)); };
+  services.Hear(kWatch, bind([this](auto& request, auto& peer) { HandleWatch(request, &peer); }));
+  services.Hear(kStatus, bind([this](auto& request, auto&) { HandleStatus(request); }));
+  services.Hear(kReportCopies, bind([this](auto& request, auto&) { HandleReportCopies(request); }));
+  services.Handle(kAddBorrows, bind([this](auto& request, rpc::CallContext call, auto respond) {
+                    respond(HandleAddBorrows(request, call.peer));
                   }));
-  services.Handle(kRemoveBorrows, bind([impl](auto& request, rpc::CallContext, auto respond) {
-                    impl->HandleRemoveBorrows(request);
+  services.Handle(kRemoveBorrows, bind([this](auto& request, rpc::CallContext, auto respond) {
+                    HandleRemoveBorrows(request);
                     respond(NoReply());
                   }));
 }
 
-void ReferenceTable::OnPeerClosed(rpc::Peer& peer) { impl_->OnPeerClosed(&peer); }
-void ReferenceTable::Stop() { impl_->Stop(); }
-
 ReferenceTable::Census ReferenceTable::Count() const {
-  Census census{.owned = impl_->owned.size(),
-                .borrowed = impl_->borrowed.size(),
-                .watches = impl_->watches.size(),
+  Census census{.owned = owned_.size(),
+                .borrowed = borrowed_.size(),
+                .watches = watches_.size(),
                 .inline_bytes = 0};
-  for (const auto& [id, entry] : impl_->owned) {
-    if (const auto* value = std::get_if<Payload>(&entry.state))
-      census.inline_bytes += value->size();
-  }
+  for (const auto& entry : owned_) census.inline_bytes += entry->value.size();
   return census;
 }
 
 void ReferenceTable::CheckInvariants() const {
-  for (const auto& [id, entry] : impl_->owned) {
-    Check(!entry.released || entry.holds == 0, "a freed value has no holder");
-    Check(!entry.released || entry.lineage > 0, "a freed value is remembered for lineage only");
-    for (const WorkerId& borrower : entry.borrowers) {
-      const auto it = impl_->borrowers.find(borrower);
-      Check(it != impl_->borrowers.end() && it->second.ids.contains(id),
+  for (const auto& entry : owned_) {
+    Check(!entry->is_released || entry->holds == 0, "a freed value has no holder");
+    if (entry->rare == nullptr) {
+      Check(!entry->is_released, "a freed value is remembered for lineage");
+      continue;
+    }
+    Check(!entry->is_released || entry->rare->lineage > 0, "… for lineage only");
+    for (const WorkerId& borrower : entry->rare->borrowers) {
+      const auto it = borrowers_.find(borrower);
+      Check(it != borrowers_.end() && it->second.ids.contains(entry->id),
             "every borrow is known from both sides");
     }
   }
-  for (const auto& [id, entry] : impl_->borrowed) {
+  for (const auto& [id, entry] : borrowed_) {
     Check(entry.holds > 0 || entry.is_releasing, "a borrow without a hold is being released");
   }
 }

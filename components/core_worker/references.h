@@ -20,38 +20,21 @@
 /// of a process whose connection is lost and does not come back within `borrower_grace`.
 #pragma once
 
+#include <deque>
 #include <functional>
+#include <map>
 #include <memory>
-#include <span>
+#include <optional>
+#include <set>
 #include <string>
-#include <variant>
+#include <unordered_map>
 #include <vector>
 
 #include "components/base/event_log.h"
-#include "components/base/event_loop.h"
-#include "components/base/ids.h"
-#include "components/base/payload.h"
-#include "components/core_worker/worker.pb.h"
-#include "components/transport/rpc/client_pool.h"
-#include "mobula/internal/runtime.h"
+#include "components/base/lifetime.h"
+#include "components/core_worker/reference_entries.h"
 
 namespace mobula::core_worker {
-
-/// An object that is not there yet.
-struct Pending {};
-/// A value too large to travel inline: which nodes have a copy.
-struct InStore {
-  std::uint64_t size_bytes = 0;
-  std::map<NodeId, std::string> copies;  ///< Node → endpoint of its raylet.
-};
-/// What is known of an object: nothing yet, its value, where it is, or why there is none.
-using ObjectState = std::variant<Pending, Payload, InStore, Error>;
-
-/// Encodes an `Address` once; equal processes share one string.
-using OwnerPtr = std::shared_ptr<const std::string>;
-
-/// Names one waiting callback. 0: none.
-using WatchId = std::uint64_t;
 
 /// The references of one process.
 ///
@@ -83,11 +66,10 @@ class ReferenceTable {
 
   /// Who we are; known after registration and before any reference is made.
   void SetSelf(const Address& self);
-  [[nodiscard]] const OwnerPtr& self() const;
 
   // ---- objects we own ----
-  /// \pre not present. Starts `Pending` with no holder; take a reference before yielding.
-  void AddOwned(const ObjectId& id);
+  /// \pre not present. Starts `Pending`. \return the first hold on it.
+  [[nodiscard]] internal::ReferencePtr NewOwned(const ObjectId& id);
   /// The object has this value now. `contained` stay held while the value lives. Resolves watchers.
   /// Ignored if `id` was released meanwhile (its copies are freed then).
   void SetState(const ObjectId& id, ObjectState state,
@@ -99,7 +81,6 @@ class ReferenceTable {
   void SetPending(const ObjectId& id);
   /// A node has, or has lost, a copy. Losing the last one of a wanted object calls `on_lost`.
   void AddCopy(const ObjectId& id, const NodeId& node, std::string raylet_endpoint);
-  void RemoveCopies(const ObjectId& id, std::span<const std::string> raylet_endpoints);
   void DropNode(const NodeId& node);
   /// Holds by lineage: the id stays known although its value may be freed.
   void AddLineage(const ObjectId& id);
@@ -113,7 +94,7 @@ class ReferenceTable {
   // ---- any object ----
   /// A hold that counts as one local reference and is released when the last share is dropped.
   /// An `owner` other than us makes us a borrower.
-  [[nodiscard]] internal::ReferencePtr Hold(const ObjectId& id, OwnerPtr owner);
+  [[nodiscard]] internal::ReferencePtr Hold(const ObjectId& id, const OwnerPtr& owner);
   /// \return the shared encoding of an address that arrived in a message.
   [[nodiscard]] OwnerPtr Intern(std::string_view encoded_address);
 
@@ -123,6 +104,10 @@ class ReferenceTable {
   /// asking the owner if that is someone else. \pre held.
   WatchId Watch(const ObjectId& id, std::function<void(const ObjectId&, const ObjectState&)> done);
   void Unwatch(WatchId watch);
+  /// \return as `Peek`; nullopt if that is `Pending`: `waits` is told of `index`, once, when it is
+  ///         not any more, and the owner is asked. `Pending` for what is not known here.
+  [[nodiscard]] std::optional<ObjectState> PeekOrAwait(const ObjectId& id, WaitSet& waits,
+                                                       std::size_t index);
   /// A copy we were told of is not there. Tells the owner (or ourselves) and forgets what we knew;
   /// watch again for the news.
   void ReportMissing(const ObjectId& id, std::vector<std::string> raylet_endpoints);
@@ -146,10 +131,82 @@ class ReferenceTable {
   };
   [[nodiscard]] Census Count() const;
   void CheckInvariants() const;
-  class Impl;  ///< reference_table.h
 
  private:
-  std::shared_ptr<Impl> impl_;  // owners: this table; references hold it weakly
+  using OwnedSet = SetById<OwnedObject>;
+  using OnState = std::function<void(const ObjectId&, const ObjectState&)>;
+  struct Waiting {
+    ObjectId id;
+    OnState done;
+  };
+
+  // references.cc: holds and watches
+  void DrainReleases();
+  OwnerPtr NewOwner(std::string_view encoded);
+  void Wake(std::vector<WatchId> ids);
+  void RunWatches(const std::vector<WatchId>& ids);
+
+  // owned.cc: what we own
+  [[nodiscard]] OwnedObject* FindOwned(const ObjectId& id) const {
+    const auto it = owned_.find(id);
+    return it == owned_.end() ? nullptr : it->get();
+  }
+  void RemoveCopies(const ObjectId& id,
+                    const std::function<bool(const NodeId&, const std::string&)>& gone);
+  void DoubtCopies(const ObjectId& id, const std::vector<std::string>& raylet_endpoints);
+  void Set(OwnedSet::iterator it, ObjectState state, std::vector<internal::ReferencePtr> contained);
+  void ReleaseIfUnheld(OwnedSet::iterator it);
+  void Forget(OwnedSet::iterator it);
+  void FreeCopies(const ObjectId& id, const InStore* stored);
+  void TellWatchers(OwnedObject& entry);
+  void HandleWatch(const WatchRequest& request, rpc::Peer* peer);
+  AddBorrowsReply HandleAddBorrows(const AddBorrowsRequest& request, rpc::Peer* peer);
+  void HandleRemoveBorrows(const RemoveBorrowsRequest& request);
+  void HandleReportCopies(const ReportCopiesRequest& request);
+  void DropBorrower(const WorkerId& borrower);
+  void RemoveBorrow(const ObjectId& id, const WorkerId& borrower);
+
+  // borrowed.cc: what we borrow
+  BorrowedObject& AddBorrowed(const ObjectId& id, const OwnerPtr& owner);
+  void ReleaseBorrowed(const ObjectId& id, BorrowedObject& entry);
+  void FinishRelease(const ObjectId& id);
+  void AskOwner(const ObjectId& id, BorrowedObject& entry);
+  void HandleStatus(const StatusRequest& request);
+  BorrowLink& LinkTo(const OwnerPtr& owner);
+  void Flush(BorrowLink& link);
+  void SendAdds(BorrowLink& link);
+  void ScheduleFlush();
+  void FlushAll();
+  void OnLinkConnected(const OwnerPtr& owner);
+  void OnLinkGone(const OwnerPtr& owner, const Error& reason);
+  void FinishBatch(std::uint64_t batch);
+  void Resolve(BorrowedObject& entry, ObjectState state);
+
+  Deps deps_;
+  Config config_;
+  Hooks hooks_;
+  Address self_;
+  OwnerPtr self_owner_;
+  OwnedSet owned_;
+  std::unordered_map<ObjectId, BorrowedObject> borrowed_;
+  std::unordered_map<WatchId, Waiting> watches_;
+  WatchId last_watch_ = 0;
+  std::map<std::string, std::weak_ptr<const internal::Owner>, std::less<>> interned_;
+  OwnerPtr last_interned_;
+  std::size_t interned_prune_at_ = 64;
+  std::shared_ptr<ReleaseQueue> released_ = std::make_shared<ReleaseQueue>();
+
+  // As owner.
+  std::map<WorkerId, Borrower> borrowers_;
+  std::map<std::string, std::vector<ObjectId>> to_free_;  // by raylet endpoint
+
+  // As borrower: links and the barrier.
+  std::map<std::string, BorrowLink, std::less<>> links_;  // by encoded address: a stable order
+  std::set<std::uint64_t> batches_;                       // registrations that are not answered
+  std::uint64_t last_batch_ = 0;
+  std::deque<std::pair<std::uint64_t, std::move_only_function<void()>>> after_;
+  bool is_flush_due_ = false;
+  Lifetime alive_;
 };
 
 }  // namespace mobula::core_worker

@@ -42,11 +42,11 @@ void ResultSender::Send(const RunningTask& task, Result<std::vector<TaskOutput>>
   for (std::size_t i = 0; i < draft->outputs.size(); ++i) {
     const TaskOutput& output = draft->outputs[i];
     ObjectResult* object = draft->result.mutable_results()->add_objects();
-    const std::string* owner = nullptr;
+    const internal::Owner* owner = nullptr;
     for (const internal::ReferencePtr& reference : output.value.references) {
       Reference* contained = object->add_contained();
       contained->set_id(std::string(reference->id.Binary()));
-      if (owner == nullptr || *owner != *reference->owner) contained->set_owner(*reference->owner);
+      if (owner != reference->owner.get()) contained->set_owner(reference->owner->address);
       owner = reference->owner.get();
     }
     const std::size_t size = output.value.size;
@@ -172,7 +172,7 @@ void ResultSender::CountIn(const ServedLeasePtr& lease, std::size_t bytes) {
   } else if (is_first) {
     unflushed_.push_back(lease);
     if (std::exchange(is_flush_due_, true)) return;
-    deps_.loop.Post(alive_.Bind([this] {
+    deps_.loop.Defer(alive_.Bind([this] {
       is_flush_due_ = false;
       Flush();
     }));

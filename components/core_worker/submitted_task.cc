@@ -18,7 +18,7 @@ void TaskArguments::AddReference(internal::ReferencePtr reference) {
   argument.place = values.size();
   Reference* message = argument.stored.mutable_reference();
   message->set_id(std::string(reference->id.Binary()));
-  message->set_owner(*reference->owner);
+  message->set_owner(reference->owner->address);
   holds.push_back(std::move(reference));
 }
 

@@ -18,8 +18,6 @@ ObjectId IdOf(const Reference& reference) {
 TaskTable::TaskTable(Deps deps, Config config, std::function<void(SubmittedTask&)> enqueue)
     : deps_(deps), config_(config), enqueue_(std::move(enqueue)) {}
 
-TaskTable::~TaskTable() = default;
-
 std::vector<internal::ReferencePtr> TaskTable::Submit(const TaskId& id, TaskKindPtr kind,
                                                       std::unique_ptr<TaskArguments> arguments) {
   auto owned = std::make_unique<Record>();
@@ -30,14 +28,12 @@ std::vector<internal::ReferencePtr> TaskTable::Submit(const TaskId& id, TaskKind
   record.retries_left = record.kind->options.max_retries;
   record.reconstructions_left = config_.reconstructions_max;
   if (record.arguments != nullptr) record.arguments->missing_left = config_.missing_max;
-  Check(records_.emplace(id, std::move(owned)).second, "a task is submitted once");
+  Check(records_.insert(std::move(owned)).second, "a task is submitted once");
 
   std::vector<internal::ReferencePtr> results;
   results.reserve(record.kind->result_count);
   for (std::uint32_t i = 0; i < record.kind->result_count; ++i) {
-    const ObjectId result = ObjectId::OfTask(id, i);
-    deps_.references.AddOwned(result);
-    results.push_back(deps_.references.Hold(result, deps_.references.self()));
+    results.push_back(deps_.references.NewOwned(ObjectId::OfTask(id, i)));
   }
   Resolve(record);
   return results;
@@ -78,7 +74,7 @@ void TaskTable::Enqueue(Record& record) {
 void TaskTable::OnArgumentKnown(const TaskId& id, std::size_t index, const ObjectState& state) {
   const auto it = records_.find(id);
   if (it == records_.end()) return;
-  Record& record = *it->second;
+  Record& record = **it;
   TaskArguments& arguments = *record.arguments;
   if (std::exchange(arguments.references[index].watch, 0) == 0) return;
   --arguments.unknown;
@@ -257,8 +253,7 @@ void TaskTable::Retry(Record& record, const Error& error, Charge charge) {
 void TaskTable::Fail(Record& record, const Error& error) {
   const TaskId id = record.id;
   for (std::uint32_t i = 0; i < record.kind->result_count; ++i) {
-    const ObjectId result = ObjectId::OfTask(id, i);
-    deps_.references.SetIfPending(result, error);
+    deps_.references.SetIfPending(ObjectId::OfTask(id, i), error);
   }
   Drop(id);
 }
@@ -314,7 +309,7 @@ void TaskTable::OnObjectLost(const ObjectId& id) {
                                   id.Task().Short()));
     return;
   }
-  Record& record = *it->second;
+  Record& record = **it;
   if (record.state != State::kLineage) return;  // on its way already
   if (record.reconstructions_left == 0) {
     lose(fmt::format("its task {} was run again {} times, which is reconstructions_max",
@@ -345,7 +340,7 @@ void TaskTable::MakeAgain(Record& record) {
 
 void TaskTable::OnObjectReleased(const ObjectId& id) {
   if (!records_.contains(id.Task())) return;
-  if (maybe_unneeded_.empty()) deps_.loop.Post(alive_.Bind([this] { DropUnneeded(); }));
+  if (maybe_unneeded_.empty()) deps_.loop.Defer(alive_.Bind([this] { DropUnneeded(); }));
   if (maybe_unneeded_.empty() || maybe_unneeded_.back() != id.Task()) {
     maybe_unneeded_.push_back(id.Task());
   }
@@ -355,24 +350,23 @@ void TaskTable::OnObjectReleased(const ObjectId& id) {
 void TaskTable::DropUnneeded() {
   for (std::size_t i = 0; i < maybe_unneeded_.size(); ++i) {
     const auto it = records_.find(maybe_unneeded_[i]);
-    if (it == records_.end() || it->second->state != State::kLineage) continue;
-    if (!IsAnyResultOwned(*it->second)) Drop(TaskId(it->first));
+    if (it == records_.end() || (*it)->state != State::kLineage) continue;
+    if (!IsAnyResultOwned(**it)) Drop(TaskId((*it)->id));
   }
   maybe_unneeded_.clear();
 }
 
 void TaskTable::Drop(const TaskId& id) {
   const auto it = records_.find(id);
-  const std::unique_ptr<Record> record = std::move(it->second);
+  Record& record = **it;
+  if (record.state == State::kLineage) ForgetLineage(record);
+  if (const TaskArguments* arguments = record.arguments.get()) {
+    for (const auto& argument : arguments->references) {
+      if (argument.watch != 0) deps_.references.Unwatch(argument.watch);
+    }
+    for (const auto& [held, owner] : arguments->lineage_of) deps_.references.RemoveLineage(held);
+  }
   records_.erase(it);
-  if (record->state == State::kLineage) ForgetLineage(*record);
-  if (record->arguments == nullptr) return;
-  for (const auto& argument : record->arguments->references) {
-    if (argument.watch != 0) deps_.references.Unwatch(argument.watch);
-  }
-  for (const auto& [held, owner] : record->arguments->lineage_of) {
-    deps_.references.RemoveLineage(held);
-  }
 }
 
 TaskTable::Record& TaskTable::Of(SubmittedTask& task) {
@@ -384,8 +378,8 @@ TaskTable::Record& TaskTable::Of(SubmittedTask& task) {
 std::string TaskTable::Describe(const ObjectId& id) const {
   const auto it = records_.find(id.Task());
   if (it == records_.end()) return "object " + id.Short();
-  const State state = it->second->state;
-  return fmt::format("the result of task {}, which {}", it->second->kind->name,
+  const State state = (*it)->state;
+  return fmt::format("the result of task {}, which {}", (*it)->kind->name,
                      state == State::kWaiting ? "waits for its arguments"
                      : state == State::kLent  ? "waits for a worker or runs"
                                               : "has ended");
@@ -400,7 +394,7 @@ void TaskTable::Stop() {
 
 void TaskTable::CheckInvariants() const {
   std::size_t lineage_records = 0;
-  for (const auto& [id, record] : records_) {
+  for (const auto& record : records_) {
     if (record->state == State::kLineage) ++lineage_records;
     const bool is_waiting = record->arguments != nullptr && record->arguments->unknown > 0;
     Check(is_waiting == (record->state == State::kWaiting),

@@ -13,7 +13,6 @@
 /// core_worker.cc. Book: \ref ch_one_task.
 #pragma once
 
-#include <boost/unordered/unordered_flat_map.hpp>
 #include <functional>
 #include <map>
 #include <memory>
@@ -21,6 +20,7 @@
 
 #include "components/base/event_log.h"
 #include "components/base/lifetime.h"
+#include "components/core_worker/by_id.h"
 #include "components/core_worker/references.h"
 #include "components/core_worker/submitted_task.h"
 
@@ -42,7 +42,6 @@ class TaskTable final : public PushObserver {
   };
   /// \param enqueue lends a task whose arguments are ready to the lease pool.
   TaskTable(Deps deps, Config config, std::function<void(SubmittedTask&)> enqueue);
-  ~TaskTable() override;
 
   /// \param arguments null if there are none.
   /// \return a reference per result. The task runs when its arguments are known; an argument that
@@ -80,7 +79,6 @@ class TaskTable final : public PushObserver {
     TaskId id;
     std::uint64_t bytes = 0;
   };
-  using Records = boost::unordered_flat_map<TaskId, std::unique_ptr<Record>, std::hash<TaskId>>;
 
   static Record& Of(SubmittedTask& task);
   [[nodiscard]] bool IsAnyResultOwned(const Record& record) const;
@@ -103,7 +101,7 @@ class TaskTable final : public PushObserver {
   Deps deps_;
   Config config_;
   std::function<void(SubmittedTask&)> enqueue_;
-  Records records_;
+  SetById<Record> records_;
   std::map<std::uint64_t, Lineage> lineage_;  // oldest first: exactly the records that are kLineage
   std::uint64_t last_lineage_ = 0;
   std::uint64_t lineage_bytes_ = 0;

@@ -1,7 +1,6 @@
 #include "components/core_worker/thread_executor.h"
 
 #include "components/base/check.h"
-#include "mobula/internal/function_table.h"
 #include "mobula/internal/invocation.h"
 
 namespace mobula::core_worker {
@@ -41,14 +40,19 @@ void ThreadExecutor::RunUntilStopped() {
 
 Result<std::vector<TaskOutput>> ThreadExecutor::Execute(RunnableTask task) {
   const FunctionKey& key = task.constants->function();
-  const Result<const internal::FunctionEntry*> function =
-      internal::FindFunction({.module = key.module(), .offset = key.offset(), .name = key.name()});
-  if (!function) return Fail(function.error());
+  if (task.constants != last_constants_) {
+    const Result<const internal::FunctionEntry*> function = internal::FindFunction(
+        {.module = key.module(), .offset = key.offset(), .name = key.name()});
+    if (!function) return Fail(function.error());
+    last_constants_ = task.constants;
+    last_function_ = *function;
+  }
   if (task.constants->result_count() != 1) {
     return Fail(ErrorCode::kInvalidArgument, "function {} has one result, not {}", key.name(),
                 task.constants->result_count());
   }
-  Result<internal::SerializedValue> value = internal::Invoke(**function, runtime_, task.arguments);
+  Result<internal::SerializedValue> value =
+      internal::Invoke(*last_function_, runtime_, task.arguments);
   if (!value) return Fail(std::move(value.error()));
   std::vector<TaskOutput> outputs(1);
   if (value->size > core_.config().inline_bytes_max) {

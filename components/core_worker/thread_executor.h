@@ -7,6 +7,7 @@
 
 #include "components/core_worker/blocking_runtime.h"
 #include "components/core_worker/core_worker.h"
+#include "mobula/internal/function_table.h"
 
 namespace mobula::core_worker {
 
@@ -34,6 +35,9 @@ class ThreadExecutor final : public TaskExecutor {
   CoreWorker& core_;
   EventLoop& loop_;
   BlockingRuntime& runtime_;
+  // Of the task thread: most tasks are of the kind of the one before.
+  TaskConstantsPtr last_constants_;
+  const internal::FunctionEntry* last_function_ = nullptr;
   // Guarded by the state lock:
   std::condition_variable changed_;
   std::optional<RunnableTask> next_;

@@ -26,12 +26,12 @@ namespace internal {
 [[nodiscard]] WaitOutcome WaitFor(std::span<const ReferencePtr> references, std::size_t count,
                                   Timeout timeout);
 
+/// \return what they hold, in place: a copy would count each up and down again.
 template <typename T>
-[[nodiscard]] std::vector<ReferencePtr> ReferencesOf(const std::vector<ObjectRef<T>>& refs) {
-  std::vector<ReferencePtr> references;
-  references.reserve(refs.size());
-  for (const ObjectRef<T>& ref : refs) references.push_back(ref.reference());
-  return references;
+[[nodiscard]] std::span<const ReferencePtr> ReferencesOf(const std::vector<ObjectRef<T>>& refs) {
+  static_assert(std::is_standard_layout_v<ObjectRef<T>>);
+  static_assert(sizeof(ObjectRef<T>) == sizeof(ReferencePtr), "it is one and nothing else");
+  return {reinterpret_cast<const ReferencePtr*>(refs.data()), refs.size()};
 }
 
 template <typename T>
@@ -78,17 +78,20 @@ struct WaitResult {
   std::vector<ObjectRef<T>> pending;
 };
 
-/// Waits until `count` of the refs are ready or the time is over. At most `count` are in `ready`
-/// if the runtime stops there. Never throws because of time, nor for a task that failed.
+/// Waits until `count` of the refs are ready or the time is over. What is ready beyond `count` may
+/// be in `pending` still. Never throws because of time, nor for a task that failed. To wait for one
+/// after the other, move the refs in and take `pending` out: then nothing is copied.
 /// Throws InvalidArgumentError if `count` is 0 or more than there are.
 template <typename T>
-[[nodiscard]] WaitResult<T> Wait(const std::vector<ObjectRef<T>>& refs, std::size_t count = 1,
+[[nodiscard]] WaitResult<T> Wait(std::vector<ObjectRef<T>> refs, std::size_t count = 1,
                                  Timeout timeout = {}) {
   const internal::WaitOutcome outcome =
       internal::WaitFor(internal::ReferencesOf(refs), count, timeout);
   WaitResult<T> result;
-  for (const std::size_t index : outcome.ready) result.ready.push_back(refs[index]);
-  for (const std::size_t index : outcome.pending) result.pending.push_back(refs[index]);
+  result.ready.reserve(outcome.ready.size());
+  for (const std::size_t index : outcome.ready) result.ready.push_back(std::move(refs[index]));
+  std::erase_if(refs, [](const ObjectRef<T>& ref) { return ref.IsNull(); });  // those moved out
+  result.pending = std::move(refs);
   return result;
 }
 

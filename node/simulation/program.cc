@@ -9,13 +9,12 @@ using internal::ReferencePtr;
 core_worker::Reference ToMessage(const internal::Reference& reference) {
   core_worker::Reference message;
   message.set_id(std::string(reference.id.Binary()));
-  message.set_owner(*reference.owner);
+  message.set_owner(reference.owner->address);
   return message;
 }
 
 ReferencePtr Program::Borrow(const core_worker::Reference& reference) {
-  return core_.Borrow(ObjectId(ObjectId::FromBinaryOrNil(reference.id())),
-                      std::make_shared<const std::string>(reference.owner()));
+  return core_.Borrow(ObjectId(ObjectId::FromBinaryOrNil(reference.id())), reference.owner());
 }
 
 ReferencePtr Program::Submit(const Plan& plan, const std::vector<Known>& arguments,

@@ -85,8 +85,9 @@ void Writer::Reference(const ReferencePtr& reference) {
   std::string body;
   if (reference != nullptr) {
     value_.references.push_back(reference);  // first: `owners_` looks into it
-    const std::string_view owner =
-        reference->owner == nullptr ? std::string_view() : std::string_view(*reference->owner);
+    const std::string_view owner = reference->owner == nullptr
+                                       ? std::string_view()
+                                       : std::string_view(reference->owner->address);
     const auto count = static_cast<std::uint32_t>(owners_.size());
     const auto [seen, is_new] = owners_.emplace(owner, count);
     body = reference->id.Binary();

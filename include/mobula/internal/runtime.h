@@ -8,11 +8,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "components/base/ids.h"
@@ -22,13 +24,28 @@
 
 namespace mobula::internal {
 
+/// Who owns an object, and who is told when a hold on it is gone: what references share.
+struct Owner {
+  explicit Owner(std::string encoded_address, std::function<void(const ObjectId&)> released = {})
+      : address(std::move(encoded_address)), on_released(std::move(released)) {}
+  const std::string address;                               ///< Encoded.
+  const std::function<void(const ObjectId&)> on_released;  ///< Threads: any. May be null.
+};
+
 /// One process's hold on one object. The last share of it to go tells the runtime, which may free
-/// the object everywhere. Made by a `Runtime` only (as a derived type whose destructor reports).
+/// the object everywhere. Made by a `Runtime` only. There may be millions: 64 bytes, all told.
 /// Threads: any, as `shared_ptr`.
 struct Reference {
-  ObjectId id;
-  std::shared_ptr<const std::string> owner;  ///< Encoded address of the owner; shared by many.
-  virtual ~Reference() = default;
+  Reference(const ObjectId& object, std::shared_ptr<const Owner> its_owner)
+      : id(object), owner(std::move(its_owner)) {}
+  ~Reference() {
+    if (owner != nullptr && owner->on_released) owner->on_released(id);
+  }
+  Reference(const Reference&) = delete;
+  Reference& operator=(const Reference&) = delete;
+
+  const ObjectId id;
+  const std::shared_ptr<const Owner> owner;  // owners: the runtime, all references of that owner
 };
 using ReferencePtr = std::shared_ptr<const Reference>;
 
@@ -76,10 +93,10 @@ struct Argument {
   ReferencePtr reference;  ///< Null for a value.
 };
 
-/// Which references are ready and which are not, as indexes, each in the order given.
+/// Which references were found ready, as indexes in order. With enough of them the rest is not
+/// looked at.
 struct WaitOutcome {
   std::vector<std::size_t> ready;
-  std::vector<std::size_t> pending;
 };
 
 /// The running system as one process sees it.

@@ -1,6 +1,8 @@
-// Many tasks at once: what is sent once, and what becomes of batches that make no sense.
+// Many tasks at once: what is sent once, what is sent together, what a queued one costs, and what
+// becomes of batches that make no sense.
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include "tests/components/core_worker/sim_cluster.h"
 
@@ -56,6 +58,21 @@ TEST_F(BatchesTest, ArgumentsOfAllKindsArriveInOrder) {
   const ReferencePtr put = driver.PutLarge("put__" + std::string(1000, 'x'));
   EXPECT_EQ(driver.Get(driver.Submit("join", {small, "one", large, put, "two", ""})).value_or("?"),
             "small,one,large,put__,two,,");
+}
+
+TEST_F(BatchesTest, AQueuedTaskTakesLittleMemory) {
+  constexpr std::size_t kTasks = 50'000;
+  constexpr std::size_t kBytesMax = 256;
+  Process& driver = cluster.AddDriver(cluster.AddNode(1));
+  std::vector<ReferencePtr> all;
+  all.reserve(kTasks + 1);
+  all.push_back(driver.Submit("slow", {}));
+  cluster.RunFor(milliseconds(1));
+  const std::size_t before = ::mallinfo2().uordblks + ::mallinfo2().hblkhd;
+  for (std::size_t i = 0; i < kTasks; ++i) all.push_back(driver.Submit("slow", {}));
+  const std::size_t after = ::mallinfo2().uordblks + ::mallinfo2().hblkhd;
+  EXPECT_LE((after - before) / kTasks, kBytesMax);  // a sanitizer's memory says 0
+  EXPECT_EQ(driver.core.Count().tasks, kTasks + 1);
 }
 
 TEST_F(BatchesTest, ResultsThatMakeNoSenseEndTheLeaseAndItsTasksRunAgain) {

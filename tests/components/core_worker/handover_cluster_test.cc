@@ -55,7 +55,7 @@ class HandoverTest : public ::testing::Test {
   ReferencePtr Borrow(const std::string& mention) {
     return driver->core.Borrow(
         ObjectId(ObjectId::FromBinaryOrNil(*FromHex(mention.substr(0, 2 * ObjectId::kSize)))),
-        std::make_shared<const std::string>(*FromHex(mention.substr(2 * ObjectId::kSize))));
+        *FromHex(mention.substr(2 * ObjectId::kSize)));
   }
   std::shared_ptr<FaultPlan> faults = std::make_shared<FaultPlan>();
   Cluster cluster;
@@ -142,7 +142,7 @@ TEST_F(HandoverTest, AReleaseLostWithItsConnectionIsToldAgain) {
   const Result<std::string> mention = driver->Get(made);
   ASSERT_TRUE(mention);
   ReferencePtr one = Borrow(*mention);
-  ReferencePtr two = driver->core.Borrow(ObjectId::OfPut(one->id.Task(), 1), one->owner);
+  ReferencePtr two = driver->core.Borrow(ObjectId::OfPut(one->id.Task(), 1), one->owner->address);
   made.reset();
   cluster.RunFor(milliseconds(100));
   faults->rules.push_back({.method = kRemoveBorrows.id, .times_max = 1});
@@ -192,7 +192,8 @@ TEST_F(HandoverTest, AHundredThousandReferencesAreReturnedPassedWatchedAndReleas
 
   std::vector<ReferencePtr> all = {Borrow(*mention)};
   for (std::uint32_t i = 1; i < kMany; ++i) {
-    all.push_back(driver->core.Borrow(ObjectId::OfPut(all[0]->id.Task(), i), all[0]->owner));
+    all.push_back(
+        driver->core.Borrow(ObjectId::OfPut(all[0]->id.Task(), i), all[0]->owner->address));
   }
   made.reset();
   std::vector<internal::Argument> arguments(1);

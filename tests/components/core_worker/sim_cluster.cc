@@ -72,7 +72,7 @@ internal::SerializedValue Serialize(std::string text, std::vector<ReferencePtr> 
 }
 
 std::string Mention(const ReferencePtr& reference) {
-  return reference->id.Hex() + ToHex(*reference->owner);
+  return reference->id.Hex() + ToHex(reference->owner->address);
 }
 
 // ---- TaskRun ----
@@ -188,7 +188,7 @@ std::vector<ReferencePtr> Process::SubmitAll(const std::string& program,
 ReferencePtr Process::Borrow(const std::string& mention) {
   constexpr std::size_t kIdDigits = 2 * ObjectId::kSize;
   const ObjectId id(ObjectId::FromBinaryOrNil(*FromHex(mention.substr(0, kIdDigits))));
-  return core.Borrow(id, std::make_shared<const std::string>(*FromHex(mention.substr(kIdDigits))));
+  return core.Borrow(id, *FromHex(mention.substr(kIdDigits)));
 }
 
 ReferencePtr Process::PutLarge(std::string text) {

@@ -110,7 +110,7 @@ TEST(ReferenceSerializationTest, AnOwnerIsWrittenOnce) {
   ASSERT_TRUE(back);
   EXPECT_EQ(*back, refs);
   EXPECT_EQ((*back)[9998].reference()->owner, (*back)[0].reference()->owner);
-  EXPECT_EQ(*(*back)[9999].reference()->owner, *b);
+  EXPECT_EQ((*back)[9999].reference()->owner->address, *b);
 }
 
 TEST(ReferenceSerializationTest, RefsAreFoundWhereverTheyAre) {

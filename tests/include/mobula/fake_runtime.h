@@ -75,7 +75,7 @@ class FakeRuntime final : public internal::Runtime {
     internal::WaitOutcome outcome;
     for (std::size_t i = 0; i < references.size(); ++i) {
       const bool ready = !slow.contains(references[i]->id) && outcome.ready.size() < count;
-      (ready ? outcome.ready : outcome.pending).push_back(i);
+      if (ready) outcome.ready.push_back(i);
     }
     return outcome;
   }
@@ -104,23 +104,17 @@ class FakeRuntime final : public internal::Runtime {
   [[nodiscard]] internal::ReferencePtr Handle(const ObjectId& id,
                                               std::shared_ptr<const std::string> owner = {}) {
     if (owner == nullptr) owner = self_;
-    return std::make_shared<Counted>(id, std::move(owner), live_);
+    std::shared_ptr<const internal::Owner>& known = owners_[owner];
+    if (known == nullptr) {
+      known = std::make_shared<const internal::Owner>(*owner,
+                                                      [live = live_](const ObjectId&) { --*live; });
+    }
+    ++*live_;
+    return std::make_shared<const internal::Reference>(id, known);
   }
   [[nodiscard]] ObjectId NewId() { return ObjectId::OfTask(ChildTaskId(TaskId(), next_++), 0); }
 
  private:
-  struct Counted final : internal::Reference {
-    Counted(const ObjectId& object, std::shared_ptr<const std::string> owned_by,
-            std::shared_ptr<std::size_t> counter)
-        : live(std::move(counter)) {
-      id = object;
-      owner = std::move(owned_by);
-      ++*live;
-    }
-    ~Counted() override { --*live; }
-    std::shared_ptr<std::size_t> live;
-  };
-
   Result<Payload> Execute(const internal::FunctionKey& key,
                           std::vector<internal::Argument>& arguments) {
     const auto function = internal::FindFunction(key);
@@ -141,6 +135,7 @@ class FakeRuntime final : public internal::Runtime {
     return Flatten(*result);
   }
 
+  std::map<std::shared_ptr<const std::string>, std::shared_ptr<const internal::Owner>> owners_;
   std::shared_ptr<std::size_t> live_ = std::make_shared<std::size_t>(0);
   std::shared_ptr<const std::string> self_ = std::make_shared<const std::string>("fake://owner");
   std::uint64_t next_ = 0;

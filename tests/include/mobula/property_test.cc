@@ -108,7 +108,8 @@ TEST(SerializationPropertyTest, WhatIsWrittenIsWhatIsRead) {
     ASSERT_TRUE(*read == value) << "seed " << seed;
     for (std::size_t i = 0; i < value.refs.size(); ++i) {
       if (value.refs[i].IsNull()) continue;
-      ASSERT_EQ(*read->refs[i].reference()->owner, *value.refs[i].reference()->owner);
+      ASSERT_EQ(read->refs[i].reference()->owner->address,
+                value.refs[i].reference()->owner->address);
     }
   }
 }

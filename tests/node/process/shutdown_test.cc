@@ -69,7 +69,11 @@ TEST(ShutdownTest, WhoHoldsTheRuntimeIsRefusedAfterIt) {
   EXPECT_EQ(runtime->Get(references, {}).error().code(), ErrorCode::kUnavailable);
   EXPECT_EQ(runtime->Wait(references, 1, {}).error().code(), ErrorCode::kUnavailable);
   EXPECT_EQ(runtime->Put({}).error().code(), ErrorCode::kUnavailable);
-  EXPECT_EQ(runtime->Borrow(references[0]->id, references[0]->owner)->id, references[0]->id);
+  EXPECT_EQ(runtime
+                ->Borrow(references[0]->id,
+                         std::make_shared<const std::string>(references[0]->owner->address))
+                ->id,
+            references[0]->id);
   JoinEmbedded();
   EXPECT_EQ(Get(Put(4)), 4);
   Shutdown();

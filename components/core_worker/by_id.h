@@ -1,0 +1,27 @@
+/// \file
+/// \brief A set of things that know their id, found by it: eight bytes for each beside the thing.
+#pragma once
+
+#include <boost/unordered/unordered_flat_set.hpp>
+#include <memory>
+
+#include "components/base/ids.h"
+
+namespace mobula::core_worker {
+
+/// Hashes and compares owners of things, and ids in their place.
+template <typename T>
+struct ById {
+  using is_transparent = void;
+  using IdType = decltype(T::id);
+  static const IdType& Of(const IdType& id) { return id; }
+  static const IdType& Of(const std::unique_ptr<T>& thing) { return thing->id; }
+  std::size_t operator()(const auto& key) const { return IdHash()(Of(key)); }
+  bool operator()(const auto& a, const auto& b) const { return Of(a) == Of(b); }
+};
+
+/// Things stay where they are. Never walk it where the order matters: it follows the hash.
+template <typename T>
+using SetById = boost::unordered_flat_set<std::unique_ptr<T>, ById<T>, ById<T>>;
+
+}  // namespace mobula::core_worker

@@ -1,0 +1,147 @@
+/// \file
+/// \brief What `ReferenceTable` keeps of one object, one borrower, one owner.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "components/base/event_loop.h"
+#include "components/base/ids.h"
+#include "components/base/payload.h"
+#include "components/core_worker/by_id.h"
+#include "components/core_worker/worker.pb.h"
+#include "components/transport/rpc/client_pool.h"
+#include "mobula/internal/runtime.h"
+
+namespace mobula::core_worker {
+
+/// An object that is not there yet.
+struct Pending {};
+/// A value too large to travel inline: which nodes have a copy.
+struct InStore {
+  std::uint64_t size_bytes = 0;
+  std::map<NodeId, std::string> copies;  ///< Node → endpoint of its raylet.
+};
+/// What is known of an object: nothing yet, its value, where it is, or why there is none.
+using ObjectState = std::variant<Pending, Payload, InStore, Error>;
+
+/// One for each process that is known to own something. Owners: references to its objects.
+using OwnerPtr = std::shared_ptr<const internal::Owner>;
+
+/// Names one waiting callback. 0: none.
+using WatchId = std::uint64_t;
+
+/// Learns which of many objects became known: one blocked call, however many it waits for.
+/// Threads: the state lock. Lifetime: forgets what it waits for when it is destroyed.
+class WaitSet {
+ public:
+  /// \param changed notified when something became known. \param size indexes are below it.
+  WaitSet(std::condition_variable& changed, std::size_t size) : changed_(changed), size_(size) {}
+  ~WaitSet();
+  WaitSet(const WaitSet&) = delete;
+  WaitSet& operator=(const WaitSet&) = delete;
+  /// \return the indexes of what became known since the last call.
+  [[nodiscard]] std::vector<std::size_t> TakeReady() { return std::exchange(ready_, {}); }
+
+  /// One place in the list of an object.
+  struct Node {
+    WaitSet* set = nullptr;
+    Node* next = nullptr;
+    Node** from = nullptr;  ///< What points to it. Null: in no list.
+  };
+
+ private:
+  friend class WaitList;
+  std::condition_variable& changed_;
+  std::size_t size_;
+  std::vector<Node> nodes_;  // by index, as soon as one is needed
+  std::vector<std::size_t> ready_;
+};
+
+/// Whom an object tells when it is known.
+class WaitList {
+ public:
+  WaitList() = default;
+  ~WaitList();
+  WaitList(const WaitList&) = delete;
+  WaitList& operator=(const WaitList&) = delete;
+  void Add(WaitSet& set, std::size_t index);
+  void Tell();  ///< And forgets them.
+
+ private:
+  WaitSet::Node* first_ = nullptr;
+};
+
+/// What few objects of ours need: most are values or not there yet, and nobody else knows them.
+struct OwnedDetails {
+  std::variant<Pending, InStore, Error> state;
+  std::size_t lineage = 0;
+  std::set<WorkerId> borrowers;
+  std::set<std::string> doubted;  // raylets said to have no copy: told to free it all the same
+  std::vector<internal::ReferencePtr> contained;
+  std::vector<WatchId> watches;
+  std::vector<rpc::Peer*> remote_watchers;
+};
+/// One object of ours. There may be millions: it is small.
+struct OwnedObject {
+  explicit OwnedObject(const ObjectId& object) : id(object) {}
+  [[nodiscard]] ObjectState State() const;
+  [[nodiscard]] bool IsPending() const {
+    return !is_inline && (rare == nullptr || std::holds_alternative<Pending>(rare->state));
+  }
+  [[nodiscard]] InStore* Stored() { return rare ? std::get_if<InStore>(&rare->state) : nullptr; }
+  [[nodiscard]] bool IsHeld() const { return holds > 0 || (rare && !rare->borrowers.empty()); }
+  [[nodiscard]] OwnedDetails& MakeRare();
+
+  ObjectId id;
+  std::uint32_t holds : 30 = 0;       // of this process: user references, submissions, containers
+  std::uint32_t is_inline : 1 = 0;    // `value` is its value
+  std::uint32_t is_released : 1 = 0;  // value freed; only lineage keeps the entry
+  Payload value;
+  WaitList waiting;
+  std::unique_ptr<OwnedDetails> rare;  // null as long as it would be empty
+};
+
+/// One object of another process.
+struct BorrowedObject {
+  OwnerPtr owner;
+  ObjectState state;
+  std::size_t holds = 0;
+  bool is_asked = false;      // a Watch is on its way or waiting at the owner
+  bool is_releasing = false;  // no hold left; the owner is told after the barrier
+  std::vector<WatchId> watches;
+  WaitList waiting;
+};
+/// Our dealings with one owner process. Lives as long as its client, which may serve others too.
+struct BorrowLink {
+  std::shared_ptr<rpc::Client> client;  // owners: the pool and this link
+  std::set<ObjectId> borrowed;
+  std::vector<ObjectId> to_add, to_watch;
+  std::set<ObjectId> to_remove;
+  ReportCopiesRequest report;
+  bool is_gone = false;
+};
+/// One process that borrows from us.
+struct Borrower {
+  rpc::Peer* peer = nullptr;  // null while its connection is lost
+  std::set<ObjectId> ids;
+  std::unique_ptr<Timer> grace;
+};
+/// Holds that were dropped, on any thread, and not counted yet. Owners: the table and whatever
+/// references outlive it, which are inert then.
+struct ReleaseQueue {
+  std::mutex mutex;
+  std::vector<ObjectId> ids;
+  std::function<void()> schedule;  // null: the table is gone
+};
+
+}  // namespace mobula::core_worker
