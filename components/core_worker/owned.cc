@@ -46,6 +46,7 @@ void ReferenceTable::Set(OwnedSet::iterator it, ObjectState state,
                          std::vector<internal::ReferencePtr> contained) {
   OwnedObject& entry = **it;
   entry.is_inline = std::holds_alternative<Payload>(state) ? 1 : 0;
+  entry.value = {};
   if (auto* value = std::get_if<Payload>(&state)) {
     entry.value = std::move(*value);
     if (entry.rare) entry.rare->state = Pending{};

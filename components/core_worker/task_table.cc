@@ -110,19 +110,14 @@ void TaskTable::OnFinished(SubmittedTask& task, TaskResult result, const WorkerP
   if (result.has_failure()) {
     const Error error = FromMessage(result.failure());
     if (error.code() == ErrorCode::kTaskFailed && task.kind->options.retry_exceptions) {
-      Retry(record, error, Charge::kOneRetry);
-    } else {
-      Fail(record, error);
+      return Retry(record, error, Charge::kOneRetry);
     }
-    return;
+    return Fail(record, error);
   }
   if (!HasAllResults(record, result.results().objects_size())) return;
   const bool is_any_stored = SetResults(record, *result.mutable_results(), where);
-  if (is_any_stored && !task.kind->runs_once() && IsAnyResultOwned(record)) {
-    KeepLineage(record);
-  } else {
-    Drop(task.id);
-  }
+  const bool is_lineage = is_any_stored && !task.kind->runs_once() && IsAnyResultOwned(record);
+  is_lineage ? KeepLineage(record) : Drop(task.id);
 }
 
 bool TaskTable::HasAllResults(Record& record, int count) {
@@ -150,8 +145,8 @@ bool TaskTable::SetResults(Record& record, Results& results, const WorkerPlace& 
     if (object.has_stored()) {
       is_any_stored = true;
       InStore stored = FromMessage(object.stored());
-      if (std::holds_alternative<InStore>(
-              deps_.references.Peek(id))) {  // it was made again for a sibling's sake
+      // There already: it was made again for a sibling's sake.
+      if (std::holds_alternative<InStore>(deps_.references.Peek(id))) {
         for (auto& [node, endpoint] : stored.copies) {
           deps_.references.AddCopy(id, node, std::move(endpoint));
         }
@@ -201,8 +196,7 @@ void TaskTable::QueueHandoffRelease(const TaskId& id, const WorkerPlace& where) 
 
 void TaskTable::OnArgumentsMissing(SubmittedTask& task, const TaskResult& result) {
   Record& record = Of(task);
-  if (task.arguments == nullptr) return Resolve(record);  // it says so, and has none
-  if (task.arguments->missing_left-- == 0) {
+  if (task.arguments == nullptr || task.arguments->missing_left-- == 0) {
     Fail(record, Error(ErrorCode::kObjectLost,
                        fmt::format("arguments of task {} were not found {} times where their "
                                    "owners said they are",
