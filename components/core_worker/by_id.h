@@ -24,4 +24,12 @@ struct ById {
 template <typename T>
 using SetById = boost::unordered_flat_set<std::unique_ptr<T>, ById<T>, ById<T>>;
 
+/// Erases one thing. The memory of a set that has become small goes too, with all its iterators.
+template <typename T>
+void Erase(SetById<T>& set, typename SetById<T>::iterator it) {
+  constexpr std::size_t kPlacesKept = 4096;
+  set.erase(it);
+  if (set.bucket_count() > kPlacesKept && set.size() < set.bucket_count() / 8) set.rehash(0);
+}
+
 }  // namespace mobula::core_worker

@@ -166,7 +166,7 @@ void ReferenceTable::ReleaseIfUnheld(OwnedSet::iterator it) {
 
 void ReferenceTable::Forget(OwnedSet::iterator it) {
   const ObjectId id = (*it)->id;
-  owned_.erase(it);
+  Erase(owned_, it);
   hooks_.on_released(id);
 }
 

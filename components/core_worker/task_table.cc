@@ -360,7 +360,7 @@ void TaskTable::Drop(const TaskId& id) {
     }
     for (const auto& [held, owner] : arguments->lineage_of) deps_.references.RemoveLineage(held);
   }
-  records_.erase(it);
+  Erase(records_, it);
 }
 
 TaskTable::Record& TaskTable::Of(SubmittedTask& task) {

@@ -86,7 +86,7 @@ class RingChannel final : public ByteChannel, private Pollable {
 
   void AwaitWritable(Callback callback) override {
     on_writable_ = std::move(callback);
-    if (error_ != 0 || (is_up_ && !writer_.WaitForRoom())) PollSoon();
+    Rest();
   }
 
   void Shut() override {
@@ -166,7 +166,8 @@ class RingChannel final : public ByteChannel, private Pollable {
                            std::uint64_t times = 0;
                            (void)!::read(doorbell_.native_handle(), &times, sizeof times);
                            WaitDoorbell();
-                           Poll();
+                           // Nothing there: a thread that polled was faster. But the peer took our flags down.
+                           if (!Poll()) Rest();
                          })));
   }
 
@@ -226,10 +227,12 @@ class RingChannel final : public ByteChannel, private Pollable {
     }
   }
 
-  /// Unless somebody polls, has the peer ring for what comes from now on.
+  /// Has the peer ring for what we wait for; for bytes, unless somebody polls.
   void Rest() {
-    if (is_polled_ || on_readable_ == nullptr) return;
-    if (error_ != 0 || is_over_ || (is_up_ && !reader_.Park())) PollSoon();
+    bool is_there = error_ != 0;
+    if (is_up_ && on_writable_ != nullptr) is_there |= !writer_.WaitForRoom();
+    if (!is_polled_ && on_readable_ != nullptr) is_there |= is_over_ || (is_up_ && !reader_.Park());
+    if (is_there) PollSoon();
   }
 
   void PollSoon() {

@@ -154,10 +154,12 @@ class Core final : public std::enable_shared_from_this<Core> {
   }
 
   void FinishRead(int error) {
-    const bool usual = error == 0 || error == ECONNRESET || error == EPIPE;
-    const char* how = error == 0 ? "connection closed by peer" : "connection reset";
+    const std::string how = error == 0         ? "connection closed by peer"
+                            : error == EBADMSG ? "not a connection of ours: no shared memory came"
+                            : error == ECONNRESET || error == EPIPE ? "connection reset"
+                                                                    : SystemText(error);
     Finish(Error(error == EBADMSG ? ErrorCode::kCorrupt : ErrorCode::kUnavailable,
-                 fmt::format("{}: {}", describe_, usual ? how : SystemText(error))));
+                 fmt::format("{}: {}", describe_, how)));
   }
 
   /// Turns bytes into frames and hands them over. Every call of the handler may end this.

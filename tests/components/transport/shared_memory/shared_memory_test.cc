@@ -2,6 +2,7 @@
 #include "components/transport/shared_memory/shared_memory_transport.h"
 
 #include <gtest/gtest.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -17,6 +18,7 @@
 #include <thread>
 
 #include "components/base/real/event_loop.h"
+#include "components/transport/shared_memory/ring_memory.h"
 #include "components/transport/stream/byte_channel.h"
 
 namespace mobula {
@@ -82,6 +84,15 @@ class SharedMemoryTest : public testing::Test {
   }
   std::string path() { return folder_ + "/s"; }
   std::string endpoint() { return "shm+unix://" + path(); }
+  /// \return a plain unix socket connected to us.
+  Descriptor Dial() {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path().copy(address.sun_path, sizeof address.sun_path - 1);
+    Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    return socket;
+  }
   /// \return what our side of the newest connection hears.
   Recorder& newest() { return *recorders_.back(); }
   bool RunUntil(const std::function<bool()>& condition) { return self_.RunUntil(condition); }
@@ -217,15 +228,29 @@ TEST_F(SharedMemoryTest, NobodyIsRungForWhileAThreadPolls) {
   EXPECT_EQ(self_.loop.PollOnce(), 0U) << "a doorbell or a callback was left to the loop";
 }
 
+/// A peer whose every step the test decides.
+TEST_F(SharedMemoryTest, ADoorbellWithoutBytesDoesNotMakeUsDeafForTheNext) {
+  Descriptor socket = Dial();
+  auto made = RingMemory::Make();
+  ASSERT_TRUE(made);
+  const Descriptor mine(::eventfd(0, EFD_NONBLOCK));
+  const Descriptor theirs(::eventfd(0, EFD_NONBLOCK));
+  std::string hello("MBR\1");
+  const iovec part{hello.data(), hello.size()};
+  const std::array descriptors = {made->second.get(), mine.get(), theirs.get()};
+  ASSERT_GT(SendWithDescriptors(socket.get(), std::span(&part, 1), descriptors), 0);
+  RingWriter writer = made->first.Writer(0);
+  ASSERT_TRUE(RunUntil([&] { return writer.TakeParked(); }));
+  const std::uint64_t once = 1;
+  ASSERT_GT(::write(theirs.get(), &once, sizeof once), 0);  // as if its bytes had been polled away
+  EXPECT_TRUE(RunUntil([&] { return writer.TakeParked(); })) << "nobody would be rung for again";
+}
+
 /// A unix socket that says something else, with or without descriptors.
 class StrangerTest : public SharedMemoryTest {
  protected:
   void Say(std::string_view words, std::vector<int> descriptors) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path().copy(address.sun_path, sizeof address.sun_path - 1);
-    socket_ = Descriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    ASSERT_EQ(::connect(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    socket_ = Dial();
     const iovec part{const_cast<char*>(words.data()), words.size()};
     ASSERT_GT(SendWithDescriptors(socket_.get(), std::span(&part, 1), descriptors), 0);
     ASSERT_TRUE(RunUntil([&] { return !recorders_.empty() && !newest().closed.empty(); }));
