@@ -12,6 +12,13 @@ namespace mobula::core_worker {
 using internal::ReferencePtr;
 using internal::SerializedValue;
 
+namespace {
+
+/// Who submits many looks now and then at what has come meanwhile, and pushes.
+constexpr std::uint64_t kSubmitsPerLook = 64;
+
+}  // namespace
+
 BlockingRuntime::BlockingRuntime(CoreWorker& core, EventLoop& loop) : core_(core), loop_(loop) {
   core_.OnMustExit(alive_.Bind([this](const Error& reason) { Close(reason); }));
 }
@@ -152,7 +159,14 @@ Result<std::vector<ReferencePtr>> BlockingRuntime::Submit(const internal::Functi
     argument.reference = std::move(*put);
   }
   if (closed_) return Fail(*closed_);
-  return core_.Submit(function, std::move(arguments), result_count, options);
+  auto results = core_.Submit(function, std::move(arguments), result_count, options);
+  if (++submitted_ % kSubmitsPerLook == 0) {  // a worker starts while more is submitted
+    Waiter nobody;
+    loop_.Await(lock, nobody.changed, [looked = false]() mutable {
+      return std::exchange(looked, true);
+    });
+  }
+  return results;
 }
 
 Result<std::vector<Payload>> BlockingRuntime::Get(std::span<const ReferencePtr> references,

@@ -74,6 +74,7 @@ class BlockingRuntime final : public internal::Runtime {
   CoreWorker& core_;
   EventLoop& loop_;
   std::atomic<std::thread::id> task_thread_;
+  std::uint64_t submitted_ = 0;
   std::optional<Error> closed_;
   std::set<Waiter*> waiters_;
   Lifetime alive_;

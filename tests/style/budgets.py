@@ -12,7 +12,7 @@ HEADER_MAX = 250
 SOURCE_MAX = 400
 TEST_MAX = 500
 RUNTIME_MAX = 20_000  # the promise; book/decisions/0007 says why it is not kept yet
-RUNTIME_CEILING = 32_500  # what it may be until then; raised twice, and 0007 says for what
+RUNTIME_CEILING = 33_000  # what it may be until then; raised twice, and 0007 says for what
 RUNTIME = ("include", "components", "node", "cli")
 # What opens a scope that is no function.
 SCOPE = re.compile(r"\b(namespace|class|struct|union|enum|extern)\b[^()]*$")

@@ -20,9 +20,10 @@ namespace {
 
 /// Callbacks run before the lock is let go and Asio looks at sockets again.
 constexpr int kBatchMax = 64;
-/// How long what is deferred may lie; and how often that is prolonged while users' threads work.
-constexpr Duration kDeferMax = std::chrono::microseconds(250);
-constexpr int kDeferralsMax = 4;
+/// How long what is deferred may lie while users' threads do something else; up to twice the longer
+/// one if they waited a moment ago.
+constexpr Duration kDeferMin = std::chrono::microseconds(250);
+constexpr Duration kDeferMax = std::chrono::milliseconds(2);
 constexpr int kPausesPerSpin = 16;
 
 /// Lets the other hardware thread of this core go first.
@@ -80,7 +81,7 @@ void RealEventLoop::Post(Callback callback) {
   {
     const std::lock_guard guard(post_lock_);
     posted_.push_back(std::move(callback));
-    if (is_polled_ || std::exchange(wake_up_sent_, true)) return;
+    if (is_polling_ || std::exchange(wake_up_sent_, true)) return;
   }
   WakeUp();
 }
@@ -89,12 +90,13 @@ void RealEventLoop::Defer(Callback callback) {
   if (is_turn_) return Post(std::move(callback));  // the loop is awake and runs it next
   const std::lock_guard guard(post_lock_);
   posted_.push_back(std::move(callback));
-  if (!is_polled_ && !wake_up_sent_ && !std::exchange(is_deferred_, true)) ArmDeferred();
+  if (!is_polling_ && !wake_up_sent_) ArmDeferred();
 }
 
 void RealEventLoop::ArmDeferred() {
+  if (std::exchange(is_deferred_, true)) return;
   itimerspec when{};
-  when.it_value.tv_nsec = kDeferMax.count();
+  when.it_value.tv_nsec = defer_for_.count();
   ::timerfd_settime(asio_->deferred.native_handle(), 0, &when, nullptr);
 }
 
@@ -109,21 +111,24 @@ void RealEventLoop::WaitDeferred() {
                              });
 }
 
-/// Nobody has run what was deferred. If somebody is at it now, that is not for us to disturb: to
-/// wait for the state lock costs the one who holds it a system call.
+/// Whoever waits now and then runs what is deferred and looks at the rings: that is not for us to
+/// disturb, as to wait for the state lock costs the one who holds it a system call. We take over
+/// when nobody has waited since the last time.
 void RealEventLoop::RunDeferred() {
-  const bool is_busy = !state_lock_.try_lock();
-  if (!is_busy) state_lock_.unlock();
   {
     const std::lock_guard guard(post_lock_);
-    is_deferred_ = is_busy && !is_polled_ && !posted_.empty() && deferrals_ < kDeferralsMax;
-    if (is_deferred_) {
-      ++deferrals_;
+    is_deferred_ = false;
+    if (is_polling_ || awaits_seen_ != awaits_) {
+      awaits_seen_ = awaits_;
+      defer_for_ = std::min(2 * defer_for_, kDeferMax);
       ArmDeferred();
       return;
     }
-    deferrals_ = 0;
-    if (is_polled_ || std::exchange(wake_up_sent_, true)) return;
+    defer_for_ = kDeferMin;
+  }
+  {
+    const Turn turn(*this);
+    if (!is_polling_) SetPolled(false);
   }
   Drain();
 }
@@ -162,20 +167,28 @@ bool RealEventLoop::RunPosted() {
 
 void RealEventLoop::Await(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
                           const std::function<bool()>& done) {
+  if (done()) return;
   const TimePoint since = Now();
-  if (!is_polled_) Poll(lock, done);
+  if (!is_polling_ && Poll(lock, done)) return spin_budget_.Add(Now() - since);
+  ++sleeping_;
   changed.wait(lock, done);
+  --sleeping_;
   spin_budget_.Add(Now() - since);
 }
 
-void RealEventLoop::Poll(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done) {
+/// \return whether `done`. If so nobody is rung for a while yet: whoever waited will do so again
+/// soon, or `RunDeferred` takes over.
+bool RealEventLoop::Poll(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done) {
   TimePoint last_news = Now();
   const Duration spin = spin_budget_.Next(last_news);
+  SetPolling(true);
   SetPolled(true);
+  bool is_done = false;
   for (;;) {
     const bool is_busy = RunPosted();
-    if (done()) break;
     const bool is_news = PollOthers() || is_busy;
+    is_done = done();
+    if (is_done) break;
     if (is_news && turns_waiting_ == 0) continue;
     const TimePoint now = Now();
     if (is_news) last_news = now;
@@ -185,10 +198,16 @@ void RealEventLoop::Poll(std::unique_lock<std::mutex>& lock, const std::function
     while (turns_waiting_ > 0) std::this_thread::yield();
     lock.lock();
   }
-  SetPolled(false);
+  SetPolling(false);
+  if (!is_done || sleeping_ > 0) SetPolled(false);
+  return is_done;
+}
+
+void RealEventLoop::SetPolling(bool polling) {
   const std::lock_guard guard(post_lock_);
-  const bool is_left = !posted_.empty() || next_ < running_.size();
-  if (is_left && !wake_up_sent_ && !std::exchange(is_deferred_, true)) ArmDeferred();
+  is_polling_ = polling;
+  if (polling) ++awaits_;
+  if (!polling) ArmDeferred();  // for what is left, and to take over
 }
 
 /// \return whether anything had come from another process.
@@ -202,10 +221,7 @@ bool RealEventLoop::PollOthers() {
 }
 
 void RealEventLoop::SetPolled(bool polled) {
-  {
-    const std::lock_guard guard(post_lock_);
-    is_polled_ = polled;
-  }
+  if (std::exchange(is_polled_, polled) == polled) return;
   for (Pollable* pollable : pollables_) {
     if (pollable != nullptr) pollable->SetPolled(polled);
   }

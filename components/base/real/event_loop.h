@@ -118,7 +118,8 @@ class RealEventLoop final : public EventLoop {
   void ArmDeferred();
   void Drain();
   bool RunPosted();
-  void Poll(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done);
+  bool Poll(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done);
+  void SetPolling(bool polling);
   bool PollOthers();
   void SetPolled(bool polled);
   void RunDue();
@@ -137,6 +138,8 @@ class RealEventLoop final : public EventLoop {
   std::vector<Callback> running_;  ///< Taken from `posted_`, those before `next_` have run.
   std::size_t next_ = 0;
   std::vector<Pollable*> pollables_;  ///< Null: removed while they are polled.
+  bool is_polled_ = false;            ///< Peers need not ring.
+  int sleeping_ = 0;                  ///< Threads in `Await` that need the loop's thread.
   SpinBudget spin_budget_;
 
   // Guarded by `post_lock_`, a leaf: nothing else is locked or called under it.
@@ -144,8 +147,10 @@ class RealEventLoop final : public EventLoop {
   std::vector<Callback> posted_;
   bool wake_up_sent_ = false;  ///< A `Drain` is queued in Asio or running.
   bool is_deferred_ = false;   ///< The timer of `Defer` is set.
-  bool is_polled_ = false;  ///< A thread in `Await` runs what is posted. Written with both locks.
-  int deferrals_ = 0;       ///< Times that timer found a user's thread at work.
+  bool is_polling_ = false;   ///< A thread in `Await` runs what is posted. Written with both locks.
+  std::uint64_t awaits_ = 0;  ///< Times that a thread began to.
+  std::uint64_t awaits_seen_ = 0;  ///< By that timer when it last fired.
+  Duration defer_for_ = std::chrono::microseconds(250);
 
   std::unique_ptr<Asio> asio_;
   std::thread thread_;

@@ -32,7 +32,7 @@ void SpinBudget::Add(Duration wait) {
 
 /// The fourth field is "threads that run or want to / threads". We are one of them.
 bool SpinBudget::IsACoreFree(TimePoint now) {
-  if (load_ < 0 || now - looked_at_ < kLookAgainAfter) return is_core_free_;
+  if (load_ < 0 || now - looked_at_ < kLookAgainAfter) return crowding_ < kCrowdedAbove;
   looked_at_ = now;
   std::array<char, 64> text;
   const ssize_t size = ::pread(load_, text.data(), text.size(), 0);
@@ -42,8 +42,8 @@ bool SpinBudget::IsACoreFree(TimePoint now) {
   if (slash == std::string_view::npos || start == std::string_view::npos) return true;
   long running = 0;
   std::from_chars(line.data() + start + 1, line.data() + slash, running);
-  is_core_free_ = running <= cores_;
-  return is_core_free_;
+  crowding_ = (crowding_ * 3 + (running > cores_ ? 1 : 0)) / 4;  // some threads run only briefly
+  return crowding_ < kCrowdedAbove;
 }
 
 }  // namespace mobula

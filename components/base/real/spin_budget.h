@@ -23,6 +23,8 @@ class SpinBudget {
   static constexpr std::uint64_t kWaitsPerTrial = 8;
   /// How old the answer to "is there a core for everyone" may be.
   static constexpr Duration kLookAgainAfter = std::chrono::milliseconds(2);
+  /// The share of looks that may find more threads than cores.
+  static constexpr double kCrowdedAbove = 0.7;
 
   SpinBudget();
   ~SpinBudget();
@@ -40,7 +42,7 @@ class SpinBudget {
   int load_;  // /proc/loadavg; -1: there is none, and nobody holds us back
   long cores_;
   TimePoint looked_at_{};
-  bool is_core_free_ = true;
+  double crowding_ = 0;  // share of late looks that found more threads than cores
   Duration usual_wait_{};
   std::uint64_t long_waits_ = 0;
 };

@@ -166,7 +166,7 @@ class RingChannel final : public ByteChannel, private Pollable {
                            std::uint64_t times = 0;
                            (void)!::read(doorbell_.native_handle(), &times, sizeof times);
                            WaitDoorbell();
-                           // Nothing there: a thread that polled was faster. But the peer took our flags down.
+                           // Nothing there: who polled was faster. But our flags were taken down.
                            if (!Poll()) Rest();
                          })));
   }
