@@ -162,9 +162,8 @@ Result<std::vector<ReferencePtr>> BlockingRuntime::Submit(const internal::Functi
   auto results = core_.Submit(function, std::move(arguments), result_count, options);
   if (++submitted_ % kSubmitsPerLook == 0) {  // a worker starts while more is submitted
     Waiter nobody;
-    loop_.Await(lock, nobody.changed, [looked = false]() mutable {
-      return std::exchange(looked, true);
-    });
+    loop_.Await(lock, nobody.changed,
+                [looked = false]() mutable { return std::exchange(looked, true); });
   }
   return results;
 }
