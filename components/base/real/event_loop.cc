@@ -11,6 +11,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
+#include <optional>
 
 #include "components/base/check.h"
 #include "components/base/real/pollable.h"
@@ -169,18 +170,20 @@ void RealEventLoop::Await(std::unique_lock<std::mutex>& lock, std::condition_var
                           const std::function<bool()>& done) {
   if (done()) return;
   const TimePoint since = Now();
-  if (!is_polling_ && Poll(lock, done)) return spin_budget_.Add(Now() - since);
-  ++sleeping_;
-  changed.wait(lock, done);
-  --sleeping_;
-  spin_budget_.Add(Now() - since);
+  if (is_polling_ || !Poll(lock, done)) {
+    ++sleeping_;
+    changed.wait(lock, done);
+    --sleeping_;
+  }
+  has_woken_ = false;
+  spin_budget_.Add(since, Now());
 }
 
 /// \return whether `done`. If so nobody is rung for a while yet: whoever waited will do so again
 /// soon, or `RunDeferred` takes over.
 bool RealEventLoop::Poll(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done) {
-  TimePoint last_news = Now();
-  const Duration spin = spin_budget_.Next(last_news);
+  TimePoint last_news{};
+  std::optional<Duration> spin;
   SetPolling(true);
   SetPolled(true);
   bool is_done = false;
@@ -191,8 +194,9 @@ bool RealEventLoop::Poll(std::unique_lock<std::mutex>& lock, const std::function
     if (is_done) break;
     if (is_news && turns_waiting_ == 0) continue;
     const TimePoint now = Now();
-    if (is_news) last_news = now;
-    if (now - last_news >= spin) break;
+    if (!spin) spin = spin_budget_.Next(now, has_woken_);
+    if (is_news || last_news == TimePoint()) last_news = now;
+    if (now - last_news >= *spin) break;
     lock.unlock();
     Pause();
     while (turns_waiting_ > 0) std::this_thread::yield();

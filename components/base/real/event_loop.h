@@ -71,6 +71,8 @@ class RealEventLoop final : public EventLoop {
 
   /// Has `pollable` looked at by threads in `Await`, until it is removed.
   void AddPollable(Pollable& pollable);
+  /// A peer slept and was rung for.
+  void NoteWoken() { has_woken_ = true; }
   void RemovePollable(Pollable& pollable);
 
   /// Calls `function` with the state lock held. \pre this thread does not hold it.
@@ -140,6 +142,7 @@ class RealEventLoop final : public EventLoop {
   std::vector<Pollable*> pollables_;  ///< Null: removed while they are polled.
   bool is_polled_ = false;            ///< Peers need not ring.
   int sleeping_ = 0;                  ///< Threads in `Await` that need the loop's thread.
+  bool has_woken_ = false;            ///< Since the last wait ended.
   SpinBudget spin_budget_;
 
   // Guarded by `post_lock_`, a leaf: nothing else is locked or called under it.

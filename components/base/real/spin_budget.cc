@@ -18,16 +18,18 @@ SpinBudget::~SpinBudget() {
   if (load_ >= 0) ::close(load_);
 }
 
-Duration SpinBudget::Next(TimePoint now) {
+Duration SpinBudget::Next(TimePoint now, bool has_woken) {
   if (!IsACoreFree(now)) return Duration(0);
-  if (usual_wait_ <= kSpinMax) {
+  if (usual_wait_ <= kSpinMax && !has_woken) {
     return std::clamp(usual_wait_ * kSpinsPerUsualWait, kSpinMin, kSpinMax);
   }
-  return ++long_waits_ % kWaitsPerTrial == 0 ? kSpinMax : Duration(0);
+  const bool is_burst = now - last_end_ < kBurstGap;
+  return is_burst && ++long_waits_ % kWaitsPerTrial == 0 ? kSpinMax : Duration(0);
 }
 
-void SpinBudget::Add(Duration wait) {
-  usual_wait_ = (usual_wait_ * 3 + std::min<Duration>(wait, 4 * kSpinMax)) / 4;
+void SpinBudget::Add(TimePoint begin, TimePoint end) {
+  last_end_ = end;
+  usual_wait_ = (usual_wait_ * 3 + std::min<Duration>(end - begin, 4 * kSpinMax)) / 4;
 }
 
 /// The fourth field is "threads that run or want to / threads". We are one of them.

@@ -12,15 +12,19 @@ namespace mobula {
 ///
 /// To wake a thread costs 5 to 90 us and both sides pay; to spin costs a core. So a thread spins if
 /// waits have been short of late, for a few times as long as they were, and only if every thread
-/// that wants a core has one. Two processes that both sleep make each other's waits long, so a long
-/// wait is spun through now and then all the same. (Adaptive mutexes; eRPC.)
+/// that wants a core has one. Not if the other side had to be woken: it may be woken on this very
+/// core, and passing the core on costs 3 us where waking another costs 40. Two processes that both
+/// sleep make each other's waits long, so in a burst of waits some are spun through all the same.
+/// (Adaptive mutexes; eRPC.)
 /// Threads: one at a time.
 class SpinBudget {
  public:
-  static constexpr Duration kSpinMax = std::chrono::microseconds(200);
-  static constexpr Duration kSpinMin = std::chrono::microseconds(20);
+  static constexpr Duration kSpinMax = std::chrono::microseconds(300);
+  static constexpr Duration kSpinMin = std::chrono::microseconds(60);
   static constexpr int kSpinsPerUsualWait = 4;
   static constexpr std::uint64_t kWaitsPerTrial = 8;
+  /// Waits that follow each other faster are a burst.
+  static constexpr Duration kBurstGap = std::chrono::microseconds(200);
   /// How old the answer to "is there a core for everyone" may be.
   static constexpr Duration kLookAgainAfter = std::chrono::milliseconds(2);
   /// The share of looks that may find more threads than cores.
@@ -31,10 +35,11 @@ class SpinBudget {
   SpinBudget(const SpinBudget&) = delete;
   SpinBudget& operator=(const SpinBudget&) = delete;
 
-  /// \return how long the wait that begins now may spin. Cost: a system call every 2 ms at most.
-  [[nodiscard]] Duration Next(TimePoint now);
-  /// A wait took this long, spun and slept.
-  void Add(Duration wait);
+  /// \return how long the wait that is under way may spin. \param has_woken whether somebody had to
+  ///         be woken for it. Cost: a system call every 2 ms at most.
+  [[nodiscard]] Duration Next(TimePoint now, bool has_woken);
+  /// A wait ended, spun and slept.
+  void Add(TimePoint begin, TimePoint end);
 
  private:
   [[nodiscard]] bool IsACoreFree(TimePoint now);
@@ -43,6 +48,7 @@ class SpinBudget {
   long cores_;
   TimePoint looked_at_{};
   double crowding_ = 0;  // share of late looks that found more threads than cores
+  TimePoint last_end_{};
   Duration usual_wait_{};
   std::uint64_t long_waits_ = 0;
 };

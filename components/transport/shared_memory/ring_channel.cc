@@ -155,6 +155,7 @@ class RingChannel final : public ByteChannel, private Pollable {
 
   // ---- waking and being woken ----
   void Ring() {
+    loop_.NoteWoken();
     const std::uint64_t once = 1;
     (void)!::write(peers_doorbell_.get(), &once, sizeof once);
   }

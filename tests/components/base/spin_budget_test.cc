@@ -7,41 +7,52 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// How busy this machine is, is not ours to say: such a thread may be told not to spin at all.
+/// How busy this machine is, is not ours to say: a thread may be told not to spin at all.
 class SpinBudgetTest : public testing::Test {
  protected:
-  bool Allows(Duration spin) {
-    const Duration got = budget_.Next(TimePoint(now_ += SpinBudget::kLookAgainAfter));
-    return got == spin || got == Duration(0);
+  void Wait(int times, Duration each) {
+    for (int i = 0; i < times; ++i) {
+      const TimePoint begin = now_;
+      now_ += each;
+      budget_.Add(begin, now_);
+    }
   }
+  Duration Next(bool has_woken = false) { return budget_.Next(now_, has_woken); }
+
   SpinBudget budget_;
-  Duration now_{};
+  TimePoint now_{};
 };
 
 TEST_F(SpinBudgetTest, IsAFewTimesTheUsualWaitWithinItsBounds) {
-  EXPECT_TRUE(Allows(SpinBudget::kSpinMin));
-  for (int i = 0; i < 100; ++i) budget_.Add(10us);
-  const Duration learned = budget_.Next(TimePoint(now_ += 1h));
-  EXPECT_LE(learned, SpinBudget::kSpinsPerUsualWait * 10us);
-  for (int i = 0; i < 100; ++i) budget_.Add(150us);
-  EXPECT_TRUE(Allows(SpinBudget::kSpinMax));
+  Wait(100, 1us);
+  EXPECT_LE(Next(), SpinBudget::kSpinMin);
+  Wait(100, 20us);
+  EXPECT_LE(Next(), SpinBudget::kSpinsPerUsualWait * 20us);
+  Wait(100, SpinBudget::kSpinMax);
+  EXPECT_LE(Next(), SpinBudget::kSpinMax);
 }
 
-TEST_F(SpinBudgetTest, IsNothingAfterLongWaitsButForATrialNowAndThen) {
-  for (int i = 0; i < 100; ++i) budget_.Add(1s);
+TEST_F(SpinBudgetTest, IsNothingAfterLongWaitsButForATrialNowAndThenInABurst) {
+  Wait(100, 1s);
   std::uint64_t trials = 0;
   for (std::uint64_t i = 0; i < 10 * SpinBudget::kWaitsPerTrial; ++i) {
-    const Duration spin = budget_.Next(TimePoint());  // the first look is the only one
-    if (spin > 0s) ++trials;
+    if (Next() > 0s) ++trials;
   }
   EXPECT_TRUE(trials == 10 || trials == 0) << trials;
+  now_ += SpinBudget::kBurstGap;
+  for (std::uint64_t i = 0; i < 10 * SpinBudget::kWaitsPerTrial; ++i) EXPECT_EQ(Next(), 0s);
+}
+
+TEST_F(SpinBudgetTest, IsNothingIfTheOtherSideHadToBeWoken) {
+  Wait(100, 1us);
+  now_ += SpinBudget::kBurstGap;
+  EXPECT_EQ(Next(true), 0s);
 }
 
 TEST_F(SpinBudgetTest, ALongWaitIsSoonForgotten) {
-  for (int i = 0; i < 100; ++i) budget_.Add(1us);
-  budget_.Add(1h);
-  for (int i = 0; i < 20; ++i) budget_.Add(1us);
-  EXPECT_TRUE(Allows(SpinBudget::kSpinMin));
+  Wait(1, 1h);
+  Wait(20, 1us);
+  EXPECT_LE(Next(), SpinBudget::kSpinMin);
 }
 
 }  // namespace
