@@ -26,6 +26,7 @@ constexpr std::uint64_t kOutputMax = 64 << 10;
   ::setsid();
   const int null = ::open("/dev/null", O_RDONLY);
   const int log = ::open(output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  if (null < 0 || log < 0) ::_exit(127);
   ::dup2(null, STDIN_FILENO);
   ::dup2(log, STDOUT_FILENO);
   ::dup2(log, STDERR_FILENO);

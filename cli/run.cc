@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -18,9 +19,9 @@ int RunProgram(const std::string& given, const std::string& token_file,
   if (!address) return Complain(address.error());
   ::setenv("MOBULA_ADDRESS", address->c_str(), 1);
   if (!token_file.empty()) ::setenv("MOBULA_TOKEN_FILE", token_file.c_str(), 1);
-  std::vector<char*> arguments;
-  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
+  std::vector<char*> arguments(words.size() + 1);  // the last one stays null
+  std::ranges::transform(words, arguments.begin(),
+                         [](const std::string& word) { return const_cast<char*>(word.c_str()); });
   ::execvp(arguments[0], arguments.data());
   const int why = errno;
   fmt::print(stderr, "mobula: cannot run {}: {}\n", words[0], std::strerror(why));

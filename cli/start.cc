@@ -60,8 +60,9 @@ Result<std::string> ToYaml(const StartOptions& options) {
   yaml += fmt::format("  labels: {{ {} }}\n  resources:\n    custom: {{ {} }}\n", *labels, *custom);
   if (options.num_cpus) yaml += fmt::format("    cpu: {}\n", *options.num_cpus);
   if (options.num_gpus) yaml += fmt::format("    gpu: {}\n", *options.num_gpus);
-  if (!options.memory.empty())
+  if (!options.memory.empty()) {
     yaml += fmt::format("    memory: {}\n", node::QuotedYaml(options.memory));
+  }
   if (options.is_head) yaml += fmt::format("gcs: {{ port: {} }}\n", options.port);
   if (!options.object_store_memory.empty()) {
     yaml += fmt::format("object_store: {{ kind: shared_memory, capacity: {} }}\n",

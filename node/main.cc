@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <tuple>
 
 #include "components/base/real/file_system.h"
 #include "node/node.h"
@@ -68,10 +69,10 @@ int Run(const Arguments& arguments) {
   node.OnMustExit([&](const Error& why) {
     fmt::print(stderr, "node: must end: {}\n", why.message());
     exit_code = 3;
-    (void)!::write(exit_pipe[1], "x", 1);
+    std::ignore = ::write(exit_pipe[1], "x", 1);
   });
   if (arguments.ready_fd >= 0) {  // tells `mobula start` that we are up, and where
-    (void)!::write(arguments.ready_fd, endpoints->folder.data(), endpoints->folder.size());
+    std::ignore = ::write(arguments.ready_fd, endpoints->folder.data(), endpoints->folder.size());
     ::close(arguments.ready_fd);
   } else {
     fmt::print("{} node {} is up; head at {}; Ctrl-C ends it\n",

@@ -152,7 +152,7 @@ std::vector<NodeRecord> LiveRecords(FileSystem& files) {
   std::vector<NodeRecord> live;
   const std::string root = SessionsFolder();
   for (const std::string& name : files.List(root).value_or(std::vector<std::string>())) {
-    const std::string folder = root + "/" + name;
+    const std::string folder = fmt::format("{}/{}", root, name);
     Result<NodeRecord> record = ReadRecord(files, folder);
     if (!record) continue;
     if (!IsAlive(*record)) {
@@ -166,7 +166,8 @@ std::vector<NodeRecord> LiveRecords(FileSystem& files) {
 
 void EndSession(FileSystem& files, const std::string& folder) {
   for (const std::string& name : files.List(folder).value_or(std::vector<std::string>())) {
-    if (name != "logs") (void)files.Remove(folder + "/" + name);  // swept again at the next start
+    if (name != "logs")
+      (void)files.Remove(fmt::format("{}/{}", folder, name));  // swept again at the next start
   }
 }
 
@@ -197,9 +198,8 @@ Result<Token> FindToken(FileSystem& files, const std::string& file) {
                 path);
   }
   Token token = Trimmed(std::move(*text));
-  if (token.IsEmpty())
-    return Fail(ErrorCode::kPermissionDenied, "the token file {} is empty", path);
-  return token;
+  if (!token.IsEmpty()) return token;
+  return Fail(ErrorCode::kPermissionDenied, "the token file {} is empty", path);
 }
 
 Result<Token> FindOrMintToken(FileSystem& files, const std::string& file) {

@@ -23,9 +23,8 @@ std::string Place(std::string_view path, std::string_view key, int line) {
 /// Parses the whole of `text`. \return false if anything is left over or it does not fit.
 template <typename T>
 bool ParseWhole(std::string_view text, T* value) {
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, *value);
-  return error == std::errc() && rest == end;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), *value);
+  return error == std::errc() && rest == text.data() + text.size();
 }
 
 const ConfigValue& EmptyMap() {
@@ -47,7 +46,7 @@ ConfigReader::ConfigReader(const ConfigValue& value, std::string path)
 }
 
 const ConfigValue* ConfigReader::Find(std::string_view key) {
-  if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.emplace_back(key);
+  if (std::ranges::find(known_, key) == known_.end()) known_.emplace_back(key);
   const auto* map = value_->map();
   if (map == nullptr) return nullptr;
   const auto it = map->find(key);
@@ -167,9 +166,9 @@ Result<void> ConfigReader::Finish() const {
   if (error_) return Fail(*error_);
   if (value_->map() == nullptr) return {};
   for (const auto& [key, value] : *value_->map()) {
-    if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
+    if (std::ranges::find(known_, key) != known_.end()) continue;
     auto known = known_;
-    std::sort(known.begin(), known.end());
+    std::ranges::sort(known);
     return Fail(ErrorCode::kInvalidArgument, "unknown key '{}' in {}; known: {}", key,
                 Place(path_, "", value.line()), fmt::join(known, ", "));
   }

@@ -38,7 +38,7 @@ class Id {
       return Fail(ErrorCode::kInvalidArgument, "an id of {} bytes was given {}", N, binary.size());
     }
     Id id;
-    std::memcpy(id.bytes_.data(), binary.data(), N);
+    std::memcpy(id.bytes_.data(), binary.data(), binary.size());
     return id;
   }
   /// \return the id with these bytes, or nil when the length is wrong. For bytes of our own.

@@ -18,7 +18,7 @@ std::uint64_t SplitMix(std::uint64_t& state) {
 
 }  // namespace
 
-Random::Random(std::uint64_t seed) : seed_(seed), state_{} {
+Random::Random(std::uint64_t seed) : seed_(seed) {
   std::uint64_t mix = seed;
   for (auto& word : state_) word = SplitMix(mix);
 }

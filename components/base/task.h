@@ -66,7 +66,7 @@ class [[nodiscard]] Task {
     if (handle_) handle_.destroy();
   }
 
-  bool await_ready() const noexcept { return false; }
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
   std::coroutine_handle<> await_suspend(std::coroutine_handle<> caller) noexcept {
     handle_.promise().continuation = caller;
     return handle_;
@@ -94,7 +94,7 @@ class [[nodiscard]] Await {
   Await(const Await&) = delete;
   ~Await() { state_->waiter = nullptr; }
 
-  bool await_ready() const noexcept { return false; }
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
   bool await_suspend(std::coroutine_handle<> waiter) {
     start_([state = state_](Result<T> result) {
       if (state->result) return;

@@ -50,7 +50,7 @@ class TaskGroup {
  private:
   /// The outermost frame of a spawned task; it destroys itself through the group when it ends.
   struct Root {
-    struct promise_type {
+    struct promise_type {  // NOLINT(readability-identifier-naming): the name is of the language
       Root get_return_object() {
         return Root(std::coroutine_handle<promise_type>::from_promise(*this));
       }

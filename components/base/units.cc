@@ -40,10 +40,9 @@ constexpr std::array<Unit, 6> kTimeUnits = {
 template <std::size_t N>
 double Parse(std::string_view text, const std::array<Unit, N>& units) {
   double number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || !std::isfinite(number)) return -1;
-  std::string_view unit(rest, static_cast<std::size_t>(end - rest));
+  std::string_view unit = text.substr(static_cast<std::size_t>(rest - text.data()));
   while (unit.starts_with(' ')) unit.remove_prefix(1);
   for (const auto& [name, factor] : units) {
     if (name == unit) return number * factor;
@@ -53,7 +52,7 @@ double Parse(std::string_view text, const std::array<Unit, N>& units) {
 
 /// \return `value` with three digits or all before the point, without trailing zeros.
 std::string Digits(double value) {
-  const int decimals = value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+  const int decimals = (value < 99.95 ? 1 : 0) + (value < 9.995 ? 1 : 0);
   std::string text = fmt::format("{:.{}f}", value, decimals);
   if (decimals > 0) text.erase(text.find_last_not_of('0') + 1);
   if (text.ends_with('.')) text.pop_back();
@@ -80,7 +79,7 @@ Result<Duration> ParseTime(std::string_view text) {
 
 std::string FormatSize(std::uint64_t bytes) {
   constexpr std::array<std::string_view, 5> kNames = {"B", "KiB", "MiB", "GiB", "TiB"};
-  double value = static_cast<double>(bytes);
+  auto value = static_cast<double>(bytes);
   std::size_t unit = 0;
   while (value >= 1023.5 && unit + 1 < kNames.size()) {
     value /= kKi;

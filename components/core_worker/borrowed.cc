@@ -241,13 +241,13 @@ void ReferenceTable::SendAdds(BorrowLink& link) {
         batches_.insert(batch);
         link.client->Call(
             kAddBorrows, request, alive_.Bind([this, batch](Result<AddBorrowsReply> reply) {
-              if (!reply)
-                reply = AddBorrowsReply();  // the link's end, or a watch, tells what happened
+              if (!reply) reply = AddBorrowsReply();  // the link's end, or a watch, tells of it
               for (const std::string& binary : reply->unknown_ids()) {
                 const ObjectId id(ObjectId::FromBinaryOrNil(binary));
                 const auto it = borrowed_.find(id);
-                if (it == borrowed_.end() || !std::holds_alternative<Pending>(it->second.state))
+                if (it == borrowed_.end() || !std::holds_alternative<Pending>(it->second.state)) {
                   continue;
+                }
                 Resolve(it->second,
                         Error(ErrorCode::kObjectLost,
                               fmt::format("object {} was freed by its owner", id.Short())));

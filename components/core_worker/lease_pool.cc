@@ -248,10 +248,9 @@ void LeasePool::OnTasksDone(TasksDoneRequest done) {
 
 /// A worker answers in the order pushed, as a rule.
 SubmittedTask* LeasePool::TakeInFlight(Lease& lease, std::string_view id, std::uint32_t attempt) {
-  const auto it =
-      std::find_if(lease.in_flight.begin(), lease.in_flight.end(), [&](const SubmittedTask* task) {
-        return task->id.Binary() == id && task->attempt == attempt;
-      });
+  const auto it = std::ranges::find_if(lease.in_flight, [&](const SubmittedTask* task) {
+    return task->id.Binary() == id && task->attempt == attempt;
+  });
   if (it == lease.in_flight.end()) return nullptr;
   SubmittedTask* const task = *it;
   lease.in_flight.erase(it);

@@ -1,5 +1,7 @@
 #include "components/core_worker/object_getter.h"
 
+#include <ranges>
+
 namespace mobula::core_worker {
 
 void ObjectGetter::Start(StoreClient& store, const NodeId& node, std::string raylet_endpoint) {
@@ -38,7 +40,7 @@ void ObjectGetter::OnState(WatchId get, const ObjectState& state) {
   } else if (const auto* error = std::get_if<Error>(&state)) {
     Finish(get, Fail(*error));
   } else {
-    const InStore& stored = std::get<InStore>(state);
+    const auto& stored = std::get<InStore>(state);
     ObjectHint hint;
     for (const auto& [node, endpoint] : stored.copies) hint.raylet_endpoints.push_back(endpoint);
     store_->Get(it->second.reference->id, hint,
@@ -68,9 +70,8 @@ void ObjectGetter::OnPulled(WatchId get, const InStore& asked, Result<Payload> v
            Fail(ErrorCode::kObjectLost, "object {}: {} times no copy was where its owner said: {}",
                 id.Hex(), kTriesMax, value.error().message()));
   } else {
-    std::vector<std::string> endpoints;
-    for (const auto& [node, endpoint] : asked.copies) endpoints.push_back(endpoint);
-    references_.ReportMissing(id, std::move(endpoints));
+    const auto endpoints = std::views::values(asked.copies);
+    references_.ReportMissing(id, {endpoints.begin(), endpoints.end()});
     Ask(get);
   }
 }

@@ -121,8 +121,7 @@ void ResultSender::Complete(const std::shared_ptr<Draft>& draft) {
     if (output.value.references.empty()) continue;
     Handoff& handoff = handoffs_[task.id];
     handoff.lease = task.lease;
-    std::move(output.value.references.begin(), output.value.references.end(),
-              std::back_inserter(handoff.references));
+    std::ranges::move(output.value.references, std::back_inserter(handoff.references));
   }
   Add(task.lease, std::move(draft->result));
 }

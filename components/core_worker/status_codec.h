@@ -18,7 +18,7 @@ inline constexpr std::size_t kTaskBytesMax = 5U << 20;
 [[nodiscard]] Failure ToMessage(const Error& error);
 [[nodiscard]] Error FromMessage(const Failure& failure);
 [[nodiscard]] Stored ToMessage(const InStore& stored);
-[[nodiscard]] InStore FromMessage(const Stored& stored);
+[[nodiscard]] InStore FromMessage(const Stored& message);
 /// Fills `status`; `Pending` sets its flag.
 void ToMessage(const ObjectId& id, const ObjectState& state, ObjectStatus* status);
 [[nodiscard]] ObjectState FromMessage(ObjectStatus status);

@@ -90,7 +90,7 @@ void TaskTable::SetArgument(TaskArguments& arguments, std::size_t index, const O
     *argument.stored.mutable_hint() = ToMessage(*in_store);
     return;
   }
-  const Payload& value = std::get<Payload>(state);
+  const auto& value = std::get<Payload>(state);
   if (arguments.inline_bytes + value.size() > kInlineBytesPerMessage) return;  // worker asks for it
   arguments.inline_bytes += value.size();
   argument.value = value;
@@ -166,11 +166,8 @@ void TaskTable::ReportPulledArguments(const Record& record, const WorkerPlace& w
   if (record.arguments == nullptr) return;
   for (const TaskArguments::ByReference& argument : record.arguments->references) {
     const auto& copies = argument.stored.hint().copies();
-    if (copies.empty() || std::any_of(copies.begin(), copies.end(), [&](const Copy& copy) {
-          return copy.node_id() == where.node.Binary();
-        })) {
-      continue;
-    }
+    if (copies.empty()) continue;
+    if (std::ranges::find(copies, where.node.Binary(), &Copy::node_id) != copies.end()) continue;
     const ObjectId id = IdOf(argument.stored.reference());
     if (deps_.references.IsOwned(id)) {
       deps_.references.AddCopy(id, where.node, where.raylet_endpoint);
@@ -206,7 +203,7 @@ void TaskTable::OnArgumentsMissing(SubmittedTask& task, const TaskResult& result
   const auto& missing = result.missing_ids();
   for (const TaskArguments::ByReference& argument : task.arguments->references) {
     const std::string& id = argument.stored.reference().id();
-    if (std::find(missing.begin(), missing.end(), id) == missing.end()) continue;
+    if (std::ranges::find(missing, id) == missing.end()) continue;
     std::vector<std::string> endpoints;
     for (const Copy& copy : argument.stored.hint().copies()) {
       endpoints.push_back(copy.raylet_endpoint());
@@ -342,8 +339,8 @@ void TaskTable::OnObjectReleased(const ObjectId& id) {
 
 /// A worklist and not recursion: dropping the end of a chain of a million tasks drops all of it.
 void TaskTable::DropUnneeded() {
-  for (std::size_t i = 0; i < maybe_unneeded_.size(); ++i) {
-    const auto it = records_.find(maybe_unneeded_[i]);
+  for (std::size_t i = 0; i < maybe_unneeded_.size();) {  // it grows on the way
+    const auto it = records_.find(maybe_unneeded_[i++]);
     if (it == records_.end() || (*it)->state != State::kLineage) continue;
     if (!IsAnyResultOwned(**it)) Drop(TaskId((*it)->id));
   }

@@ -6,7 +6,7 @@
 
 namespace mobula {
 
-using namespace object_store;  // NOLINT: the messages of our own protocol
+using namespace object_store;  // the messages of our own protocol
 
 StoreService::StoreService(const Deps& deps) : deps_(deps), sending_(deps.loop, deps.store) {}
 

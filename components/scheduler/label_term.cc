@@ -30,7 +30,7 @@ Result<LabelTerm> LabelTerm::Parse(std::string_view key, std::string_view text) 
   if (rest.starts_with("in(")) {
     if (!rest.ends_with(')')) return wrong();
     rest = rest.substr(3, rest.size() - 4);
-    for (auto comma = rest.find(','); comma != rest.npos; comma = rest.find(',')) {
+    for (auto comma = rest.find(','); comma != std::string_view::npos; comma = rest.find(',')) {
       term.values.emplace_back(Trim(rest.substr(0, comma)));
       rest.remove_prefix(comma + 1);
     }

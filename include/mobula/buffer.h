@@ -68,7 +68,7 @@ concept ArrayElement = std::is_trivially_copyable_v<T> && std::is_same_v<T, std:
 template <ArrayElement T>
 class Array {
  public:
-  using value_type = T;  // NOLINT: as standard containers
+  using value_type = T;  // as standard containers
   using const_iterator = const T*;
 
   /// An array that is still being written, by one owner. `Share` ends that.

@@ -36,8 +36,8 @@ std::set<std::string> OwnAddresses() {
 
 class ClusterConnection::Impl {
  public:
-  Impl(const std::string& address, Token token, std::string role)
-      : random(Random::EntropySeed()), head(address) {
+  Impl(std::string address, Token token, std::string role)
+      : random(Random::EntropySeed()), head(std::move(address)) {
     auto handshake = std::make_shared<HandshakeConfig>();
     handshake->self.role = std::move(role);
     handshake->token = std::move(token);

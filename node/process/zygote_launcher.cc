@@ -141,9 +141,8 @@ void ZygoteLauncher::OnEvent(const JobId& job, const ZygoteEvent& event) {
   Zygote& zygote = *zygotes_.at(job);
   if (event.has_exited()) {
     auto running = zygote.running.extract(event.pid());
-    if (!running.empty())
-      running.mapped()({.code = event.exit_code(), .signal = event.exit_signal()});
-    return;
+    if (running.empty()) return;
+    return running.mapped()({.code = event.exit_code(), .signal = event.exit_signal()});
   }
   auto starting = zygote.starting.extract(event.startup_id());
   if (starting.empty()) return;

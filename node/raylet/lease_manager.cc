@@ -45,10 +45,7 @@ JobId JobOf(const RequestLeaseRequest& request) { return JobId::FromBinaryOrNil(
 }  // namespace
 
 LeaseManager::LeaseManager(Deps deps, const RayletConfig& config, Hooks hooks)
-    : deps_(std::move(deps)),
-      config_(config),
-      hooks_(std::move(hooks)),
-      reclaim_timer_(deps_.loop) {}
+    : deps_(deps), config_(config), hooks_(std::move(hooks)), reclaim_timer_(deps_.loop) {}
 
 void LeaseManager::Request(const RequestLeaseRequest& request, rpc::Peer& peer,
                            rpc::Respond<RequestLeaseReply> respond) {

@@ -25,7 +25,7 @@ std::size_t KeptWorkers(const RayletConfig& config) {
 }  // namespace
 
 WorkerPool::WorkerPool(Deps deps, const RayletConfig& config, Hooks hooks)
-    : deps_(std::move(deps)), config_(config), hooks_(std::move(hooks)), reap_timer_(deps_.loop) {}
+    : deps_(deps), config_(config), hooks_(std::move(hooks)), reap_timer_(deps_.loop) {}
 
 WorkerPool::~WorkerPool() { Stop(); }
 

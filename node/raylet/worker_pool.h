@@ -71,9 +71,9 @@ class WorkerPool {
   /// kCancelled: the job ended.
   void Take(const JobId& job, OnWorker done);
   /// The lease is over; the worker is idle again.
-  void GiveBack(const WorkerId& worker);
+  void GiveBack(const WorkerId& id);
   /// Ends a worker by force; it counts as died.
-  void Kill(const WorkerId& worker);
+  void Kill(const WorkerId& id);
   /// The connection of a worker or driver is lost: a driver is gone, a worker must be.
   void OnPeerClosed(rpc::Peer& peer);
 
@@ -113,8 +113,8 @@ class WorkerPool {
   void OnExit(const WorkerId& startup, ExitStatus status);
   /// One start less; after `failures_max` in a row, those who wait for a worker get `error`.
   void FailStart(const JobId& job, const Error& error, std::size_t failures_max);
-  void Offer(const WorkerId& worker);
-  void Forget(const WorkerId& worker, std::string cause);
+  void Offer(const WorkerId& id);
+  void Forget(const WorkerId& key, std::string cause);
   void ReapIdle();
   void StartAsNeeded(Job& job, const JobId& id);
   Worker* FindByStartup(const WorkerId& startup);

@@ -35,8 +35,8 @@ void Cluster::StartNode() {
     if (world_.oracle.faults() == 0) {
       world_.Violate(fmt::format("{} must exit without a fault: {}", host, why.ToString()));
     }
-    const auto it = std::find_if(nodes_.begin(), nodes_.end(),
-                                 [&](const auto& node) { return node->host() == host; });
+    const auto it =
+        std::ranges::find_if(nodes_, [&](const auto& node) { return node->host() == host; });
     if (it != nodes_.end()) EndNode(static_cast<std::size_t>(it - nodes_.begin()));
   });
   nodes_.back()->Start([this, host](Result<void> joined) {
@@ -140,8 +140,7 @@ void Cluster::Part() {
 }
 
 bool Cluster::IsWorkDone() const {
-  return std::all_of(drivers_.begin(), drivers_.end(),
-                     [](const auto& driver) { return driver->IsDone(); });
+  return std::ranges::all_of(drivers_, [](const auto& driver) { return driver->IsDone(); });
 }
 
 std::string Cluster::Unfinished() const {

@@ -78,7 +78,7 @@ class Oracle {
     bool is_put = false;
     bool needs_put = false;  ///< A task in it reads a Put: cannot run again when that is dropped.
   };
-  const Expected& At(std::uint32_t id) const;
+  [[nodiscard]] const Expected& At(std::uint32_t id) const;
   static void DependOn(Expected& expected, const Expected& other);
 
   std::map<std::uint32_t, Expected> book_;

@@ -63,7 +63,7 @@ void ReadWork(ConfigReader& reader, SimConfig& config) {
   config.no_retry_share = reader.Number("no_retry_share", config.no_retry_share, 0, 1);
   if (auto shapes = reader.NumberMap("shapes"); !shapes.empty()) config.shapes = std::move(shapes);
   for (const auto& [shape, weight] : config.shapes) {
-    if (std::find(std::begin(kShapes), std::end(kShapes), shape) == std::end(kShapes)) {
+    if (std::ranges::find(kShapes, shape) == std::end(kShapes)) {
       reader.Reject("shapes", fmt::format("has '{}'; known: {}", shape, fmt::join(kShapes, ", ")));
     }
   }

@@ -106,7 +106,8 @@ std::string DrawShape(const SimConfig& config, Random& random) {
   for (const auto& [shape, weight] : config.shapes) sum += weight;
   double at = random.Unit() * sum;
   for (const auto& [shape, weight] : config.shapes) {
-    if ((at -= weight) < 0) return shape;
+    at -= weight;
+    if (at < 0) return shape;
   }
   return config.shapes.begin()->first;
 }

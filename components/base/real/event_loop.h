@@ -23,7 +23,7 @@
 #include "components/base/timer_queue.h"
 
 namespace boost::asio {
-class io_context;
+class io_context;  // NOLINT(readability-identifier-naming): the name is of Boost
 }
 
 namespace mobula {

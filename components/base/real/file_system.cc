@@ -160,7 +160,7 @@ Result<std::vector<std::string>> RealFileSystem::List(std::string_view path) {
     names.push_back(it->path().filename().string());
   }
   if (error) return FailErrno("list", path, error.value());
-  std::sort(names.begin(), names.end());
+  std::ranges::sort(names);
   return names;
 }
 

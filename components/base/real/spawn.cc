@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -146,15 +147,14 @@ std::vector<std::string> Environment(const std::map<std::string, std::string>& a
     const std::string_view text(*entry);
     if (!added.contains(std::string(text.substr(0, text.find('='))))) entries.emplace_back(text);
   }
-  for (const auto& [name, value] : added) entries.push_back(name + "=" + value);
+  for (const auto& [name, value] : added) entries.push_back(fmt::format("{}={}", name, value));
   return entries;
 }
 
 /// \return null-terminated pointers into `texts`, as `execve` wants them.
 std::vector<char*> Pointers(std::vector<std::string>& texts) {
-  std::vector<char*> pointers;
-  for (auto& text : texts) pointers.push_back(text.data());
-  pointers.push_back(nullptr);
+  std::vector<char*> pointers(texts.size() + 1);
+  std::ranges::transform(texts, pointers.begin(), [](std::string& text) { return text.data(); });
   return pointers;
 }
 

@@ -51,7 +51,7 @@ class SimulatedFileSystem final : public FileSystem {
   };
   using Tree = std::map<std::string, Node, std::less<>>;
 
-  std::optional<Error> FaultOf(Operation operation, std::string_view path) const;
+  [[nodiscard]] std::optional<Error> FaultOf(Operation operation, std::string_view path) const;
   void SyncFolder(const std::string& folder);
 
   Tree live_;     ///< What programs see; by absolute path, "/" is always there.

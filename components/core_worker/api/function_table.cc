@@ -47,11 +47,11 @@ bool Same(const FunctionKey& a, const FunctionKey& b) {
 
 }  // namespace
 
-FunctionEntry::FunctionEntry(Invoker invoker, std::string_view name) : invoker_(invoker) {
+FunctionEntry::FunctionEntry(Invoker invoker, std::string_view name)
+    : invoker_(invoker), next_(g_first.load(std::memory_order_relaxed)) {
   key_.name = name;
   Search search{reinterpret_cast<std::uintptr_t>(invoker), &key_};
   Check(dl_iterate_phdr(&Visit, &search) == 1, "a remote function lies in a loaded binary");
-  next_ = g_first.load(std::memory_order_relaxed);
   while (!g_first.compare_exchange_weak(next_, this, std::memory_order_release)) {
   }
 }

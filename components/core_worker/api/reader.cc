@@ -97,7 +97,7 @@ bool Reader::AnyInteger(std::uint64_t& bits, bool& negative) {
   if (next_ == end_) return FailExpected("integer");
   const unsigned char first = *next_;
   if (first >= 0xe0) {
-    bits = static_cast<std::uint64_t>(static_cast<std::int8_t>(first));
+    bits = ~std::uint64_t{0xff} | first;
     negative = true;
     ++next_;
     return true;
@@ -215,7 +215,7 @@ bool Reader::Bytes(Payload& out) {
   if (!Extension(kExtBuffer, "binary", body)) return false;
   if (body.size() != 16) return Fail("a buffer is named by 16 bytes");
   std::uint64_t place[2];
-  for (int i = 0; i < 2; ++i) {
+  for (std::size_t i = 0; i < 2; ++i) {
     std::memcpy(&place[i], body.data() + 8 * i, 8);
     if constexpr (std::endian::native == std::endian::little) place[i] = std::byteswap(place[i]);
   }

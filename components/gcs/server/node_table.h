@@ -36,7 +36,7 @@ class NodeTable {
 
   /// Lets a node in, or back in over another connection. \return its epoch. kInvalidArgument: no
   /// node id. kNodeDied: it was declared dead and must register with a fresh id.
-  [[nodiscard]] Result<std::uint64_t> Register(NodeInfo node, SessionId session, TimePoint now,
+  [[nodiscard]] Result<std::uint64_t> Register(NodeInfo info, SessionId session, TimePoint now,
                                                Duration wall_now, Step& step);
   /// \return false if the node is not one of the living in this epoch.
   [[nodiscard]] bool Heartbeat(const HeartbeatRequest& request, SessionId session, TimePoint now,

@@ -1,5 +1,7 @@
 #include "components/gcs/server/pubsub.h"
 
+#include <ranges>
+
 #include "components/base/check.h"
 
 namespace mobula::gcs {
@@ -58,9 +60,8 @@ void PubSub::Acknowledge(SessionId session) {
 }
 
 std::vector<SessionId> PubSub::Subscribers() const {
-  std::vector<SessionId> sessions;
-  for (const auto& [session, subscriber] : subscribers_) sessions.push_back(session);
-  return sessions;
+  const auto sessions = std::views::keys(subscribers_);
+  return {sessions.begin(), sessions.end()};
 }
 
 std::size_t PubSub::Queued(SessionId session) const {

@@ -26,7 +26,7 @@ std::uint64_t NumberIn(const std::map<std::string, std::string>& meta, const cha
 
 Server::Impl::Impl(Deps deps, ServerConfig config)
     : deps_(deps),
-      config_(std::move(config)),
+      config_(config),
       nodes_(config_),
       jobs_(config_),
       deaths_(config_.worker_deaths_kept_max),
@@ -259,8 +259,7 @@ void Server::Impl::Bury(const NodeId& id, const std::string& reason, Then then) 
   Commit(std::move(step), std::move(then));
 }
 
-Server::Server(Deps deps, ServerConfig config)
-    : impl_(std::make_unique<Impl>(deps, std::move(config))) {}
+Server::Server(Deps deps, ServerConfig config) : impl_(std::make_unique<Impl>(deps, config)) {}
 Server::~Server() { Stop(); }
 void Server::Start(std::move_only_function<void(Result<void>)> done) {
   impl_->Start(std::move(done));

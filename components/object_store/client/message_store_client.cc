@@ -4,7 +4,7 @@
 
 namespace mobula {
 
-using namespace object_store;  // NOLINT: the messages of our own protocol
+using namespace object_store;  // the messages of our own protocol
 
 MessageStoreClient::MessageStoreClient(EventLoop& loop, rpc::Client& raylet,
                                        std::uint64_t capacity_bytes)

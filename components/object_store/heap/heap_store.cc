@@ -17,8 +17,8 @@ class HeapMemory final : public ObjectMemory {
   void Free(const StoredObject& object) override {
     ::operator delete(object.bytes.data(), kAlignment);
   }
-  int SharedDescriptor() const override { return -1; }
-  std::string_view Name() const override { return "heap"; }
+  [[nodiscard]] int SharedDescriptor() const override { return -1; }
+  [[nodiscard]] std::string_view Name() const override { return "heap"; }
 
  private:
   static constexpr std::align_val_t kAlignment{kBlockAlignment};

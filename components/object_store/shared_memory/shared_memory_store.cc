@@ -38,8 +38,8 @@ class ArenaMemory final : public ObjectMemory {
   void Free(const StoredObject& object) override {
     allocator_.Free(object.arena_offset, BlockBytes(object.bytes.size()));
   }
-  int SharedDescriptor() const override { return fd_; }
-  std::string_view Name() const override { return "shared_memory"; }
+  [[nodiscard]] int SharedDescriptor() const override { return fd_; }
+  [[nodiscard]] std::string_view Name() const override { return "shared_memory"; }
 
  private:
   const int fd_;

@@ -10,7 +10,7 @@
 
 namespace mobula {
 
-using namespace object_store;  // NOLINT: the messages of our own protocol
+using namespace object_store;  // the messages of our own protocol
 
 namespace {
 
@@ -46,8 +46,7 @@ PullOptions ReadPullOptions(ConfigReader& reader) {
   return options;
 }
 
-PullManager::PullManager(Deps deps, PullOptions options)
-    : deps_(std::move(deps)), options_(options) {}
+PullManager::PullManager(Deps deps, PullOptions options) : deps_(deps), options_(options) {}
 
 PullManager::~PullManager() { Stop(); }
 
@@ -285,8 +284,9 @@ void PullManager::ReadChunk(State& pull, std::uint64_t index) {
         State* pull = Find(id, serial);
         if (pull == nullptr || pull->attempt != attempt) return;
         if (!reply) return SourceFailed(*pull, reply.error());
-        if (reply->attachment.size() != size)
+        if (reply->attachment.size() != size) {
           return SourceFailed(*pull, "sent a chunk without bytes");
+        }
         ChunkCame(*pull, index);
       }));
 }

@@ -4,7 +4,7 @@
 
 namespace mobula {
 
-using namespace object_store;  // NOLINT: the messages of our own protocol
+using namespace object_store;  // the messages of our own protocol
 
 void TransferService::Bind(rpc::ServiceTable& table) {
   table.Handle(kLocate, [this](const LocateRequest& request, const rpc::CallContext& /*context*/,

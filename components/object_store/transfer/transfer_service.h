@@ -34,7 +34,8 @@ class TransferService {
   [[nodiscard]] std::uint64_t sent_bytes() const { return sent_bytes_; }
 
  private:
-  Result<object_store::LocateReply> Locate(const object_store::LocateRequest& request) const;
+  [[nodiscard]] Result<object_store::LocateReply> Locate(
+      const object_store::LocateRequest& request) const;
   Result<Payload> ReadChunk(const object_store::ReadChunkRequest& request);
 
   ObjectStore& store_;

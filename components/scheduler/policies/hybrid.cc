@@ -52,10 +52,10 @@ class HybridPolicy final : public SchedulingPolicy {
     const std::size_t k = std::max(options_.top_k_nodes_min, static_cast<std::size_t>(share));
     return decision::Place{ranked[random_.Below(std::min(k, ranked.size()))].second->id};
   }
-  std::string_view Name() const override { return "hybrid"; }
+  [[nodiscard]] std::string_view Name() const override { return "hybrid"; }
 
  private:
-  double Score(const NodeView& node) const {
+  [[nodiscard]] double Score(const NodeView& node) const {
     const double use = CriticalUse(node);
     return use < options_.spread_threshold ? 0 : use;
   }

@@ -24,7 +24,7 @@ class LeastLoadedPolicy final : public SchedulingPolicy {
                          [&](const NodeView* node) { return Load(*node) == lowest; });
     return decision::Place{PickAny(equals, random_).id};
   }
-  std::string_view Name() const override { return "least_loaded"; }
+  [[nodiscard]] std::string_view Name() const override { return "least_loaded"; }
 
  private:
   std::size_t sample_nodes_;

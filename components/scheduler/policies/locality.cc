@@ -19,7 +19,7 @@ class LocalityPolicy final : public SchedulingPolicy {
     if (found.nodes.empty()) return NothingFits(filter);
     return decision::Place{PickLowest(found.nodes, CriticalUse).id};
   }
-  std::string_view Name() const override { return "locality"; }
+  [[nodiscard]] std::string_view Name() const override { return "locality"; }
 
  private:
   std::size_t sample_nodes_;

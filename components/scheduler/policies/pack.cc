@@ -18,7 +18,7 @@ class PackPolicy final : public SchedulingPolicy {
     const auto emptiness = [](const NodeView& node) { return -CriticalUse(node); };
     return decision::Place{PickLowest(found.nodes, emptiness).id};
   }
-  std::string_view Name() const override { return "pack"; }
+  [[nodiscard]] std::string_view Name() const override { return "pack"; }
 
  private:
   std::size_t sample_nodes_;

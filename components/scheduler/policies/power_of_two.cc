@@ -26,7 +26,7 @@ class PowerOfTwoPolicy final : public SchedulingPolicy {
     return decision::Place{PickLowest(nodes, Load).id};
   }
   //! [power-of-two]
-  std::string_view Name() const override { return "power_of_two"; }
+  [[nodiscard]] std::string_view Name() const override { return "power_of_two"; }
 
  private:
   Random random_;

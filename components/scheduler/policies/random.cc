@@ -16,7 +16,7 @@ class RandomPolicy final : public SchedulingPolicy {
     if (found.nodes.empty()) return NothingFits(filter);
     return decision::Place{PickAny(found.nodes, random_).id};
   }
-  std::string_view Name() const override { return "random"; }
+  [[nodiscard]] std::string_view Name() const override { return "random"; }
 
  private:
   Random random_;

@@ -19,7 +19,7 @@ class RoundRobinPolicy final : public SchedulingPolicy {
     last_ = next->first;
     return decision::Place{last_};
   }
-  std::string_view Name() const override { return "round_robin"; }
+  [[nodiscard]] std::string_view Name() const override { return "round_robin"; }
 
  private:
   NodeId last_;

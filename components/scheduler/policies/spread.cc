@@ -21,7 +21,7 @@ class SpreadPolicy final : public SchedulingPolicy {
             }).id;
     return decision::Place{last_};
   }
-  std::string_view Name() const override { return "spread"; }
+  [[nodiscard]] std::string_view Name() const override { return "spread"; }
 
  private:
   std::size_t sample_nodes_;

@@ -18,7 +18,7 @@ class StrategyPolicy final : public SchedulingPolicy {
   Decision Choose(const ResourceRequest& request, const ClusterView& view) override {
     return (request.strategy == Strategy::kSpread ? spread_ : usual_)->Choose(request, view);
   }
-  std::string_view Name() const override { return usual_->Name(); }
+  [[nodiscard]] std::string_view Name() const override { return usual_->Name(); }
 
  private:
   std::unique_ptr<SchedulingPolicy> usual_;

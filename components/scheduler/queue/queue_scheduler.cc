@@ -78,7 +78,7 @@ std::vector<Action> QueueScheduler::Step() {
     const AskQueue::Found found = queue_.Find(ticket);
     if (found.ask == nullptr || found.members->state != AskClassState::kInfeasible) continue;
     if (std::exchange(found.ask->is_reported, true)) continue;
-    actions.push_back(action::Infeasible{ticket, found.members->reason});
+    actions.emplace_back(action::Infeasible{ticket, found.members->reason});
   }
   while (AskClasses::value_type* shape = queue_.First()) Settle(*shape, actions);
   view_.SetQueued(view_.local_id(), queue_.size());
@@ -123,22 +123,22 @@ void QueueScheduler::Settle(AskClasses::value_type& shape, std::vector<Action>& 
     ResourceSet resources = key.request.resources;
     if (place->node == view_.local_id()) {
       Check(TryTake(resources), "a policy placed work where it does not fit");
-      actions.push_back(action::Grant{ticket, std::move(resources)});
+      actions.emplace_back(action::Grant{ticket, std::move(resources)});
     } else {
       Check(!Keeps(key.reach), "a policy placed pinned work on another node");
       view_.Take(place->node, resources);
-      actions.push_back(action::SpillTo{ticket, place->node, std::move(resources),
-                                        view_.Find(place->node)->version});
+      actions.emplace_back(action::SpillTo{ticket, place->node, std::move(resources),
+                                           view_.Find(place->node)->version});
     }
     queue_.Serve(shape);
   } else if (key.if_busy == IfBusy::kReject) {
-    actions.push_back(action::Reject{ticket, infeasible ? infeasible->reason : WhyNotNow(key)});
+    actions.emplace_back(action::Reject{ticket, infeasible ? infeasible->reason : WhyNotNow(key)});
     queue_.Remove(ticket);
   } else if (infeasible == nullptr) {
     members.reason = std::get<decision::Wait>(decision).reason;
     queue_.Park(shape, AskClassState::kWaiting);
   } else if (key.reach == Reach::kNoFurther) {
-    actions.push_back(action::Reject{ticket, infeasible->reason});
+    actions.emplace_back(action::Reject{ticket, infeasible->reason});
     queue_.Remove(ticket);
   } else {
     members.reason = infeasible->reason;
@@ -151,7 +151,7 @@ void QueueScheduler::Settle(AskClasses::value_type& shape, std::vector<Action>& 
 void QueueScheduler::ReportInfeasible(AskClass& members, std::vector<Action>& actions) {
   for (auto& [order, ask] : members.asks) {
     if (std::exchange(ask.is_reported, true)) continue;
-    actions.push_back(action::Infeasible{ask.ticket, members.reason});
+    actions.emplace_back(action::Infeasible{ask.ticket, members.reason});
   }
 }
 

@@ -62,7 +62,7 @@ class AuthenticatedListener final : public Listener {
     inner_ = std::move(*made);
     return {};
   }
-  std::string Endpoint() const override { return inner_->Endpoint(); }
+  [[nodiscard]] std::string Endpoint() const override { return inner_->Endpoint(); }
 
  private:
   void Accept(std::unique_ptr<Connection> connection) {
@@ -133,7 +133,7 @@ class AuthenticatedTransport final : public Transport {
           }
         }));
   }
-  std::string_view Name() const override { return "authenticated"; }
+  [[nodiscard]] std::string_view Name() const override { return "authenticated"; }
 
  private:
   void Begin(std::string endpoint, Duration timeout, std::unique_ptr<Connection> connection,

@@ -35,9 +35,9 @@ class ProvenConnection final : public Connection {
   void Send(Frame frame) override { inner_->Send(std::move(frame)); }
   void Flush() override { inner_->Flush(); }
   void Close() override { inner_->Close(); }
-  std::uint64_t QueuedBytes() const override { return inner_->QueuedBytes(); }
-  std::string Describe() const override { return inner_->Describe(); }
-  const PeerIdentity* Peer() const override { return &peer_; }
+  [[nodiscard]] std::uint64_t QueuedBytes() const override { return inner_->QueuedBytes(); }
+  [[nodiscard]] std::string Describe() const override { return inner_->Describe(); }
+  [[nodiscard]] const PeerIdentity* Peer() const override { return &peer_; }
 
  private:
   std::unique_ptr<Connection> inner_;

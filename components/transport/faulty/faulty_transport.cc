@@ -61,9 +61,11 @@ class FaultyConnection final : public Connection, private ConnectionHandler {
     handler_ = nullptr;
     timer_.Cancel();
   }
-  std::uint64_t QueuedBytes() const override { return inner_->QueuedBytes() + outgoing_bytes_; }
-  std::string Describe() const override { return inner_->Describe(); }
-  const PeerIdentity* Peer() const override { return inner_->Peer(); }
+  [[nodiscard]] std::uint64_t QueuedBytes() const override {
+    return inner_->QueuedBytes() + outgoing_bytes_;
+  }
+  [[nodiscard]] std::string Describe() const override { return inner_->Describe(); }
+  [[nodiscard]] const PeerIdentity* Peer() const override { return inner_->Peer(); }
 
  private:
   template <typename T>
@@ -199,8 +201,8 @@ class FaultyTransport final : public Transport {
   Result<std::unique_ptr<Listener>> Listen(std::string_view endpoint, OnAccept on_accept) override {
     auto shared = std::make_shared<OnAccept>(std::move(on_accept));  // owner: the callback
     return inner_->Listen(endpoint, [faults = faults_, shared](std::unique_ptr<Connection> made) {
-      const auto keep = shared;  // accepting may destroy the listener
-      (*keep)(std::make_unique<FaultyConnection>(faults, std::move(made)));
+      (*std::shared_ptr(shared))(  // a copy: accepting may destroy the listener
+          std::make_unique<FaultyConnection>(faults, std::move(made)));
     });
   }
   void Connect(std::string_view endpoint, Duration timeout, OnConnect done) override {
@@ -221,7 +223,7 @@ class FaultyTransport final : public Transport {
                       }
                     }));
   }
-  std::string_view Name() const override { return "faulty"; }
+  [[nodiscard]] std::string_view Name() const override { return "faulty"; }
 
  private:
   std::unique_ptr<Transport> inner_;

@@ -28,7 +28,7 @@ class InprocessListener final : public Listener {
   InprocessListener(std::shared_ptr<Names> names, std::string name)
       : names_(std::move(names)), name_(std::move(name)) {}
   ~InprocessListener() override { names_->erase(name_); }
-  std::string Endpoint() const override { return "inproc://" + name_; }
+  [[nodiscard]] std::string Endpoint() const override { return "inproc://" + name_; }
 
  private:
   std::shared_ptr<Names> names_;
@@ -53,7 +53,7 @@ class InprocessTransport final : public Transport {
     loop_.Post(alive_.Bind([this, endpoint = std::string(endpoint),
                             done = std::move(done)]() mutable { DoConnect(endpoint, done); }));
   }
-  std::string_view Name() const override { return "inprocess"; }
+  [[nodiscard]] std::string_view Name() const override { return "inprocess"; }
 
  private:
   static Result<std::string> NameIn(std::string_view endpoint) {

@@ -87,8 +87,8 @@ class Core : public std::enable_shared_from_this<Core> {
     if (!end.open || end.unsent.empty()) return;
     auto batch = std::make_shared<Batch>(std::exchange(end.unsent, {}));
     for (Frame& frame : batch->frames) {  // as a kernel does: the sender may be gone on arrival
-      if (!frame.attachment.empty())
-        frame.attachment = Payload::FromString(std::string(frame.attachment.text()));
+      if (frame.attachment.empty()) continue;
+      frame.attachment = Payload::FromString(std::string(frame.attachment.text()));
     }
     wire_->Carry(from, [self = shared_from_this(), from, batch] { self->Arrive(from, *batch); });
   }
@@ -210,9 +210,9 @@ class PipeConnection final : public Connection {
   void Send(Frame frame) override { core_->Send(end_, std::move(frame)); }
   void Flush() override { core_->Flush(end_); }
   void Close() override { core_->Close(end_); }
-  std::uint64_t QueuedBytes() const override { return core_->At(end_).queued_bytes; }
-  std::string Describe() const override { return core_->At(end_).side.describe; }
-  const PeerIdentity* Peer() const override { return nullptr; }
+  [[nodiscard]] std::uint64_t QueuedBytes() const override { return core_->At(end_).queued_bytes; }
+  [[nodiscard]] std::string Describe() const override { return core_->At(end_).side.describe; }
+  [[nodiscard]] const PeerIdentity* Peer() const override { return nullptr; }
 
  private:
   std::shared_ptr<Core> core_;  // owners: both ends and what is under way

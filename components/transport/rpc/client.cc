@@ -70,7 +70,7 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
     }
   }
 
-  void Notify(const MethodInfo& method, std::string body) {
+  void Notify(const MethodInfo& method, std::string body) const {
     if (state_ == State::kConnected) peer_->NotifyRaw(method, std::move(body));
   }
 

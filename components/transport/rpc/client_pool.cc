@@ -15,7 +15,7 @@ class RefusingTransport final : public Transport {
       done(std::move(refusal));
     });
   }
-  std::string_view Name() const override { return "refusing"; }
+  [[nodiscard]] std::string_view Name() const override { return "refusing"; }
 
  private:
   static std::unexpected<Error> Refusal(std::string_view endpoint) {

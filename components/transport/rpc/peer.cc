@@ -275,7 +275,7 @@ void Peer::OnClose(const Error& reason) {
   deadlines_.clear();
   deadline_timer_.Cancel();
   const std::weak_ptr<char> alive = alive_;
-  const Error lost(reason);
+  const Error lost(reason);  // NOLINT(performance-unnecessary-copy-initialization): may die below
   auto calls = std::exchange(outgoing_, {});
   for (auto& [id, call] : calls) {
     call.done(Fail(ErrorCode::kUnavailable, "{}: {}", call.method, lost.message()));

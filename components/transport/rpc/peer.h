@@ -127,7 +127,7 @@ class Peer final : private ConnectionHandler {
   void Answer(FrameKind kind, CallId call, std::string body, Payload attachment, int descriptor);
   void SendCancel(CallId call);
   Result<WritablePayload> Place(const FrameHeader& header, std::string_view body);
-  Outgoing Take(std::map<CallId, Outgoing>::iterator call);
+  Outgoing Take(std::map<CallId, Outgoing>::iterator it);
   void ArmDeadline(TimePoint deadline);
   void Expire();
 

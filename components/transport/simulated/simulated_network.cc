@@ -41,7 +41,7 @@ class SimulatedNetwork::Impl : public std::enable_shared_from_this<Impl> {
   };
 
   Duration Latency() {
-    const double mean = static_cast<double>(config_.latency_mean.count());
+    const auto mean = static_cast<double>(config_.latency_mean.count());
     const double extra = -std::log(1.0 - random_.Unit()) * mean;
     return config_.latency_min + Duration(static_cast<Duration::rep>(std::min(extra, 50 * mean)));
   }
@@ -146,7 +146,7 @@ class SimulatedNetwork::Impl::SimulatedTransport final : public Transport {
   void Connect(std::string_view endpoint, Duration timeout, OnConnect done) override {
     network_->Connect(Self(), std::string(endpoint), timeout, lifetime_.Bind(std::move(done)));
   }
-  std::string_view Name() const override { return "simulated"; }
+  [[nodiscard]] std::string_view Name() const override { return "simulated"; }
 
  private:
   struct SimulatedListener final : Listener {
@@ -155,7 +155,7 @@ class SimulatedNetwork::Impl::SimulatedTransport final : public Transport {
           endpoint(std::move(the_endpoint)),
           on_accept(std::make_shared<OnAccept>(std::move(accept))) {}
     ~SimulatedListener() override { network->listening_.erase(endpoint); }
-    std::string Endpoint() const override { return endpoint; }
+    [[nodiscard]] std::string Endpoint() const override { return endpoint; }
     std::shared_ptr<Impl> network;
     std::string endpoint;
     std::shared_ptr<OnAccept> on_accept;  // owners: this, the network, a call under way

@@ -200,11 +200,10 @@ class Core final : public std::enable_shared_from_this<Core> {
   }
 
   /// Ends the connection from within. \pre on the loop, outside any call to it, with a handler.
-  void Finish(const Error& reason) {
-    const Error told = reason;
+  void Finish(Error reason) {
     ConnectionHandler* handler = handler_;
     Shut();
-    handler->OnClose(told);
+    handler->OnClose(reason);
   }
 
   void Shut() {
@@ -247,9 +246,9 @@ class StreamConnection final : public Connection {
   void Send(Frame frame) override { core_->Send(std::move(frame)); }
   void Flush() override { core_->Flush(); }
   void Close() override { core_->Close(); }
-  std::uint64_t QueuedBytes() const override { return core_->QueuedBytes(); }
-  std::string Describe() const override { return core_->Describe(); }
-  const PeerIdentity* Peer() const override { return nullptr; }
+  [[nodiscard]] std::uint64_t QueuedBytes() const override { return core_->QueuedBytes(); }
+  [[nodiscard]] std::string Describe() const override { return core_->Describe(); }
+  [[nodiscard]] const PeerIdentity* Peer() const override { return nullptr; }
 
  private:
   std::shared_ptr<Core> core_;  // owners: this, and the waits and posts under way

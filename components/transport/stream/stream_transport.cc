@@ -180,7 +180,7 @@ class StreamListener final : public Listener {
     keep_.reset();
     acceptor_->Stop();
   }
-  std::string Endpoint() const override { return endpoint_; }
+  [[nodiscard]] std::string Endpoint() const override { return endpoint_; }
 
  private:
   std::string endpoint_;
@@ -220,7 +220,7 @@ class StreamTransport final : public Transport {
     std::make_shared<Attempt>(loop_, *address, std::move(name), alive_.Bind(std::move(connected)))
         ->Start(timeout);
   }
-  std::string_view Name() const override { return kind_.name; }
+  [[nodiscard]] std::string_view Name() const override { return kind_.name; }
 
  private:
   /// \return what makes a connection of a socket, also when this is gone.

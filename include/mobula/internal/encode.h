@@ -37,7 +37,7 @@ void EncodeHook(Writer& writer, const T& value) {
   std::size_t place = 0;
   if (!writer.BeginFields(place)) return;
   WriteArchive archive(writer);
-  auto& target = const_cast<T&>(value);  // NOLINT: one hook serves both ways; this way reads
+  auto& target = const_cast<T&>(value);  // one hook serves both ways; this way reads
   if constexpr (MemberHook<T>) {
     target.Serialize(archive);
   } else {

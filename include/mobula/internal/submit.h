@@ -43,7 +43,8 @@ inline constexpr bool kIsMutableReference =
 template <typename Parameters>
 inline constexpr bool kHasMutableReference = false;
 template <typename... P>
-inline constexpr bool kHasMutableReference<std::tuple<P...>> = (kIsMutableReference<P> || ...);
+inline constexpr bool kHasMutableReference<std::tuple<P...>> =
+    (kIsMutableReference<P> || ...);  // NOLINT(misc-redundant-expression): a fold
 
 /// Instantiated for a wrong argument only, to say so once and readably.
 template <std::size_t Position, typename Given, typename Parameter>
@@ -81,7 +82,7 @@ Argument MakeArgument(Given&& given) {
     }
     return {{}, given.reference()};
   } else {
-    const Value value = std::forward<Given>(given);
+    const Value value = std::forward<Given>(given);  // NOLINT(bugprone-signed-char-misuse): meant
     return {OrThrow(EncodeValue<Value>(value)), nullptr};
   }
 }

@@ -58,7 +58,7 @@ char* PutNumber(char* out, T value) {
   } else {
     if constexpr (std::is_signed_v<T>) {
       if (value < 0) {
-        const std::int64_t wide = value;
+        const std::int64_t wide = value;  // NOLINT(bugprone-signed-char-misuse): a number
         if (wide >= -32) return PutBigEndian(out, static_cast<std::int8_t>(wide));
         if (wide >= INT8_MIN) return PutTagged(out, 0xd0, static_cast<std::int8_t>(wide));
         if (wide >= INT16_MIN) return PutTagged(out, 0xd1, static_cast<std::int16_t>(wide));
@@ -66,7 +66,7 @@ char* PutNumber(char* out, T value) {
         return PutTagged(out, 0xd3, wide);
       }
     }
-    const auto wide = static_cast<std::uint64_t>(value);
+    const std::uint64_t wide = value;  // NOLINT(bugprone-signed-char-misuse): the same
     if (wide < 0x80) return PutBigEndian(out, static_cast<std::uint8_t>(wide));
     if (wide <= UINT8_MAX) return PutTagged(out, 0xcc, static_cast<std::uint8_t>(wide));
     if (wide <= UINT16_MAX) return PutTagged(out, 0xcd, static_cast<std::uint16_t>(wide));
@@ -178,8 +178,9 @@ class Writer {
     if (HasRoom(1)) document_.push_back(byte);
   }
   bool HasRoom(std::size_t size) {
-    if (size <= room_ - document_.size()) [[likely]]
+    if (size <= room_ - document_.size()) [[likely]] {
       return true;
+    }
     Measure(size);
     return false;
   }
