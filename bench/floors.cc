@@ -23,15 +23,14 @@ double SocketRoundTrip(int rounds) {
   char byte = 0;
   if (child == 0) {
     ::close(ends[0]);
-    while (::read(ends[1], &byte, 1) == 1) (void)!::write(ends[1], &byte, 1);
+    while (::read(ends[1], &byte, 1) == 1 && ::write(ends[1], &byte, 1) == 1) continue;
     ::_exit(0);
   }
   ::close(ends[1]);
   std::vector<double> times;
   for (int i = 0; i < rounds; ++i) {
     const double begin = Now();
-    (void)!::write(ends[0], &byte, 1);
-    (void)!::read(ends[0], &byte, 1);
+    if (::write(ends[0], &byte, 1) != 1 || ::read(ends[0], &byte, 1) != 1) break;
     times.push_back((Now() - begin) * 1e6);
   }
   ::close(ends[0]);
@@ -57,6 +56,7 @@ double Memcpy(std::size_t bytes, int rounds) {
 /// between two stores. GB/s.
 double RawTcp(std::size_t bytes, int rounds) {
   const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
+  if (listener < 0) return 0;
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
@@ -68,7 +68,7 @@ double RawTcp(std::size_t bytes, int rounds) {
   std::vector<char> to(bytes, 'y');
   std::thread sender([&] {
     const int out = ::socket(AF_INET, SOCK_STREAM, 0);
-    if (::connect(out, generic, size) != 0) return;
+    if (out < 0 || ::connect(out, generic, size) != 0) return;
     for (int i = 0; i < rounds; ++i) {
       for (std::size_t sent = 0; sent < bytes;) {
         const ssize_t part =

@@ -39,7 +39,7 @@ std::string Number(std::optional<double> value) {
 }
 
 std::string ToJson(const bench::Floors& floors, const std::vector<Row>& rows) {
-  std::string json = "{\"machine\": \"" + Machine() + "\", \"floor\": {";
+  std::string json = R"({"machine": ")" + Machine() + R"(", "floor": {)";
   const char* comma = "";
   for (const auto& [name, value] : floors) {
     json += comma + ("\"" + name) + "\": " + Number(value);
@@ -48,10 +48,10 @@ std::string ToJson(const bench::Floors& floors, const std::vector<Row>& rows) {
   json += "}, \"rows\": [";
   comma = "\n  ";
   for (const Row& row : rows) {
-    json += comma + ("{\"row\": \"" + row.name) + "\", \"value\": " + Number(row.value) +
-            ", \"unit\": \"" + row.unit + "\", \"p50_us\": " + Number(row.p50_us) +
-            ", \"p99_us\": " + Number(row.p99_us) + ", \"floor\": " + Number(row.floor) +
-            ", \"floor_name\": \"" + row.floor_name + "\", \"ratio\": " + Number(row.ratio) + "}";
+    json += comma + (R"({"row": ")" + row.name) + R"(", "value": )" + Number(row.value) +
+            R"(, "unit": ")" + row.unit + R"(", "p50_us": )" + Number(row.p50_us) +
+            R"(, "p99_us": )" + Number(row.p99_us) + R"(, "floor": )" + Number(row.floor) +
+            R"(, "floor_name": ")" + row.floor_name + R"(", "ratio": )" + Number(row.ratio) + "}";
     comma = ",\n  ";
   }
   return json + "\n]}\n";

@@ -42,12 +42,15 @@ double Element(std::size_t i, std::size_t j, int salt) {
 Numbers Panel(std::size_t n, std::size_t begin, std::size_t end, bool is_row_panel) {
   auto panel = Numbers::Make(n * (end - begin));
   if (is_row_panel) {
-    for (std::size_t i = begin; i < end; ++i)
+    for (std::size_t i = begin; i < end; ++i) {
       for (std::size_t j = 0; j < n; ++j) panel[(i - begin) * n + j] = Element(i, j, 1);
+    }
   } else {
-    for (std::size_t i = 0; i < n; ++i)
-      for (std::size_t j = begin; j < end; ++j)
+    for (std::size_t i = 0; i < n; ++i) {
+      for (std::size_t j = begin; j < end; ++j) {
         panel[i * (end - begin) + j - begin] = Element(i, j, 2);
+      }
+    }
   }
   return std::move(panel).Share();
 }
@@ -58,8 +61,9 @@ double LargestDifference(const std::vector<mobula::ObjectRef<Numbers>>& tiles,
                          const std::vector<std::size_t>& bounds, std::size_t n) {
   const std::size_t panels = bounds.size() - 1;
   std::vector<double> columns(n * n);
-  for (std::size_t j = 0; j < n; ++j)
+  for (std::size_t j = 0; j < n; ++j) {
     for (std::size_t k = 0; k < n; ++k) columns[j * n + k] = Element(k, j, 2);
+  }
   std::vector<double> row(n);
   double worst = 0;
   for (std::size_t t = 0; t < tiles.size(); ++t) {

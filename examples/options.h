@@ -5,6 +5,7 @@
 #include <mobula/errors.h>
 
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -35,10 +36,11 @@ class Options {
     }
   }
   [[nodiscard]] const std::string& Text(const std::string& name) const { return values_.at(name); }
-  [[nodiscard]] long Number(const std::string& name, long min, long max) const {
+  [[nodiscard]] std::int64_t Number(const std::string& name, std::int64_t min,
+                                    std::int64_t max) const {
     const std::string& text = values_.at(name);
     char* end = nullptr;
-    const long value = std::strtol(text.c_str(), &end, 10);
+    const std::int64_t value = std::strtol(text.c_str(), &end, 10);
     if (text.empty() || *end != 0 || value < min || value > max) {
       std::fprintf(stderr, "--%s is '%s'; it takes a number from %ld to %ld\n", name.c_str(),
                    text.c_str(), min, max);

@@ -4,11 +4,12 @@
 
 #include <cmath>
 #include <cstdint>
+#include <numbers>
 
 #include "examples/options.h"
 
 /// Throws `count` darts at the unit square. \return how many fell within the quarter circle.
-std::uint64_t ThrowDarts(std::uint64_t seed, std::uint64_t count) {
+static std::uint64_t ThrowDarts(std::uint64_t seed, std::uint64_t count) {
   std::uint64_t state = seed * 0x9E3779B97F4A7C15ULL + 1;
   const auto next = [&state] {  // xorshift64*: good enough for darts
     state ^= state >> 12;
@@ -47,7 +48,7 @@ static int ThrowAllDarts(int argc, char** argv) {
   }
   const double total = static_cast<double>(darts) * static_cast<double>(tasks);
   const double pi = 4 * static_cast<double>(hits) / total;
-  const double error = std::abs(pi - 3.141592653589793);
+  const double error = std::abs(pi - std::numbers::pi);
   std::printf("pi is about %.6f (off by %.6f)\n", pi, error);
   std::printf("time: %.3f s to join, %.3f s for %zu tasks\n", joined, whole.Seconds() - joined,
               tasks);

@@ -100,8 +100,9 @@ Summary Check(const mobula::Buffer& sorted) {
   for (std::uint64_t i = 0; i < summary.count; ++i) {
     const char* record = records + i * kRecordBytes;
     summary.sum += SumOf(record);
-    if (i > 0 && std::memcmp(record - kRecordBytes, record, kKeyBytes) > 0)
+    if (i > 0 && std::memcmp(record - kRecordBytes, record, kKeyBytes) > 0) {
       summary.is_sorted = false;
+    }
   }
   if (summary.count > 0) {
     summary.first_key.assign(records, kKeyBytes);

@@ -76,8 +76,9 @@ std::vector<std::filesystem::path> FindFiles(const std::string& given, std::uint
   if (!given.empty()) {
     AddFiles(given, files, bytes);
   } else {
-    for (const char* const folder : {"/usr/share/common-licenses", "/usr/share/doc"})
+    for (const char* const folder : {"/usr/share/common-licenses", "/usr/share/doc"}) {
       if (std::filesystem::is_directory(folder)) AddFiles(folder, files, bytes);
+    }
   }
   std::ranges::sort(files);
   return files;
