@@ -66,7 +66,7 @@ std::time_t ModifiedAt(const std::string& folder) {
 void SweepSessions(FileSystem& files, const std::string& root, std::time_t now) {
   std::vector<std::string> ended;
   for (const std::string& name : files.List(root).value_or(std::vector<std::string>())) {
-    const std::string folder = root + "/" + name;
+    const std::string folder = fmt::format("{}/{}", root, name);
     if (name.starts_with("new-") && ModifiedAt(folder) < now - kMakingMax) {
       (void)files.Remove(folder);  // whoever made it was killed at it
     }

@@ -71,8 +71,9 @@ Violation OnlyTheCreatorSealsAndOnce(const StoreFactory& make) {
     return "an id is created once";
   }
   if (!FailedWith(store->Seal(IdOf(1), kBert), ErrorCode::kInvalidArgument)) return "Seal by Bert";
-  if (!FailedWith(store->Abort(IdOf(1), kBert), ErrorCode::kInvalidArgument))
+  if (!FailedWith(store->Abort(IdOf(1), kBert), ErrorCode::kInvalidArgument)) {
     return "Abort by Bert";
+  }
   if (!store->Seal(IdOf(1), kAnna)) return "Seal by its creator";
   if (!FailedWith(store->Seal(IdOf(1), kAnna), ErrorCode::kInvalidArgument)) return "second Seal";
   return Unless(FailedWith(store->Abort(IdOf(1), kAnna), ErrorCode::kInvalidArgument),

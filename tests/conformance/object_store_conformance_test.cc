@@ -70,17 +70,19 @@ class WrongStore : public ObjectStore {
   void Release(const ObjectId& id, StoreClientId client) override { inner_->Release(id, client); }
   void Delete(const ObjectId& id) override { inner_->Delete(id); }
   void DropClient(StoreClientId client) override { inner_->DropClient(client); }
-  bool ContainsSealed(const ObjectId& id) const override { return inner_->ContainsSealed(id); }
-  std::optional<std::uint64_t> SizeOf(const ObjectId& id) const override {
+  [[nodiscard]] bool ContainsSealed(const ObjectId& id) const override {
+    return inner_->ContainsSealed(id);
+  }
+  [[nodiscard]] std::optional<std::uint64_t> SizeOf(const ObjectId& id) const override {
     return inner_->SizeOf(id);
   }
-  StoreUsage Usage() const override { return inner_->Usage(); }
+  [[nodiscard]] StoreUsage Usage() const override { return inner_->Usage(); }
   void OnEvicted(std::function<void(const ObjectId&)> callback) override {
     inner_->OnEvicted(std::move(callback));
   }
   void OnChange(std::function<void()> callback) override { inner_->OnChange(std::move(callback)); }
-  int SharedDescriptor() const override { return -1; }
-  std::string_view Name() const override { return "wrong"; }
+  [[nodiscard]] int SharedDescriptor() const override { return -1; }
+  [[nodiscard]] std::string_view Name() const override { return "wrong"; }
   void CheckInvariants() const override { inner_->CheckInvariants(); }
 
  protected:
@@ -125,7 +127,9 @@ class LeakyStore final : public WrongStore {
 class ImpatientStore final : public WrongStore {
  public:
   using WrongStore::WrongStore;
-  bool ContainsSealed(const ObjectId& id) const override { return inner_->SizeOf(id).has_value(); }
+  [[nodiscard]] bool ContainsSealed(const ObjectId& id) const override {
+    return inner_->SizeOf(id).has_value();
+  }
 };
 
 template <typename Store>

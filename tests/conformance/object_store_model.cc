@@ -81,12 +81,12 @@ class Walk {
         copies_, [n](const Copy& copy) { return copy.n == n && !copy.deleted; });
     return it == copies_.end() ? nullptr : &*it;
   }
-  std::uint64_t Used() const {
+  [[nodiscard]] std::uint64_t Used() const {
     std::uint64_t used = 0;
     for (const Copy& copy : copies_) used += copy.Blocks();
     return used;
   }
-  std::uint64_t EvictableBytes() const {
+  [[nodiscard]] std::uint64_t EvictableBytes() const {
     std::uint64_t bytes = 0;
     for (const Copy& copy : copies_) bytes += copy.Evictable() ? copy.Blocks() : 0;
     return bytes;

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <ranges>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -59,8 +60,8 @@ Keys KeysAt(const ConfigValue& root, const Path& path) {
 /// A tree with `map` at `path`.
 ConfigValue Nested(const Path& path, Map map) {
   ConfigValue value(std::move(map));
-  for (auto key = path.rbegin(); key != path.rend(); ++key) {
-    value = ConfigValue(Map{{*key, std::move(value)}});
+  for (const auto& key : path | std::views::reverse) {
+    value = ConfigValue(Map{{key, std::move(value)}});
   }
   return value;
 }

@@ -4,6 +4,7 @@
 #include <mobula/mobula.h>
 
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <fstream>
 #include <string>
@@ -28,11 +29,11 @@ std::uint64_t Fan(int depth) {
 }
 
 /// Memory of this process that is really in use, in KiB.
-long ResidentKb() {
+std::int64_t ResidentKb() {
   ::malloc_trim(0);
   std::ifstream status("/proc/self/status");
   for (std::string word; status >> word;) {
-    long kb = 0;
+    std::int64_t kb = 0;
     if (word == "RssAnon:" && status >> kb) return kb;
   }
   return 0;
@@ -46,7 +47,7 @@ double Seconds(SteadyClock::time_point begin) {
 void Batches(int batches) {
   constexpr int kBatch = 1000;
   std::vector<mobula::ObjectRef<std::uint64_t>> previous;
-  for (int i = 0; i < kBatch; ++i) previous.push_back(mobula::Remote<Tiny>(std::uint64_t(i)));
+  for (std::uint64_t i = 0; i < kBatch; ++i) previous.push_back(mobula::Remote<Tiny>(i));
   for (int b = 1; b < batches; ++b) {
     std::vector<mobula::ObjectRef<std::uint64_t>> next;
     for (const auto& ref : previous) next.push_back(mobula::Remote<Tiny>(ref));
@@ -63,7 +64,7 @@ int main(int argc, char** argv) {
   const bool judges_memory = argc <= 3;  // not where freed memory is held back
   mobula::Init(argc, argv, {.mode = mobula::Mode::kLocal, .num_cpus = 2});
   Batches(2);  // what a process keeps for good is there now
-  const long before = ResidentKb();
+  const std::int64_t before = ResidentKb();
   auto begin = SteadyClock::now();
   Batches(batches);
   std::printf("%d tasks in batches: %.2f s\n", batches * 1000, Seconds(begin));
@@ -72,7 +73,7 @@ int main(int argc, char** argv) {
   std::printf("fan-out %d deep, %llu tasks: %.2f s\n", depth,
               static_cast<unsigned long long>(count), Seconds(begin));
   (void)mobula::Get(mobula::Remote<Tiny>(std::uint64_t{1}));  // releases of the last refs are done
-  const long after = ResidentKb();
+  const std::int64_t after = ResidentKb();
   std::printf("driver memory: %ld KiB before, %ld KiB after\n", before, after);
   mobula::Shutdown();
   const bool is_back = after <= before + before / 10 + 512;

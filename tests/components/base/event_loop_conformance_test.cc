@@ -116,7 +116,7 @@ TEST_P(EventLoopConformanceTest, PostsOfOneThreadRunInOrder) {
     });
   }
   ASSERT_TRUE(RunUntil([&] { return seen.size() == 1500; }));
-  EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
+  EXPECT_TRUE(std::ranges::is_sorted(seen));
 }
 
 TEST_P(EventLoopConformanceTest, PostFromACallbackRunsAfterItReturns) {

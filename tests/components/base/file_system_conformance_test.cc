@@ -20,7 +20,7 @@ struct Kind {
 void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.name; }
 
 class FileSystemConformanceTest : public testing::TestWithParam<Kind> {
- protected:
+ public:
   FileSystemConformanceTest()
       : root_(std::filesystem::temp_directory_path() /
               ("mobula_files_" + std::to_string(::getpid()))) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -86,8 +87,7 @@ TEST(RealEventLoopTest, PostsOfManyThreadsAllRunEachThreadsInOrder) {
     }
   }
   done.get_future().wait();
-  for (const auto& of_thread : seen)
-    EXPECT_TRUE(std::is_sorted(of_thread.begin(), of_thread.end()));
+  for (const auto& of_thread : seen) EXPECT_TRUE(std::ranges::is_sorted(of_thread));
 }
 
 TEST(RealEventLoopTest, AUserThreadMaySetAndCancelTimersUnderTheLock) {

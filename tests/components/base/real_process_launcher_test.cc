@@ -30,7 +30,7 @@ ProcessSpec Shell(std::string script) {
 }
 
 class RealProcessLauncherTest : public testing::Test {
- protected:
+ public:
   RealProcessLauncherTest()
       : folder_(testing::TempDir() + "/mobula_launch_" + std::to_string(::getpid())) {
     EXPECT_TRUE(files_.MakeFolder(folder_));

@@ -41,7 +41,7 @@ TEST(IdTest, HexGoesRoundInEitherCaseAndRejectsWhatIsNotHex) {
 }
 
 TEST(IdTest, AnObjectIdNamesItsTaskAndWhetherItWasPut) {
-  const TaskId task = Random(2).NewId<TaskId>();
+  const auto task = Random(2).NewId<TaskId>();
   const ObjectId result = ObjectId::OfTask(task, 3);
   const ObjectId put = ObjectId::OfPut(task, 3);
   EXPECT_EQ(result.Task(), task);
@@ -62,7 +62,7 @@ TEST(IdTest, TaskIdsAreDerivedSoThatARerunNamesTheSameChildren) {
 }
 
 TEST(IdTest, ResultsOfOneTaskHashApart) {
-  const TaskId task = Random(5).NewId<TaskId>();
+  const auto task = Random(5).NewId<TaskId>();
   std::unordered_set<std::size_t> hashes;
   for (std::uint32_t i = 0; i < 1000; ++i) {
     hashes.insert(std::hash<ObjectId>()(ObjectId::OfTask(task, i)));

@@ -57,8 +57,8 @@ class MapStore final : public StoreClient {
     if (objects_.contains(id)) found = objects_[id].Freeze();
     loop_.Post([done = std::move(done), found = std::move(found)]() mutable { done(found); });
   }
-  std::uint64_t capacity_bytes() const override { return kCapacityBytes; }
-  std::string_view Name() const override { return "map"; }
+  [[nodiscard]] std::uint64_t capacity_bytes() const override { return kCapacityBytes; }
+  [[nodiscard]] std::string_view Name() const override { return "map"; }
 
  private:
   EventLoop& loop_;
@@ -66,7 +66,7 @@ class MapStore final : public StoreClient {
 };
 
 class BlockingRuntimeTest : public ::testing::Test {
- protected:
+ public:
   struct Process {
     Process(BlockingRuntimeTest& test, std::string name)
         : log(test.loop_.clock(), name, LogLevel::kError, nullptr),

@@ -47,6 +47,7 @@ class HandoverTest : public ::testing::Test {
     };
     cluster.transport =
         MakeFaultyTransport(std::move(cluster.transport), cluster.loop, Random(1), faults);
+    // NOLINTNEXTLINE(cppcoreguidelines-prefer-member-initializer): after what is set above
     driver = &cluster.AddDriver(cluster.AddNode(4));
   }
   ReferencePtr PutMention(const ReferencePtr& inner) {

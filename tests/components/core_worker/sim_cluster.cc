@@ -48,8 +48,8 @@ class Store final : public StoreClient {
           done(std::move(value));
         }));
   }
-  std::uint64_t capacity_bytes() const override { return node_.capacity_bytes; }
-  std::string_view Name() const override { return "test"; }
+  [[nodiscard]] std::uint64_t capacity_bytes() const override { return node_.capacity_bytes; }
+  [[nodiscard]] std::string_view Name() const override { return "test"; }
 
  private:
   void Later(EventLoop::Callback callback) {

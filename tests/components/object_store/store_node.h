@@ -67,7 +67,7 @@ class StoreNode {
   }
 
   /// Puts a primary copy of object `n` here.
-  void Put(int n, std::uint64_t size) {
+  void Put(int n, std::uint64_t size) const {
     auto object = store->Create(TestId(n), size, CopyKind::kPrimary, kRaylet);
     ASSERT_TRUE(object) << object.error().ToString();
     FillTestBytes(n, object->bytes);

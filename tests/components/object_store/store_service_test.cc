@@ -49,7 +49,7 @@ class StoreServiceTest : public testing::Test {
     loop_.RunReady();
     return sealed.What();
   }
-  std::uint64_t Used() const { return node_->store->Usage().used_bytes; }
+  [[nodiscard]] std::uint64_t Used() const { return node_->store->Usage().used_bytes; }
 
   SimulatedEventLoop loop_{1};
   std::unique_ptr<Transport> transport_ = MakeInprocessTransport(loop_);

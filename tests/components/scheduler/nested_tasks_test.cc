@@ -34,7 +34,7 @@ class Tree {
     }
     return workers_max;
   }
-  std::size_t tasks() const { return tasks_.size(); }
+  [[nodiscard]] std::size_t tasks() const { return tasks_.size(); }
 
  private:
   struct Task {

@@ -36,7 +36,7 @@ inline void CheckAnswer(const Decision& decision, const ResourceRequest& request
   if (reason.size() > 2000) violations.insert("the reason is not bounded");
   const auto& wanted = request.resources.entries();
   const bool named = std::ranges::any_of(
-      wanted, [&](const auto& entry) { return reason.find(entry.first) != reason.npos; });
+      wanted, [&](const auto& entry) { return reason.find(entry.first) != std::string::npos; });
   if (waits && !named) violations.insert("the reason does not name the missing resource");
 }
 

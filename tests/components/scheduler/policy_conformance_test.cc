@@ -37,7 +37,7 @@ class WrongPolicy final : public SchedulingPolicy {
   Decision Choose(const ResourceRequest& request, const ClusterView& view) override {
     return rule_(request, view);
   }
-  std::string_view Name() const override { return "wrong"; }
+  [[nodiscard]] std::string_view Name() const override { return "wrong"; }
 
  private:
   Rule rule_;

@@ -51,8 +51,8 @@ class Driver {
   }
 
   Scheduler& scheduler() { return *scheduler_; }
-  std::size_t spills() const { return spills_; }
-  std::size_t grants() const { return grants_; }
+  [[nodiscard]] std::size_t spills() const { return spills_; }
+  [[nodiscard]] std::size_t grants() const { return grants_; }
 
  private:
   void Submit() {
@@ -210,7 +210,7 @@ TEST(SchedulerDeathTest, APolicyThatOvercommitsIsStoppedAtTheGrant) {
     Decision Choose(const ResourceRequest&, const ClusterView& view) override {
       return decision::Place{view.local_id()};
     }
-    std::string_view Name() const override { return "overcommits"; }
+    [[nodiscard]] std::string_view Name() const override { return "overcommits"; }
   };
   Registry<PolicyMaker> policies("scheduling policy");
   policies.Add("hybrid",

@@ -320,7 +320,7 @@ class CountingPolicy final : public SchedulingPolicy {
     ++calls_;
     return inner_->Choose(request, view);
   }
-  std::string_view Name() const override { return "counting"; }
+  [[nodiscard]] std::string_view Name() const override { return "counting"; }
 
  private:
   int& calls_;

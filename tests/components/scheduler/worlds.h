@@ -100,16 +100,14 @@ class Oracle {
     std::erase_if(feasible_, other);
     std::erase_if(fitting_, other);
   }
-  const std::vector<NodeId>& feasible() const { return feasible_; }
-  const std::vector<NodeId>& fitting() const { return fitting_; }
+  [[nodiscard]] const std::vector<NodeId>& feasible() const { return feasible_; }
+  [[nodiscard]] const std::vector<NodeId>& fitting() const { return fitting_; }
 
  private:
-  bool IsFeasible(const NodeView& node) const {
+  [[nodiscard]] bool IsFeasible(const NodeView& node) const {
     if (!node.alive || node.draining || !node.total.Covers(request_.resources)) return false;
-    for (const LabelTerm& term : request_.labels) {
-      if (!term.Accepts(node.labels)) return false;
-    }
-    return true;
+    return std::ranges::all_of(request_.labels,
+                               [&](const LabelTerm& term) { return term.Accepts(node.labels); });
   }
 
   const ResourceRequest& request_;

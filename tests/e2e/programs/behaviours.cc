@@ -10,8 +10,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <map>
+#include <tuple>
 
 namespace {
 
@@ -90,8 +92,7 @@ Owned MakeOwned() {
 }
 
 std::string WhereAmI() {
-  char path[4096] = {};
-  (void)!::readlink("/proc/self/exe", path, sizeof path - 1);
+  const std::string path = std::filesystem::read_symlink("/proc/self/exe");
   return mobula::GetRuntimeContext().node_id.Hex() + " " + path;
 }
 
@@ -187,7 +188,7 @@ void Timeout(const std::vector<std::string>& words) {
   const ObjectRef<int> ref = Remote<WaitForPipe>(words.at(0));
   Report([&] { Get(ref, std::chrono::milliseconds(200)); });
   const int fd = ::open(words.at(0).c_str(), O_WRONLY);
-  (void)!::write(fd, "x", 1);
+  std::ignore = ::write(fd, "x", 1);
   ::close(fd);
   Say("value " + std::to_string(Get(ref)));
 }

@@ -23,10 +23,10 @@ struct Image {
 
 TEST(ArrayTest, IsWrittenOnceAndThenShared) {
   auto builder = Array<double>::Make(3);
-  std::iota(builder.begin(), builder.end(), 1.0);
+  std::iota(builder.begin(), builder.end(), 1.0);  // NOLINT(modernize-use-ranges): not in GCC 12
   const double* const place = builder.data();
   const Array<double> array = std::move(builder).Share();
-  const Array<double> copy = array;
+  const Array<double> copy = array;  // NOLINT(performance-unnecessary-copy-initialization): tested
   EXPECT_THAT(copy, ElementsAre(1, 2, 3));
   EXPECT_EQ(copy.data(), place);
   EXPECT_EQ(reinterpret_cast<std::uintptr_t>(place) % 64, 0U);

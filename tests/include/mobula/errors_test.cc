@@ -15,8 +15,8 @@ bool Throws(ErrorCode code) {
     EXPECT_EQ(error.message(), "why");
     return true;
   } catch (...) {
+    return false;
   }
-  return false;
 }
 
 TEST(ErrorsTest, EveryCodeHasItsException) {

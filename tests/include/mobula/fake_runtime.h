@@ -48,7 +48,7 @@ class FakeRuntime final : public internal::Runtime {
     return Handle(id);
   }
 
-  std::uint64_t ValueBytesMax() const override { return value_bytes_max; }
+  [[nodiscard]] std::uint64_t ValueBytesMax() const override { return value_bytes_max; }
 
   Result<std::vector<Payload>> Get(std::span<const internal::ReferencePtr> references,
                                    std::optional<std::chrono::nanoseconds> timeout) override {

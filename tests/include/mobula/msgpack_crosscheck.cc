@@ -5,6 +5,7 @@
 #include <fstream>
 #include <functional>
 #include <map>
+#include <numbers>
 #include <set>
 #include <string>
 
@@ -47,7 +48,7 @@ void AddCases() {
       -1, -32, -33, -128, -129, -32768, -32769, -2147483648, -2147483649, INT64_MIN};
   for (const std::int64_t edge : edges) Add("int:" + std::to_string(edge), edge);
   Add("int:18446744073709551615", UINT64_MAX);
-  Add("floats", std::vector<double>{0, -1.5, 3.141592653589793, 1e308, 5e-324});
+  Add("floats", std::vector<double>{0, -1.5, std::numbers::pi, 1e308, 5e-324});
   Add("bools", std::vector<bool>{true, false});
   Add("nil", std::optional<int>());
   for (const std::size_t size : {0, 31, 32, 255, 256, 65535, 65536}) {

@@ -60,7 +60,7 @@ Linked TooDeep() {
   Linked head;
   for (int i = 0; i < 100; ++i) {
     auto next = std::make_unique<Linked>(std::move(head));
-    head.next = std::move(next);
+    head = Linked{.next = std::move(next)};
   }
   return head;
 }

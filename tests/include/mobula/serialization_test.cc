@@ -24,7 +24,7 @@ struct Foreign {
   int value;
 };
 template <class Archive>
-void Serialize(Archive& archive, Foreign& foreign) {
+static void Serialize(Archive& archive, Foreign& foreign) {
   archive(foreign.value);
 }
 
@@ -69,7 +69,7 @@ class Account {
       if (cents_ < 0) archive.Fail("an account below zero");
     }
   }
-  bool was_read() const { return was_read_; }
+  [[nodiscard]] bool was_read() const { return was_read_; }
   friend bool operator==(const Account& a, const Account& b) {
     return a.name_ == b.name_ && a.cents_ == b.cents_;
   }
@@ -126,7 +126,7 @@ TEST(SerializationTest, NumbersOfAllSizesAtTheirLimits) {
   ExpectLimits<std::uint64_t>();
   ExpectLimits<char>();
   ExpectLimits<char16_t>();
-  ExpectLimits<long long>();
+  ExpectLimits<long long>();  // NOLINT(google-runtime-int): a type of its own
   for (const double value : {0.0, -1.5, 1e308, std::numeric_limits<double>::infinity()}) {
     ExpectRoundTrip(value);
     ExpectRoundTrip(static_cast<float>(value));

@@ -36,7 +36,7 @@ TEST_F(LeaseManagerTest, ABlockedWorkerLendsItsCpuAndKeepsTheRest) {
 }
 
 TEST_F(LeaseManagerTest, LeasesOfOwnersOnADeadNodeEndAtOnce) {
-  const NodeId elsewhere = world.random.NewId<NodeId>();
+  const auto elsewhere = world.random.NewId<NodeId>();
   const auto node = world.AddNode(elsewhere);
   const auto owner = world.AddStranger(elsewhere);
   EXPECT_TRUE(world.Granted(owner->Ask(job, kCpuAndTape)).has_grant());
@@ -51,7 +51,7 @@ TEST_F(LeaseManagerTest, LeasesOfOwnersOnADeadNodeEndAtOnce) {
 }
 
 TEST_F(LeaseManagerTest, ANodeIsSentWorkAgainWhenItReportsNothingOfTheLast) {
-  const NodeId elsewhere = world.random.NewId<NodeId>();
+  const auto elsewhere = world.random.NewId<NodeId>();
   const auto node = world.AddNode(elsewhere, {{"disc", 1}});
   for (int i = 0; i < 3; ++i) {  // each is over before that node had anything to report
     EXPECT_TRUE(world.Granted(driver->Ask(job, {{"disc", 1}})).has_spill());
@@ -59,7 +59,7 @@ TEST_F(LeaseManagerTest, ANodeIsSentWorkAgainWhenItReportsNothingOfTheLast) {
 }
 
 TEST_F(LeaseManagerTest, AnEndedJobIsNotBroughtBackByALateRequest) {
-  const NodeId elsewhere = world.random.NewId<NodeId>();
+  const auto elsewhere = world.random.NewId<NodeId>();
   const auto worker_elsewhere = world.AddStranger(elsewhere);
   EXPECT_TRUE(world.Granted(driver->Ask(job, {})).has_grant());
   driver.reset();

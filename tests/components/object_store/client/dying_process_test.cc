@@ -4,6 +4,7 @@
 
 #include <array>
 #include <csignal>
+#include <tuple>
 
 #include "components/transport/unix/unix_transport.h"
 #include "tests/components/object_store/real_loop.h"
@@ -55,7 +56,7 @@ class Child {
 
 /// The raylet's side, and one child that is forked before any of it exists.
 class DyingProcessTest : public testing::Test {
- protected:
+ public:
   using Pipe = std::array<int, 2>;
 
   /// Forks; the child runs `life` once the store is up, and calls `Tell()` so the test goes on.
@@ -89,7 +90,7 @@ class DyingProcessTest : public testing::Test {
   }
 
   // In the child.
-  void Tell() { (void)!::write(told_[1], "t", 1); }
+  void Tell() { std::ignore = ::write(told_[1], "t", 1); }
   [[noreturn]] static void LiveForEver() {
     while (true) ::pause();
   }

@@ -12,7 +12,7 @@ constexpr std::uint64_t kCapacity = 8 << 20;
 
 /// Store and client in one process, on one loop, with a real socket between them.
 class MappedStoreClientTest : public testing::Test {
- protected:
+ public:
   MappedStoreClientTest() {
     loop_.Enter([this] {
       transport_ = MakeUnixTransport(loop_);

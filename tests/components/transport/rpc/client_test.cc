@@ -17,9 +17,9 @@ class ClientTest : public RpcTest {
     options.reconnect_window = reconnect_window;
     options.first_window = first;
     auto client = std::make_unique<Client>(loop_, transport_, "inproc://s", Random(1), options);
-    client->OnConnected([this](Peer&) { seen_.push_back("up"); });
-    client->OnDisconnected([this](const Error&) { seen_.push_back("down"); });
-    client->OnGone([this](const Error&) { seen_.push_back("gone"); });
+    client->OnConnected([this](Peer&) { seen_.emplace_back("up"); });
+    client->OnDisconnected([this](const Error&) { seen_.emplace_back("down"); });
+    client->OnGone([this](const Error&) { seen_.emplace_back("gone"); });
     return client;
   }
   Seen seen_;
@@ -65,7 +65,7 @@ TEST_F(ClientTest, HeldCallsStillMeetTheirDeadline) {
                  EXPECT_NE(reply.error().message().find("nothing listens at inproc://s"),
                            std::string::npos);
                  EXPECT_EQ(loop_.Now(), TimePoint(seconds(2)));
-                 seen_.push_back("late");
+                 seen_.emplace_back("late");
                },
                {.timeout = seconds(2)});
   loop_.RunFor(seconds(3));

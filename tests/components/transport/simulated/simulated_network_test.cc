@@ -26,7 +26,7 @@ class Recorder final : public ConnectionHandler {
 struct Process {
   Process(const std::string& name, SimulatedNetwork& network, EventLoop& inner)
       : loop(inner), transport(network.TransportFor(name, loop)) {}
-  void Say(const std::string& body) {
+  void Say(const std::string& body) const {
     Frame frame;
     frame.body = body;
     connection->Send(std::move(frame));

@@ -188,7 +188,7 @@ class UnixFileTest : public StreamTest {
     ::unlink(path_.c_str());
     ::rmdir(folder_.c_str());
   }
-  bool Exists() const {
+  [[nodiscard]] bool Exists() const {
     struct stat status{};
     return ::lstat(path_.c_str(), &status) == 0;
   }
