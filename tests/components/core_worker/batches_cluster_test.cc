@@ -17,12 +17,6 @@ class BatchesTest : public ::testing::Test {
       run->After(seconds(1), [run] { run->Return("slow"); });
     };
   }
-  /// Hands a message to `process` as if `peer` had sent it.
-  template <typename M>
-  static void Deliver(Process& process, const M& method, const typename M::Request& request) {
-    rpc::CallContext context;
-    process.services.Find(method.id)->handler(request.SerializeAsString(), std::move(context), {});
-  }
   Cluster cluster;
 };
 
@@ -84,7 +78,11 @@ TEST_F(BatchesTest, ResultsThatMakeNoSenseEndTheLeaseAndItsTasksRunAgain) {
   TasksDoneRequest done;
   done.set_lease_id(node.any_lease());
   done.set_values("no batch");
-  Deliver(driver, kTasksDone, done);
+  Process* worker = node.FindWorker([](const Process&) { return true; });
+  const auto to_driver = worker->peers.Get(driver.address.endpoint());
+  to_driver->Connect();
+  cluster.RunFor(milliseconds(10));
+  to_driver->Notify(kTasksDone, done);
   EXPECT_EQ(driver.Get(slow).value_or("?"), "slow");
   EXPECT_EQ(cluster.runs["slow"], 2);
 }
