@@ -1,6 +1,7 @@
 #include "bench/nodes.h"
 
 #include <fcntl.h>
+#include <mobula/mobula.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,35 +10,36 @@
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
+#include <thread>
 
 #include "components/base/real/file_system.h"
 #include "node/process/cluster_connection.h"
 #include "node/session.h"
 
 namespace bench {
-namespace {
 
-/// \return VmRSS without shared memory, in MB.
-double ResidentMb(pid_t pid) {
-  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
-  double anonymous = 0;
-  double file = 0;
-  for (std::string word; status >> word;) {
-    if (word == "RssAnon:") status >> anonymous;
-    if (word == "RssFile:") status >> file;
-  }
-  return (anonymous + file) / 1024;
+int LocalCluster::Cores() { return static_cast<int>(std::thread::hardware_concurrency()); }
+LocalCluster::LocalCluster() : LocalCluster(Cores()) {}
+LocalCluster::LocalCluster(int cpus) {
+  mobula::Init({.mode = mobula::Mode::kLocal, .num_cpus = cpus, .object_store_bytes = 3ULL << 30});
 }
+LocalCluster::~LocalCluster() { mobula::Shutdown(); }
 
-}  // namespace
-
-TwoNodes::TwoNodes(const std::string& binaries) {
+Nodes::Nodes(std::string binaries, int count) : binaries_(std::move(binaries)) {
   char folder[] = "/tmp/mobula-bench-XXXXXX";
   if (::mkdtemp(folder) == nullptr) throw std::runtime_error("cannot make a folder in /tmp");
   folder_ = folder;
-  head_ = Start(binaries, "head",
-                "node: { role: head, token_file: " + token_file() +
-                    ", log_level: error }\ngcs: { port: 0 }\nobject_store: { capacity: 1GiB }\n");
+  const std::string rest =
+      "token_file: " + token_file() + ", log_level: error }\nobject_store: { capacity: 3GiB }\n";
+  pids_.push_back(Start("head", "gcs: { port: 0 }\nnode: { role: head, " + rest));
+  FindHead();
+  if (count > 1) {
+    pids_.push_back(Start("worker", "node: { role: worker, head: '" + address_ + "', " + rest));
+  }
+  AskForNodes();
+}
+
+void Nodes::FindHead() {
   for (const auto& session : std::filesystem::directory_iterator(folder_ + "/head")) {
     std::ifstream record(session.path() / "record.yaml");
     for (std::string word; record >> word;) {
@@ -45,20 +47,27 @@ TwoNodes::TwoNodes(const std::string& binaries) {
     }
   }
   std::erase(address_, '"');
-  worker_ = Start(binaries, "worker",
-                  "node: { role: worker, head: '" + address_ + "', token_file: " + token_file() +
-                      ", log_level: error }\nobject_store: { capacity: 1GiB }\n");
+}
+
+void Nodes::AskForNodes() {
   mobula::RealFileSystem files;
   mobula::node::ClusterConnection cluster(
       address_, mobula::node::FindToken(files, token_file()).value(), "tool");
   const auto all = cluster.Nodes().value();  // named: a loop does not keep temporaries alive
   for (const auto& node : all) {
-    if (!node.is_head()) second_node_id_ = mobula::ToHex(node.node_id());
+    if (node.is_head()) {
+      head_endpoint_ = node.local_endpoint();
+    } else {
+      second_node_id_ = mobula::ToHex(node.node_id());
+    }
   }
 }
 
-pid_t TwoNodes::Start(const std::string& binaries, const std::string& name,
-                      const std::string& yaml) {
+void Nodes::Join() const {
+  mobula::Init({.address = address(), .token_file = token_file(), .log_level = "error"});
+}
+
+pid_t Nodes::Start(const std::string& name, const std::string& yaml) {
   const std::string config = folder_ + "/" + name + ".yaml";
   std::ofstream(config) << yaml;
   int ready[2];
@@ -68,7 +77,7 @@ pid_t TwoNodes::Start(const std::string& binaries, const std::string& name,
     ::setenv("MOBULA_SESSIONS", (folder_ + "/" + name).c_str(), 1);
     const int copy = ::dup(ready[1]);  // without close-on-exec
     const std::string fd = std::to_string(copy);
-    ::execl((binaries + "/node").c_str(), "node", "--config", config.c_str(), "--background",
+    ::execl((binaries_ + "/node").c_str(), "node", "--config", config.c_str(), "--background",
             "--ready-fd", fd.c_str(), nullptr);
     ::_exit(127);
   }
@@ -80,29 +89,14 @@ pid_t TwoNodes::Start(const std::string& binaries, const std::string& name,
   return child;
 }
 
-TwoNodes::~TwoNodes() {
-  for (const pid_t pid : {worker_, head_}) {
-    if (pid <= 0) continue;
-    ::kill(pid, SIGTERM);
-    ::waitpid(pid, nullptr, 0);
+Nodes::~Nodes() {
+  while (!pids_.empty()) {  // the head last
+    ::kill(pids_.back(), SIGTERM);
+    ::waitpid(pids_.back(), nullptr, 0);
+    pids_.pop_back();
   }
   std::error_code ignored;
   std::filesystem::remove_all(folder_, ignored);
-}
-
-double TwoNodes::head_resident_mb() const { return ResidentMb(head_); }
-
-double BareProcessMb() {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::execl("/bin/sleep", "sleep", "10", nullptr);
-    ::_exit(127);
-  }
-  ::usleep(50'000);  // until the exec is done; a probe, not a test
-  const double mb = ResidentMb(child);
-  ::kill(child, SIGKILL);
-  ::waitpid(child, nullptr, 0);
-  return mb;
 }
 
 }  // namespace bench

@@ -156,19 +156,25 @@ class BenchTest(cluster.ClusterTest):
         result = json.loads(out.read_text())
         self.assertEqual(list(result), ["machine", "floor", "rows"])
         self.assertIn("Linux", result["machine"])
-        self.assertGreater(result["floor"]["socket_round_trip_us"], 0)
+        for name in ("spin_round_trip_us", "parked_round_trip_us", "socket_round_trip_us",
+                     "ring_tasks_per_s", "memcpy_gb_s", "raw_tcp_gb_s", "spawn_ms", "fork_ms",
+                     "system_call_us", "allocation_us"):
+            self.assertGreater(result["floor"][name], 0, name)
         for row in result["rows"]:
             self.assertEqual(list(row), ["row", "value", "unit", "p50_us", "p99_us", "floor",
-                                         "floor_name", "ratio"])
+                                         "floor_name", "ratio", "rounds"])
             self.assertGreater(row["value"], 0)
             self.assertGreater(row["ratio"], 0)
+            self.assertIn(row["value"], row["rounds"])  # a median of them
             self.assertIn(f"\n{row['row']} ", text)
         return {row["row"]: row for row in result["rows"]}
 
     def test_rows_are_chosen_by_name_and_written_as_json(self):
-        sync = self.rows("task_sync")["task_sync"]
-        self.assertEqual(sync["unit"], "1/s")
-        self.assertGreaterEqual(sync["p99_us"], sync["p50_us"])
+        both = self.rows("task_sync")
+        self.assertEqual(list(both), ["task_sync", "task_sync_parked"])
+        for row in both.values():
+            self.assertEqual(row["unit"], "1/s")
+            self.assertGreaterEqual(row["p99_us"], row["p50_us"])
         rows = self.rows("put_small")
         self.assertEqual(list(rows), ["put_small"])
         self.assertIsNone(rows["put_small"]["p50_us"])

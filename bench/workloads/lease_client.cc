@@ -1,0 +1,135 @@
+#include "bench/workloads/lease_client.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <future>
+#include <stdexcept>
+
+#include "components/base/real/event_loop.h"
+#include "components/base/real/file_system.h"
+#include "components/core_worker/methods.h"
+#include "components/transport/rpc/client.h"
+#include "node/process/program.h"
+#include "node/session.h"
+#include "node/wiring.h"
+
+namespace bench {
+
+namespace cw = mobula::core_worker;
+
+/// All on the loop, under its lock, but for the two that wait.
+class LeaseClient::Impl {
+ public:
+  explicit Impl(const Nodes& nodes)
+      : random_(mobula::Random::EntropySeed()), program_(mobula::node::ThisProgram().value()) {
+    owner_.set_worker_id(std::string(random_.NewId<mobula::WorkerId>().Binary()));
+    owner_.set_endpoint("tcp://127.0.0.1:1");  // nobody calls back: no task is ever pushed
+    owner_.set_pid(::getpid());
+    auto handshake = std::make_shared<mobula::HandshakeConfig>();
+    handshake->self.role = "driver";
+    mobula::RealFileSystem files;
+    handshake->token = mobula::node::FindToken(files, nodes.token_file()).value();
+    transports_ =
+        mobula::node::MakeTransports(loop_, mobula::ConfigValue(), random_, handshake).value();
+    ListenToNobody();
+    raylet_.emplace(loop_, *transports_.local, nodes.head_endpoint(), random_.Fork("raylet"),
+                    mobula::rpc::ClientOptions(), &services_);
+    loop_.RunInThread();
+    Register();
+  }
+  ~Impl() {
+    loop_.Enter([this] { raylet_->Stop(); });
+    loop_.Stop();
+    loop_.Join();
+  }
+
+  int Grants(int count) {
+    std::promise<int> done;
+    std::future<int> grants = done.get_future();
+    loop_.Enter([&] {
+      to_ask_ = count;
+      unanswered_ = 0;
+      granted_ = 0;
+      done_ = &done;
+      for (int i = 0; i < std::min(count, kInFlight); ++i) Ask();
+    });
+    return grants.get();
+  }
+
+ private:
+  void ListenToNobody() {
+    const auto ignore = [](const auto&, const auto&, const auto&) {};
+    services_.Handle(cw::kReclaimLeases, ignore);
+    services_.Handle(cw::kNodeDied, ignore);
+    services_.Handle(cw::kExitWorker, ignore);
+  }
+
+  void Register() {
+    cw::RegisterWorkerRequest request;
+    *request.mutable_address() = owner_;
+    request.set_is_driver(true);
+    *request.mutable_program() = program_;
+    std::promise<mobula::Result<cw::RegisterWorkerReply>> joined;
+    loop_.Enter([&] {
+      raylet_->Call(cw::kRegisterWorker, request, [&](mobula::Result<cw::RegisterWorkerReply> to) {
+        joined.set_value(std::move(to));
+      });
+    });
+    const mobula::Result<cw::RegisterWorkerReply> reply = joined.get_future().get();
+    if (!reply) throw std::runtime_error(reply.error().message());
+    owner_.set_node_id(reply->node_id());
+    job_ = reply->job_id();
+  }
+
+  void Ask() {
+    --to_ask_;
+    ++unanswered_;
+    cw::RequestLeaseRequest request;
+    request.set_request_id(std::string(random_.NewId<mobula::LeaseId>().Binary()));
+    *request.mutable_owner() = owner_;
+    request.set_job_id(job_);
+    *request.mutable_program() = program_;
+    (*request.mutable_resources()->mutable_units())["CPU"] = kShare.units();
+    request.set_depth(1);
+    request.set_placement("default");
+    raylet_->Call(cw::kRequestLease, request, [this](mobula::Result<cw::RequestLeaseReply> reply) {
+      OnAnswer(std::move(reply));
+    });
+  }
+
+  void OnAnswer(mobula::Result<cw::RequestLeaseReply> reply) {
+    --unanswered_;
+    if (reply && reply->has_grant()) {
+      ++granted_;
+      cw::ReturnLeaseRequest give_back;
+      give_back.set_lease_id(reply->grant().lease_id());
+      give_back.set_worker_id(reply->grant().worker().worker_id());
+      raylet_->Call(cw::kReturnLease, give_back, [](auto) {});
+    }
+    if (to_ask_ > 0) Ask();
+    if (unanswered_ == 0) done_->set_value(granted_);
+  }
+
+  /// Of a CPU: so many leases are out at a time that the raylet is never idle.
+  static inline const mobula::Amount kShare = mobula::Amount::FromDouble(1.0 / 16);
+
+  mobula::RealEventLoop loop_;
+  mobula::Random random_;
+  cw::Program program_;
+  cw::Address owner_;
+  std::string job_;
+  mobula::node::Transports transports_;
+  mobula::rpc::ServiceTable services_;
+  std::optional<mobula::rpc::Client> raylet_;
+  int to_ask_ = 0;
+  int unanswered_ = 0;
+  int granted_ = 0;
+  std::promise<int>* done_ = nullptr;
+};
+
+LeaseClient::LeaseClient(const Nodes& nodes) : impl_(std::make_unique<Impl>(nodes)) {}
+LeaseClient::~LeaseClient() = default;
+int LeaseClient::Grants(int count) { return impl_->Grants(count); }
+
+}  // namespace bench
