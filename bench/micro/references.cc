@@ -4,6 +4,7 @@
 
 #include "components/base/simulated/event_loop.h"
 #include "components/core_worker/references.h"
+#include "components/transport/inprocess/inprocess_transport.h"
 
 namespace {
 
@@ -33,8 +34,11 @@ class LonelyTable {
   mobula::EventLog log_{loop_.clock(), "bench", mobula::LogLevel::kError, {}};
   mobula::rpc::ClientPool peers_{loop_, [](std::string_view) { return nullptr; },
                                  random_.Fork("peers"), mobula::rpc::ClientOptions()};
-  cw::ReferenceTable table_{
-      {loop_, peers_, log_}, {}, {[](const mobula::ObjectId&) {}, [](const mobula::ObjectId&) {}}};
+  std::unique_ptr<mobula::Transport> nowhere_ = mobula::MakeInprocessTransport(loop_);
+  mobula::rpc::Client raylet_{loop_, *nowhere_, "inproc://nobody", random_.Fork("raylet"), {}};
+  cw::ReferenceTable table_{{loop_, peers_, raylet_, log_},
+                            {},
+                            {[](const mobula::ObjectId&) {}, [](const mobula::ObjectId&) {}}};
   mobula::Payload value_ = mobula::Payload::FromString("ok");
 };
 

@@ -31,10 +31,11 @@ class LeaseClient::Impl {
     mobula::RealFileSystem files;
     handshake->token = mobula::node::FindToken(files, nodes.token_file()).value();
     transports_ =
-        mobula::node::MakeTransports(loop_, mobula::ConfigValue(), random_, handshake).value();
+        mobula::node::MakeTransports(loop_, mobula::node::TransportConfig(), random_, handshake)
+            .value();
     ListenToNobody();
-    raylet_.emplace(loop_, *transports_.local, nodes.head_endpoint(), random_.Fork("raylet"),
-                    mobula::rpc::ClientOptions(), &services_);
+    raylet_.emplace(loop_, *transports_.For(nodes.head_endpoint()), nodes.head_endpoint(),
+                    random_.Fork("raylet"), mobula::rpc::ClientOptions(), &services_);
     loop_.RunInThread();
     Register();
   }
