@@ -6,6 +6,13 @@
 #include "components/core_worker/status_codec.h"
 
 namespace mobula::core_worker {
+namespace {
+
+/// Values on their way to one borrower; the others wait for it to take them.
+constexpr std::uint64_t kAnswersQueuedMax = 32ULL << 20;
+constexpr Duration kAnswersPause = std::chrono::milliseconds(1);
+
+}  // namespace
 
 ObjectState OwnedObject::State() const {
   if (is_inline) return value;
@@ -179,29 +186,44 @@ void ReferenceTable::FreeCopies(const ObjectId& id, const InStore* stored) {
 }
 
 void ReferenceTable::HandleWatch(const WatchRequest& request, rpc::Peer* peer) {
-  StatusRequest status;
-  std::size_t bytes = 0;
-  for (const std::string& binary : request.ids()) {
-    if (bytes >= kInlineBytesPerMessage) {
-      peer->Notify(kStatus, std::exchange(status, {}));
-      bytes = 0;
+  std::deque<ObjectId>& asked = unanswered_[peer];
+  const bool is_first = asked.empty();
+  for (const std::string& id : request.ids()) asked.emplace_back(ObjectId::FromBinaryOrNil(id));
+  if (is_first) AnswerWatches(peer);
+}
+
+/// Says what is known, no faster than the borrower takes it: ten thousand values are more than a
+/// connection may hold.
+void ReferenceTable::AnswerWatches(rpc::Peer* peer) {
+  const auto it = unanswered_.find(peer);
+  if (it == unanswered_.end()) return;
+  std::deque<ObjectId>& asked = it->second;
+  while (!asked.empty()) {
+    if (peer->connection().QueuedBytes() >= kAnswersQueuedMax) {
+      deps_.loop.Schedule(kAnswersPause, alive_.Bind([this, peer] { AnswerWatches(peer); }));
+      return;
     }
-    const ObjectId id(ObjectId::FromBinaryOrNil(binary));
-    OwnedObject* entry = FindOwned(id);
-    if (entry == nullptr) {
+    StatusRequest status;
+    for (std::size_t bytes = 0; !asked.empty() && bytes < kInlineBytesPerMessage;) {
+      const ObjectId id = asked.front();
+      asked.pop_front();
+      OwnedObject* entry = FindOwned(id);
+      if (entry != nullptr && entry->IsPending()) {
+        entry->MakeRare().remote_watchers.push_back(peer);
+        continue;
+      }
       ToMessage(id,
-                Error(ErrorCode::kObjectLost,
-                      fmt::format("object {} was freed by its owner", id.Short())),
+                entry != nullptr
+                    ? entry->State()
+                    : Error(ErrorCode::kObjectLost,
+                            fmt::format("object {} was freed by its owner", id.Short())),
                 status.add_objects());
-    } else if (entry->IsPending()) {
-      entry->MakeRare().remote_watchers.push_back(peer);
-      continue;
-    } else {
-      ToMessage(id, entry->State(), status.add_objects());
+      bytes += status.objects().rbegin()->ByteSizeLong();
     }
-    bytes += status.objects().rbegin()->ByteSizeLong();
+    if (status.objects_size() > 0) peer->Notify(kStatus, status);
+    peer->Flush();
   }
-  if (status.objects_size() > 0) peer->Notify(kStatus, status);
+  unanswered_.erase(it);
 }
 
 AddBorrowsReply ReferenceTable::HandleAddBorrows(const AddBorrowsRequest& request,
@@ -253,6 +275,7 @@ void ReferenceTable::HandleReportCopies(const ReportCopiesRequest& request) {
 }
 
 void ReferenceTable::OnPeerClosed(rpc::Peer& peer) {
+  unanswered_.erase(&peer);
   for (const auto& entry : owned_) {
     if (entry->rare) std::erase(entry->rare->remote_watchers, &peer);
   }

@@ -160,6 +160,7 @@ class ReferenceTable {
   void FreeCopies(const ObjectId& id, const InStore* stored);
   void TellWatchers(OwnedObject& entry);
   void HandleWatch(const WatchRequest& request, rpc::Peer* peer);
+  void AnswerWatches(rpc::Peer* peer);
   AddBorrowsReply HandleAddBorrows(const AddBorrowsRequest& request, rpc::Peer* peer);
   void HandleRemoveBorrows(const RemoveBorrowsRequest& request);
   void HandleReportCopies(const ReportCopiesRequest& request);
@@ -198,7 +199,8 @@ class ReferenceTable {
 
   // As owner.
   std::map<WorkerId, Borrower> borrowers_;
-  std::map<std::string, std::vector<ObjectId>> to_free_;  // by raylet endpoint
+  std::map<std::string, std::vector<ObjectId>> to_free_;   // by raylet endpoint
+  std::map<rpc::Peer*, std::deque<ObjectId>> unanswered_;  // asked for and not told yet
 
   // As borrower: links and the barrier.
   std::map<std::string, BorrowLink, std::less<>> links_;  // by encoded address: a stable order
