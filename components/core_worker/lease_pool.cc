@@ -11,6 +11,8 @@ namespace {
 
 /// So many tasks are worth a message of their own.
 constexpr std::size_t kPushBatch = 64;
+/// What it costs us to submit a task and take its result: no need for workers that are faster.
+constexpr Duration kFeedTime = std::chrono::nanoseconds(500);
 /// Values of a message this small share its memory: what one of them keeps alive is not much.
 constexpr std::size_t kSharedBytesMax = 4096;
 
@@ -117,6 +119,12 @@ void LeasePool::Assign(Group& group) {
     total += lease->in_flight.size();
   }
   if (usable.empty() || group.ready.empty()) return;
+  if (group.task_time) {  // more workers than we can feed only take each other's cores
+    const auto fed = 1 + static_cast<std::size_t>(*group.task_time / kFeedTime);
+    const auto slow = std::ranges::stable_partition(
+        usable, [](const Lease* lease) { return !lease->is_stalled; });
+    if (fed < usable.size() - slow.size()) usable.resize(fed);
+  }
   const std::size_t fair_share = (total + usable.size() - 1) / usable.size();
   for (const std::size_t limit : {fair_share, config_.pipeline_tasks_max}) {
     for (Lease* lease : usable) {
