@@ -14,7 +14,7 @@ template <typename T>
 struct ById {
   using is_transparent = void;
   using IdType = decltype(T::id);
-  static const IdType& Of(const IdType& id) { return id; }
+  static IdType Of(const IdType& id) { return id; }
   static const IdType& Of(const std::unique_ptr<T>& thing) { return thing->id; }
   std::size_t operator()(const auto& key) const { return IdHash()(Of(key)); }
   bool operator()(const auto& a, const auto& b) const { return Of(a) == Of(b); }

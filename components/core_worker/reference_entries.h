@@ -98,7 +98,9 @@ struct OwnedObject {
   [[nodiscard]] bool IsPending() const {
     return !is_inline && (rare == nullptr || std::holds_alternative<Pending>(rare->state));
   }
-  [[nodiscard]] InStore* Stored() { return rare ? std::get_if<InStore>(&rare->state) : nullptr; }
+  [[nodiscard]] InStore* Stored() const {
+    return rare ? std::get_if<InStore>(&rare->state) : nullptr;
+  }
   [[nodiscard]] bool IsHeld() const { return holds > 0 || (rare && !rare->borrowers.empty()); }
   [[nodiscard]] OwnedDetails& MakeRare();
 

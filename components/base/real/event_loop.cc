@@ -106,7 +106,8 @@ void RealEventLoop::WaitDeferred() {
                              [this](const boost::system::error_code& error) {
                                if (error) return;
                                std::uint64_t times = 0;
-                               (void)!::read(asio_->deferred.native_handle(), &times, sizeof times);
+                               [[maybe_unused]] const ssize_t got =
+                                   ::read(asio_->deferred.native_handle(), &times, sizeof times);
                                RunDeferred();
                                WaitDeferred();
                              });

@@ -45,7 +45,7 @@ class SpinBudget {
   [[nodiscard]] bool IsACoreFree(TimePoint now);
 
   int load_;  // /proc/loadavg; -1: there is none, and nobody holds us back
-  long cores_;
+  std::int64_t cores_;
   TimePoint looked_at_{};
   double crowding_ = 0;  // share of late looks that found more threads than cores
   TimePoint last_end_{};

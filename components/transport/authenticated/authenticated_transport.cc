@@ -36,7 +36,7 @@ class SessionMaker {
     }
     if (++refused_ > kRefusalLinesMax) return;
     if (why.starts_with(peer + ": ")) why.remove_prefix(peer.size() + 2);
-    config->log->Info("peer", "refused", "peer=\"{}\" reason=\"{}\"", peer, why);
+    config->log->Info("peer", "refused", R"(peer="{}" reason="{}")", peer, why);
   }
 
   EventLoop& loop;

@@ -74,7 +74,7 @@ class RingChannel final : public ByteChannel, private Pollable {
     if (got < 0) return got;
     if (reader_.TakeWaiting()) Ring();
     if (reader_.passed() != received_) ReadSocket();
-    std::move(passed_.begin(), passed_.end(), std::back_inserter(descriptors));
+    std::ranges::move(passed_, std::back_inserter(descriptors));
     passed_.clear();
     return got;
   }
@@ -156,16 +156,15 @@ class RingChannel final : public ByteChannel, private Pollable {
   // ---- waking and being woken ----
   void Ring() {
     loop_.NoteWoken();
-    const std::uint64_t once = 1;
-    (void)!::write(peers_doorbell_.get(), &once, sizeof once);
+    ::eventfd_write(peers_doorbell_.get(), 1);
   }
 
   void WaitDoorbell() {
     doorbell_.async_wait(Waiter::wait_read,
                          loop_.Locked(alive_.Bind([this](const boost::system::error_code& error) {
                            if (error) return;
-                           std::uint64_t times = 0;
-                           (void)!::read(doorbell_.native_handle(), &times, sizeof times);
+                           eventfd_t times = 0;
+                           ::eventfd_read(doorbell_.native_handle(), &times);
                            WaitDoorbell();
                            // Nothing there: who polled was faster. But our flags were taken down.
                            if (!Poll()) Rest();
@@ -200,7 +199,7 @@ class RingChannel final : public ByteChannel, private Pollable {
         Rest();
       } else {
         received_ += came.size();
-        std::move(came.begin(), came.end(), std::back_inserter(passed_));
+        std::ranges::move(came, std::back_inserter(passed_));
         if (passed_.size() > kDescriptorsMax) error_ = EBADMSG;
       }
       if (error_ != 0) return;

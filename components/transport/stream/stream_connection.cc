@@ -171,9 +171,8 @@ class Core final : public std::enable_shared_from_this<Core> {
       } else if (reader_.stage() == FrameReader::Stage::kReady) {
         Deliver(reader_.Take());
       } else if (bytes.empty()) {
-        if (descriptors_.size() > ByteChannel::kDescriptorsMax)
-          Refuse("descriptors that no frame announces");
-        return;
+        if (descriptors_.size() <= ByteChannel::kDescriptorsMax) return;
+        return Refuse("descriptors that no frame announces");
       } else {
         const auto taken = reader_.Feed(bytes, limits_);
         if (!taken) return Finish(Error(taken.error()).Context(describe_));

@@ -12,7 +12,7 @@ namespace mobula {
 /// As the functions of `SocketKind`, for endpoints `scheme:///path`. A socket file has mode 0600
 /// and goes with its listener; one that a dead process left is replaced. Paths have at most 107
 /// bytes.
-[[nodiscard]] Result<SocketAddress> UnixAddress(std::string_view scheme, std::string_view endpoint);
+[[nodiscard]] Result<SocketAddress> UnixAddress(std::string_view scheme, std::string_view text);
 [[nodiscard]] Result<ListeningSocket> ListenUnix(std::string_view scheme,
                                                  std::string_view endpoint);
 [[nodiscard]] std::string PrepareUnix(int fd, SocketEnd end, std::string_view endpoint);
