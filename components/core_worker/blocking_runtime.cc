@@ -192,6 +192,7 @@ Result<std::vector<Payload>> BlockingRuntime::Get(std::span<const ReferencePtr> 
     }
   };
   const auto look = [&](std::size_t i) {
+    if (closed_) return;  // and what was known is forgotten
     std::optional<ObjectState> state = core_.references().PeekOrAwait(references[i]->id, waits, i);
     if (!state) return;
     if (auto* value = std::get_if<Payload>(&*state)) {
