@@ -166,8 +166,8 @@ std::vector<NodeRecord> LiveRecords(FileSystem& files) {
 
 void EndSession(FileSystem& files, const std::string& folder) {
   for (const std::string& name : files.List(folder).value_or(std::vector<std::string>())) {
-    if (name != "logs")
-      (void)files.Remove(fmt::format("{}/{}", folder, name));  // swept again at the next start
+    if (name == "logs") continue;
+    (void)files.Remove(fmt::format("{}/{}", folder, name));  // swept again at the next start
   }
 }
 
