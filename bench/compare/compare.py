@@ -142,9 +142,13 @@ class Program:
                 return json.loads(text)
         raise RuntimeError(f"ended too early, with {self.process.wait()}; see programs.log")
 
+    def go_on(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
     def __exit__(self, *_):
         try:
-            self.process.communicate("\n", timeout=60)
+            self.process.communicate(timeout=60)
         except (subprocess.TimeoutExpired, OSError):
             pass
         signal.alarm(0)
@@ -169,17 +173,23 @@ def measure(system, command, folder, rows, quick):
 
 
 def read_rows(program, values, quick):
-    """Fills `values` with what the program says and with what it costs while idle."""
+    """Fills `values` with what the program costs while idle, and with what it says."""
     program.line()
     values["cluster_start"] = ((time.monotonic() - program.begin) * 1e3, 1)
-    while (answer := program.line())["row"] != "idle":
+    measure_idle(program.family, values, quick)
+    program.go_on()
+    while (answer := program.line())["row"] != "done":
         amount = answer["count"] * ROWS[answer["row"]][1]
         values[answer["row"]] = (amount / answer["seconds"], answer["count"])
-    time.sleep(1 if quick else 5)  # what the rows leave to do is done
-    values["idle_memory"] = (program.family.memory_mb(), 1)
-    before, begin = program.family.cpu_seconds(), time.monotonic()
+    values["done"] = (1, 1)
+
+
+def measure_idle(family, values, quick):
+    time.sleep(1 if quick else 5)  # what a start leaves to do is done
+    values["idle_memory"] = (family.memory_mb(), 1)
+    before, begin = family.cpu_seconds(), time.monotonic()
     time.sleep(1 if quick else IDLE_SECONDS)
-    after, elapsed = program.family.cpu_seconds(), time.monotonic() - begin
+    after, elapsed = family.cpu_seconds(), time.monotonic() - begin
     spent = sum(max(seconds - before.get(pid, 0), 0) for pid, seconds in after.items())
     values["idle_cpu"] = (100 * spent / elapsed, 1)
 
@@ -272,7 +282,7 @@ def main():
     chosen.output.with_suffix(".txt").write_text(text)
     chosen.output.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
     chosen.output.with_suffix(".svg").write_text(plot.compared(result))
-    return 0 if all("idle_cpu" in one for values in rounds.values() for one in values) else 1
+    return 0 if all("done" in one for values in rounds.values() for one in values) else 1
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ def run(whole, prepared, warm):
     """Runs the rows of the command line. `whole`: functions that are timed as a whole;
     `prepared`: those that return their own seconds."""
     say(row="started")
+    sys.stdin.readline()  # what it costs while idle is measured now
     warm()
     wholes = {one.__name__: one for one in whole}
     parts = {one.__name__: one for one in prepared}
@@ -26,5 +27,4 @@ def run(whole, prepared, warm):
         count = int(count)
         seconds = timed(lambda: wholes[row](count)) if row in wholes else parts[row](count)
         say(row=row, count=count, seconds=seconds)
-    say(row="idle")
-    sys.stdin.readline()
+    say(row="done")

@@ -79,6 +79,7 @@ def get_small(count):
 
 
 def put_large(count):
+    ray.put(LARGE)  # its pages are there now
     return sum(program.timed(lambda: ray.put(LARGE)) for _ in range(count))
 
 
