@@ -9,7 +9,11 @@ import sys
 
 import plot
 
-IGNORED = ("bench::MeasureFloors", "bench::RunInChild")  # the floors are not the row
+# The floors are not the row; and how a thread came to run is not where its time goes.
+FLOORS = ("bench::MeasureFloors", "bench::RunInChild", "bench::Work", "bench::SendBatch",
+          "bench::SendTo", "bench::MoveAll", "bench::RawTcp", "std::thread::_State_impl::_M_run")
+STARTS = {"clone3", "start_thread", "[unknown]", "_start", "__libc_start_main@@GLIBC_2.34",
+          "__libc_start_call_main", "main", "execute_native_thread_routine"}
 WIDTH, STEP, MARGIN = 1400, 17, 12
 COLORS = {"mobula": "#f0a35e", "bench": "#7fb3d5", "boost": "#b8c98a", "google": "#c9a0c9"}
 OTHER = "#d9d2c5"
@@ -21,8 +25,8 @@ def stacks(lines):
     first, head, frames = None, None, []
 
     def finish():
-        if head and frames and not any(name.startswith(IGNORED) for name in frames):
-            counts[(head, *reversed(frames))] += 1
+        if head and frames and not any(name.startswith(FLOORS) for name in frames):
+            counts[(head, *(name for name in reversed(frames) if name not in STARTS))] += 1
 
     for line in lines:
         if not line.strip():
