@@ -116,6 +116,11 @@ def floors(result, title):
         picture.text(714, y + 16, value, weight="bold")
         picture.text(930, y + 16, row["floor_name"], size=11, color=FAINT)
     picture.line(scale.x(1.0), top - 4, scale.x(1.0), bottom, color=INK, width=1.5, dash="4 3")
+    for row in (row for row in result["rows"] if not row["ratio"]):
+        picture.text(208, bottom + 16, row["row"], anchor="end")
+        picture.text(220, bottom + 16, f"{short(row['value'])} {row['unit']}", weight="bold")
+        picture.text(300, bottom + 16, f"beside {row['floor_name']}", size=11, color=FAINT)
+        bottom += step
     picture.height = bottom + 24
     return picture.render()
 
