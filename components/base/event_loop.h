@@ -12,10 +12,11 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <mutex>
+
+#include "components/base/signal.h"
 
 namespace mobula {
 
@@ -69,10 +70,10 @@ class EventLoop {
 
   /// Waits on a user's thread until `done`, which is tested with the state lock held. The thread
   /// runs callbacks meanwhile as the loop would, and looks at memory shared with other processes,
-  /// for as long as answers usually take; then it sleeps. \param lock holds the state lock, here
-  /// and when this returns. \param changed is notified by whatever makes `done` true. \pre not in
-  /// a callback.
-  virtual void Await(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
+  /// for as long as answers usually take; then it sleeps, and is woken by them. \param lock holds
+  /// the state lock, here and when this returns. \param changed is notified by whatever makes
+  /// `done` true. \pre not in a callback.
+  virtual void Await(std::unique_lock<std::mutex>& lock, Signal& changed,
                      const std::function<bool()>& done) = 0;
 
   /// Runs `callback` once, `delay` from now or a little later.

@@ -27,7 +27,7 @@ BlockingRuntime::~BlockingRuntime() = default;
 
 void BlockingRuntime::Close(const Error& reason) {
   if (!closed_) closed_ = Error(ErrorCode::kUnavailable, reason.message());
-  for (Waiter* waiter : waiters_) waiter->changed.notify_all();
+  for (Waiter* waiter : waiters_) waiter->changed.Notify();
 }
 
 /// Sleeps until `done`, too late, or closed.
@@ -39,7 +39,7 @@ void BlockingRuntime::Sleep(Lock& lock, Waiter& waiter, std::optional<Duration> 
   if (timeout) {
     timer.Set(std::max(*timeout, Duration(0)), [&waiter] {
       waiter.is_late = true;
-      waiter.changed.notify_all();
+      waiter.changed.Notify();
     });
   }
   const bool is_task = task_thread_.load() == std::this_thread::get_id();
@@ -61,7 +61,7 @@ Result<T> BlockingRuntime::Await(Lock& lock, Start start) {
   const auto answer = std::make_shared<Answer>();  // owners: this call and the callback
   start([answer](Result<T> result) {
     answer->result.emplace(std::move(result));
-    answer->waiter.changed.notify_all();
+    answer->waiter.changed.Notify();
   });
   waiters_.insert(&answer->waiter);
   const auto is_over = [&] { return answer->result || closed_; };
@@ -204,7 +204,7 @@ Result<std::vector<Payload>> BlockingRuntime::Get(std::span<const ReferencePtr> 
     } else {
       gets.push_back(core_.Get(references[i], [&, i](Result<Payload> value) {
         set(i, std::move(value));
-        if (is_done()) waiter.changed.notify_all();
+        if (is_done()) waiter.changed.Notify();
       }));
     }
   };

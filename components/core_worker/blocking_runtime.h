@@ -7,7 +7,6 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -59,7 +58,7 @@ class BlockingRuntime final : public internal::Runtime {
   using Lock = std::unique_lock<std::mutex>;
   /// One blocked call.
   struct Waiter {
-    std::condition_variable changed;
+    Signal changed;
     bool is_late = false;
   };
   template <typename Done>

@@ -2,7 +2,6 @@
 /// \brief What `ReferenceTable` keeps of one object, one borrower, one owner.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -45,7 +44,7 @@ using WatchId = std::uint64_t;
 class WaitSet {
  public:
   /// \param changed notified when something became known. \param size indexes are below it.
-  WaitSet(std::condition_variable& changed, std::size_t size) : changed_(changed), size_(size) {}
+  WaitSet(Signal& changed, std::size_t size) : changed_(changed), size_(size) {}
   ~WaitSet();
   WaitSet(const WaitSet&) = delete;
   WaitSet& operator=(const WaitSet&) = delete;
@@ -61,7 +60,7 @@ class WaitSet {
 
  private:
   friend class WaitList;
-  std::condition_variable& changed_;
+  Signal& changed_;
   std::size_t size_;
   std::vector<Node> nodes_;  // by index, as soon as one is needed
   std::vector<std::size_t> ready_;

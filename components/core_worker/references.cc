@@ -30,7 +30,7 @@ void WaitList::Tell() {
     WaitSet::Node& node = *std::exchange(first_, first_->next);
     node.from = nullptr;
     node.set->ready_.push_back(static_cast<std::size_t>(&node - node.set->nodes_.data()));
-    node.set->changed_.notify_all();
+    node.set->changed_.Notify();
   }
 }
 

@@ -11,12 +11,12 @@ ThreadExecutor::ThreadExecutor(CoreWorker& core, EventLoop& loop, BlockingRuntim
 void ThreadExecutor::Run(RunnableTask task) {
   Check(!next_.has_value(), "one task is handed over at a time");
   next_ = std::move(task);
-  changed_.notify_one();
+  changed_.Notify();
 }
 
 void ThreadExecutor::Stop() {
   stopped_ = true;
-  changed_.notify_all();
+  changed_.Notify();
 }
 
 void ThreadExecutor::RunUntilStopped() {

@@ -2,7 +2,6 @@
 /// \brief Runs tasks on a thread: the real `TaskExecutor`.
 #pragma once
 
-#include <condition_variable>
 #include <optional>
 
 #include "components/core_worker/blocking_runtime.h"
@@ -39,7 +38,7 @@ class ThreadExecutor final : public TaskExecutor {
   TaskConstantsPtr last_constants_;
   const internal::FunctionEntry* last_function_ = nullptr;
   // Guarded by the state lock:
-  std::condition_variable changed_;
+  Signal changed_;
   std::optional<RunnableTask> next_;
   bool stopped_ = false;
 };

@@ -11,7 +11,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
-#include <optional>
 
 #include "components/base/check.h"
 #include "components/base/real/pollable.h"
@@ -47,11 +46,16 @@ struct RealEventLoop::Asio {
   boost::asio::steady_timer timer{context};
   boost::asio::posix::stream_descriptor deferred{
       context, ::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)};
+  boost::asio::posix::stream_descriptor doorbells{context};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{
       context.get_executor()};
 };
 
-RealEventLoop::RealEventLoop() : asio_(std::make_unique<Asio>()) { WaitDeferred(); }
+RealEventLoop::RealEventLoop() : asio_(std::make_unique<Asio>()) {
+  asio_->doorbells.assign(::dup(doorbells_.loop_descriptor()));
+  WaitDoorbells();
+  WaitDeferred();
+}
 
 RealEventLoop::~RealEventLoop() {
   Stop();
@@ -130,9 +134,19 @@ void RealEventLoop::RunDeferred() {
   }
   {
     const Turn turn(*this);
-    if (!is_polling_) SetPolled(false);
+    if (!is_led_) SetPolled(false);
+    if (!is_led_) doorbells_.GiveToLoop(true);
   }
   Drain();
+}
+
+void RealEventLoop::WaitDoorbells() {
+  asio_->doorbells.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                              Locked([this](const boost::system::error_code& error) {
+                                if (error) return;
+                                doorbells_.Answer(is_polled_);
+                                WaitDoorbells();
+                              }));
 }
 
 void RealEventLoop::WakeUp() {
@@ -167,45 +181,65 @@ bool RealEventLoop::RunPosted() {
   return !stopped_;
 }
 
-void RealEventLoop::Await(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
+void RealEventLoop::Await(std::unique_lock<std::mutex>& lock, Signal& changed,
                           const std::function<bool()>& done) {
   if (done()) return;
-  const TimePoint since = Now();
-  if (is_polling_ || !Poll(lock, done)) {
-    ++sleeping_;
-    changed.wait(lock, done);
-    --sleeping_;
-  }
-  has_woken_ = false;
-  spin_budget_.Add(since, Now());
+  if (!is_led_) return Lead(lock, changed, done);
+  ++following_;
+  changed.Wait(lock, done);
+  --following_;
 }
 
-/// \return whether `done`. If so nobody is rung for a while yet: whoever waited will do so again
-/// soon, or `RunDeferred` takes over.
-bool RealEventLoop::Poll(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done) {
+/// At its end nobody is rung for a while yet: whoever waited will do so again soon, or
+/// `RunDeferred` takes over. Those who follow need the loop now.
+void RealEventLoop::Lead(std::unique_lock<std::mutex>& lock, Signal& changed,
+                         const std::function<bool()>& done) {
+  const TimePoint since = Now();
+  std::optional<Duration> spin;  // known when it has to be
+  is_led_ = true;
+  for (;;) {
+    SetPolling(true);
+    SetPolled(true);
+    if (Poll(lock, done, spin)) break;
+    SetPolled(false);
+    if (StopPollingIfIdle()) Sleep(lock, changed);
+  }
+  is_led_ = false;
+  SetPolling(false);
+  if (spin) spin_budget_.Add(since, Now());
+  if (spin) has_woken_ = false;
+  if (following_ == 0) return;
+  SetPolled(false);
+  doorbells_.GiveToLoop(true);
+}
+
+void RealEventLoop::Sleep(std::unique_lock<std::mutex>& lock, Signal& changed) {
+  doorbells_.GiveToLoop(false);
+  changed.OnNotify([this] { doorbells_.Wake(); });
+  lock.unlock();
+  doorbells_.Sleep();
+  lock.lock();
+  changed.OnNotify(nullptr);
+}
+
+/// \return whether `done`; false: it is not worth to spin any longer.
+bool RealEventLoop::Poll(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done,
+                         std::optional<Duration>& spin) {
   TimePoint last_news{};
-  std::optional<Duration> spin;
-  SetPolling(true);
-  SetPolled(true);
-  bool is_done = false;
   for (;;) {
     const bool is_busy = RunPosted();
     const bool is_news = PollOthers() || is_busy;
-    is_done = done();
-    if (is_done) break;
+    if (done()) return true;
     if (is_news && turns_waiting_ == 0) continue;
     const TimePoint now = Now();
     if (!spin) spin = spin_budget_.Next(now, has_woken_);
     if (is_news || last_news == TimePoint()) last_news = now;
-    if (now - last_news >= *spin) break;
+    if (!is_news && now - last_news >= *spin) return false;
     lock.unlock();
     Pause();
     while (turns_waiting_ > 0) std::this_thread::yield();
     lock.lock();
   }
-  SetPolling(false);
-  if (!is_done || sleeping_ > 0) SetPolled(false);
-  return is_done;
 }
 
 void RealEventLoop::SetPolling(bool polling) {
@@ -213,6 +247,14 @@ void RealEventLoop::SetPolling(bool polling) {
   is_polling_ = polling;
   if (polling) ++awaits_;
   if (!polling) ArmDeferred();  // for what is left, and to take over
+}
+
+/// \return false if something was posted: it is the poller's to run.
+bool RealEventLoop::StopPollingIfIdle() {
+  const std::lock_guard guard(post_lock_);
+  if (!posted_.empty() || next_ != running_.size()) return false;
+  is_polling_ = false;
+  return true;
 }
 
 /// \return whether anything had come from another process.

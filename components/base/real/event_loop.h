@@ -5,7 +5,8 @@
 /// burst of posts costs one wake-up) and timers (a heap with one Asio timer under it, so a
 /// deadline that is set and cancelled costs no system call). A user's thread that waits drives both
 /// itself (`Await`) and looks at `Pollable`s: an answer of another process that is awake then costs
-/// no system call and no change of threads. It spins only while waits are usually short.
+/// no system call and no change of threads. It spins only while waits are usually short; then it
+/// sleeps and answers their doorbells: it is woken by the peer and not by the loop's thread.
 #pragma once
 
 #include <atomic>
@@ -13,12 +14,14 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "components/base/event_loop.h"
 #include "components/base/real/clock.h"
+#include "components/base/real/doorbells.h"
 #include "components/base/real/spin_budget.h"
 #include "components/base/timer_queue.h"
 
@@ -46,7 +49,7 @@ class RealEventLoop final : public EventLoop {
   [[nodiscard]] const Clock& clock() const override { return clock_; }
   void Post(Callback callback) override;
   void Defer(Callback callback) override;
-  void Await(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
+  void Await(std::unique_lock<std::mutex>& lock, Signal& changed,
              const std::function<bool()>& done) override;
   TimerId Schedule(Duration delay, Callback callback) override;
   bool Cancel(TimerId timer) override;
@@ -71,9 +74,11 @@ class RealEventLoop final : public EventLoop {
 
   /// Has `pollable` looked at by threads in `Await`, until it is removed.
   void AddPollable(Pollable& pollable);
+  void RemovePollable(Pollable& pollable);
+  /// What the peers of pollables ring. Threads: the state lock.
+  [[nodiscard]] Doorbells& doorbells() { return doorbells_; }
   /// A peer slept and was rung for.
   void NoteWoken() { has_woken_ = true; }
-  void RemovePollable(Pollable& pollable);
 
   /// Calls `function` with the state lock held. \pre this thread does not hold it.
   template <typename F>
@@ -120,8 +125,13 @@ class RealEventLoop final : public EventLoop {
   void ArmDeferred();
   void Drain();
   bool RunPosted();
-  bool Poll(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done);
+  void Lead(std::unique_lock<std::mutex>& lock, Signal& changed, const std::function<bool()>& done);
+  void Sleep(std::unique_lock<std::mutex>& lock, Signal& changed);
+  bool Poll(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done,
+            std::optional<Duration>& spin);
   void SetPolling(bool polling);
+  bool StopPollingIfIdle();
+  void WaitDoorbells();
   bool PollOthers();
   void SetPolled(bool polled);
   void RunDue();
@@ -141,9 +151,11 @@ class RealEventLoop final : public EventLoop {
   std::size_t next_ = 0;
   std::vector<Pollable*> pollables_;  ///< Null: removed while they are polled.
   bool is_polled_ = false;            ///< Peers need not ring.
-  int sleeping_ = 0;                  ///< Threads in `Await` that need the loop's thread.
+  bool is_led_ = false;               ///< A thread in `Await` polls, or answers the doorbells.
+  int following_ = 0;                 ///< Threads in `Await` that wait for others to do so.
   bool has_woken_ = false;            ///< Since the last wait ended.
   SpinBudget spin_budget_;
+  Doorbells doorbells_;
 
   // Guarded by `post_lock_`, a leaf: nothing else is locked or called under it.
   std::mutex post_lock_;

@@ -7,6 +7,7 @@
 #include <array>
 #include <charconv>
 #include <string_view>
+#include <utility>
 
 namespace mobula {
 
@@ -19,16 +20,15 @@ SpinBudget::~SpinBudget() {
 }
 
 Duration SpinBudget::Next(TimePoint now, bool has_woken) {
-  if (!IsACoreFree(now)) return Duration(0);
-  if (usual_wait_ <= kSpinMax && !has_woken) {
-    return std::clamp(usual_wait_ * kSpinsPerUsualWait, kSpinMin, kSpinMax);
-  }
-  const bool is_burst = now - last_end_ < kBurstGap;
-  return is_burst && ++long_waits_ % kWaitsPerTrial == 0 ? kSpinMax : Duration(0);
+  if (usual_wait_ > kSpinMax) return Duration(0);
+  const bool is_burst = now - last_end_ < kBurstGap && last_gap_ < kBurstGap;
+  const bool is_trial = has_woken && is_burst && ++woken_in_bursts_ % kWaitsPerTrial == 0;
+  if ((has_woken && !is_trial) || !IsACoreFree(now)) return Duration(0);
+  return is_trial ? kSpinMax : std::clamp(usual_wait_ * kSpinsPerUsualWait, kSpinMin, kSpinMax);
 }
 
 void SpinBudget::Add(TimePoint begin, TimePoint end) {
-  last_end_ = end;
+  last_gap_ = end - std::exchange(last_end_, end);
   usual_wait_ = (usual_wait_ * 3 + std::min<Duration>(end - begin, 4 * kSpinMax)) / 4;
 }
 

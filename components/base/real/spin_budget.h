@@ -23,7 +23,7 @@ class SpinBudget {
   static constexpr Duration kSpinMin = std::chrono::microseconds(60);
   static constexpr int kSpinsPerUsualWait = 4;
   static constexpr std::uint64_t kWaitsPerTrial = 8;
-  /// Waits that follow each other faster are a burst.
+  /// Waits whose ends follow each other faster are a burst.
   static constexpr Duration kBurstGap = std::chrono::microseconds(200);
   /// How old the answer to "is there a core for everyone" may be.
   static constexpr Duration kLookAgainAfter = std::chrono::milliseconds(2);
@@ -49,8 +49,9 @@ class SpinBudget {
   TimePoint looked_at_{};
   double crowding_ = 0;  // share of late looks that found more threads than cores
   TimePoint last_end_{};
+  Duration last_gap_ = Duration::max();  // between the ends of two waits
   Duration usual_wait_{};
-  std::uint64_t long_waits_ = 0;
+  std::uint64_t woken_in_bursts_ = 0;
 };
 
 }  // namespace mobula

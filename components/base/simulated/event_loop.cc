@@ -24,8 +24,7 @@ void SimulatedEventLoop::Post(Callback callback) {
   posted_.push_back({++sequence_, std::move(callback)});
 }
 
-void SimulatedEventLoop::Await(std::unique_lock<std::mutex>& /*lock*/,
-                               std::condition_variable& /*changed*/,
+void SimulatedEventLoop::Await(std::unique_lock<std::mutex>& /*lock*/, Signal& /*changed*/,
                                const std::function<bool()>& done) {
   while (!done()) Check(RunOne(), "what is waited for in a simulation can still happen");
 }

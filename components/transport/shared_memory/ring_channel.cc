@@ -32,10 +32,7 @@ constexpr std::size_t kTokensMax = ByteChannel::kDescriptorsMax;
 class RingChannel final : public ByteChannel, private Pollable {
  public:
   RingChannel(RealEventLoop& loop, Descriptor socket, SocketEnd end)
-      : loop_(loop),
-        end_(end == SocketEnd::kConnected ? 0 : 1),
-        socket_(loop.context()),
-        doorbell_(loop.context()) {
+      : loop_(loop), end_(end == SocketEnd::kConnected ? 0 : 1), socket_(loop.context()) {
     boost::system::error_code error;
     socket_.assign(socket.get(), error);
     if (error) {
@@ -93,9 +90,9 @@ class RingChannel final : public ByteChannel, private Pollable {
     if (!socket_.is_open()) return;
     alive_.End();
     loop_.RemovePollable(*this);
+    loop_.doorbells().Remove(doorbell_.get(), *this);
     boost::system::error_code ignored;
     socket_.close(ignored);
-    doorbell_.close(ignored);
     error_ = EPIPE;
     const Callback readable = std::exchange(on_readable_, nullptr);  // both may own our owner
     const Callback writable = std::exchange(on_writable_, nullptr);
@@ -138,37 +135,22 @@ class RingChannel final : public ByteChannel, private Pollable {
   }
 
   void Begin(RingMemory memory, Descriptor mine, Descriptor theirs) {
-    boost::system::error_code error;
-    doorbell_.assign(mine.get(), error);
-    if (error) {
+    if (!loop_.doorbells().Add(mine.get(), *this)) {
       error_ = EMFILE;
       return;
     }
-    (void)mine.Release();
+    doorbell_ = std::move(mine);
     peers_doorbell_ = std::move(theirs);
     memory_ = std::move(memory);
     writer_ = memory_.Writer(end_);
     reader_ = memory_.Reader(1 - end_);
     is_up_ = true;
-    WaitDoorbell();
   }
 
   // ---- waking and being woken ----
   void Ring() {
     loop_.NoteWoken();
     ::eventfd_write(peers_doorbell_.get(), 1);
-  }
-
-  void WaitDoorbell() {
-    doorbell_.async_wait(Waiter::wait_read,
-                         loop_.Locked(alive_.Bind([this](const boost::system::error_code& error) {
-                           if (error) return;
-                           eventfd_t times = 0;
-                           ::eventfd_read(doorbell_.native_handle(), &times);
-                           WaitDoorbell();
-                           // Nothing there: who polled was faster. But our flags were taken down.
-                           if (!Poll()) Rest();
-                         })));
   }
 
   void WaitSocket() {
@@ -242,7 +224,7 @@ class RingChannel final : public ByteChannel, private Pollable {
   RealEventLoop& loop_;
   const int end_;  // which ring is ours to write
   Waiter socket_;
-  Waiter doorbell_;
+  Descriptor doorbell_;
   Descriptor peers_doorbell_;
   RingMemory memory_;
   RingWriter writer_;

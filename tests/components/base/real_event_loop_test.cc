@@ -1,12 +1,13 @@
 #include "components/base/real/event_loop.h"
 
 #include <gtest/gtest.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-#include <condition_variable>
 #include <functional>
 #include <future>
 #include <memory>
@@ -167,7 +168,7 @@ TEST(RealEventLoopTest, AwaitLooksAtPollablesAndTheLoopTakesThemOverAfterwards) 
     ++looks;
     return true;  // so that the thread keeps looking
   };
-  std::condition_variable changed;
+  Signal changed;
   loop.Await(lock, changed, [&] { return looks == 1000; });
   EXPECT_TRUE(pollable.is_polled) << "who waited once will soon wait again";
   lock.unlock();
@@ -180,7 +181,7 @@ TEST(RealEventLoopTest, AwaitSleepsWhenNothingComesAndWakesWhenNotified) {
   RealEventLoop loop;
   FakePollable pollable;
   bool done = false;
-  std::condition_variable changed;
+  Signal changed;
   std::promise<void> rests;
   std::jthread other;
   std::unique_lock lock(loop.StateLock());
@@ -189,11 +190,103 @@ TEST(RealEventLoopTest, AwaitSleepsWhenNothingComesAndWakesWhenNotified) {
     other = std::jthread([&] {
       const std::lock_guard guard(loop.StateLock());  // free only because the waiting thread sleeps
       done = true;
-      changed.notify_all();
+      changed.Notify();
     });
   };
   loop.Await(lock, changed, [&] { return done; });
   loop.RemovePollable(pollable);
+}
+
+/// Waits in `loop` until `pollable` was rung for by another thread; `bell` rings when it sleeps.
+/// \return the thread that looked at it last.
+std::thread::id WhoAnswers(RealEventLoop& loop, FakePollable& pollable, int bell) {
+  Signal changed;
+  std::jthread peer;
+  std::thread::id who;
+  bool is_there = false;
+  bool done = false;
+  pollable.on_rest = [&] {
+    if (peer.joinable()) return;
+    peer = std::jthread([&] {
+      {
+        const std::lock_guard guard(loop.StateLock());  // only free because the thread sleeps
+        is_there = true;
+      }
+      ::eventfd_write(bell, 1);
+    });
+  };
+  pollable.on_poll = [&] {
+    if (!std::exchange(is_there, false)) return false;
+    who = std::this_thread::get_id();
+    done = true;
+    changed.Notify();
+    return true;
+  };
+  std::unique_lock lock(loop.StateLock());
+  loop.AddPollable(pollable);
+  EXPECT_TRUE(loop.doorbells().Add(bell, pollable));
+  loop.Await(lock, changed, [&] { return done; });
+  loop.doorbells().Remove(bell, pollable);
+  loop.RemovePollable(pollable);
+  return who;
+}
+
+TEST(RealEventLoopTest, AThreadThatSleepsInAwaitAnswersTheDoorbellsItself) {
+  RealEventLoop loop;
+  loop.RunInThread();
+  const int bell = ::eventfd(0, EFD_NONBLOCK);
+  FakePollable pollable;
+  EXPECT_EQ(WhoAnswers(loop, pollable, bell), std::this_thread::get_id());
+  ::close(bell);
+}
+
+TEST(RealEventLoopTest, TheLoopAnswersTheDoorbellsOnceNobodyWaits) {
+  RealEventLoop loop;
+  const int bell = ::eventfd(0, EFD_NONBLOCK);
+  FakePollable pollable;
+  (void)WhoAnswers(loop, pollable, bell);
+  {
+    const std::lock_guard guard(loop.StateLock());
+    EXPECT_TRUE(loop.doorbells().Add(bell, pollable));
+    loop.AddPollable(pollable);
+  }
+  bool was_looked_at = false;
+  pollable.on_poll = [&] { return was_looked_at = true; };
+  while (!was_looked_at) {
+    ::eventfd_write(bell, 1);
+    loop.PollOnce();
+  }
+  const std::lock_guard guard(loop.StateLock());
+  EXPECT_FALSE(pollable.is_polled);
+  loop.doorbells().Remove(bell, pollable);
+  loop.RemovePollable(pollable);
+  ::close(bell);
+}
+
+TEST(RealEventLoopTest, WhoFollowsIsServedWhenTheThreadThatLedLeaves) {
+  RealEventLoop loop;
+  loop.RunInThread();
+  Signal first;
+  Signal second;
+  bool first_done = false;
+  bool second_done = false;
+  std::jthread leader([&] {
+    std::unique_lock lock(loop.StateLock());
+    loop.Await(lock, first, [&] { return first_done; });
+  });
+  std::unique_lock lock(loop.StateLock());
+  loop.Post([&] {
+    first_done = true;
+    first.Notify();
+  });
+  loop.Schedule(1ms, [&] {
+    second_done = true;
+    second.Notify();
+  });
+  loop.Await(lock, second, [&] { return second_done; });
+  lock.unlock();
+  leader.join();
+  EXPECT_TRUE(first_done);
 }
 
 TEST(RealEventLoopTest, TheLoopGetsItsTurnsWhileAThreadWaits) {
@@ -203,7 +296,7 @@ TEST(RealEventLoopTest, TheLoopGetsItsTurnsWhileAThreadWaits) {
   FakePollable busy;
   busy.on_poll = [] { return true; };
   loop.AddPollable(busy);
-  std::condition_variable changed;
+  Signal changed;
   bool done = false;
   loop.Schedule(1ms, [&] { done = true; });
   loop.Await(lock, changed, [&] { return done; });
@@ -224,7 +317,7 @@ TEST(RealEventLoopTest, APollableMayGoWhileItIsPolled) {
   second.on_poll = [&] { return ++looks > 0; };
   loop.AddPollable(*first);
   loop.AddPollable(second);
-  std::condition_variable changed;
+  Signal changed;
   loop.Await(lock, changed, [&] { return looks == 10; });
   EXPECT_EQ(first, nullptr);
   loop.RemovePollable(second);

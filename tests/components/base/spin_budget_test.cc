@@ -32,15 +32,26 @@ TEST_F(SpinBudgetTest, IsAFewTimesTheUsualWaitWithinItsBounds) {
   EXPECT_LE(Next(), SpinBudget::kSpinMax);
 }
 
-TEST_F(SpinBudgetTest, IsNothingAfterLongWaitsButForATrialNowAndThenInABurst) {
+TEST_F(SpinBudgetTest, IsNothingAfterLongWaits) {
   Wait(100, 1s);
+  for (std::uint64_t i = 0; i < 10 * SpinBudget::kWaitsPerTrial; ++i) EXPECT_EQ(Next(), 0s);
+}
+
+TEST_F(SpinBudgetTest, IsTriedNowAndThenInABurstOfWaitsThatWokeTheOtherSide) {
+  Wait(100, 50us);
   std::uint64_t trials = 0;
   for (std::uint64_t i = 0; i < 10 * SpinBudget::kWaitsPerTrial; ++i) {
-    if (Next() > 0s) ++trials;
+    if (Next(true) > 0s) ++trials;
   }
   EXPECT_TRUE(trials == 10 || trials == 0) << trials;
-  now_ += SpinBudget::kBurstGap;
-  for (std::uint64_t i = 0; i < 10 * SpinBudget::kWaitsPerTrial; ++i) EXPECT_EQ(Next(), 0s);
+}
+
+TEST_F(SpinBudgetTest, IsNotTriedWhenWaitsAreShortButFarApart) {
+  for (std::uint64_t i = 0; i < 10 * SpinBudget::kWaitsPerTrial; ++i) {
+    now_ += SpinBudget::kBurstGap;
+    Wait(1, 1us);
+    EXPECT_EQ(Next(true), 0s);
+  }
 }
 
 TEST_F(SpinBudgetTest, IsNothingIfTheOtherSideHadToBeWoken) {
