@@ -119,12 +119,9 @@ void LeasePool::Assign(Group& group) {
     total += lease->in_flight.size();
   }
   if (usable.empty() || group.ready.empty()) return;
-  if (group.task_time) {  // more workers than we can feed only take each other's cores
-    const auto fed = 1 + static_cast<std::size_t>(*group.task_time / kFeedTime);
-    const auto slow = std::ranges::stable_partition(
-        usable, [](const Lease* lease) { return !lease->is_stalled; });
-    if (fed < usable.size() - slow.size()) usable.resize(fed);
-  }
+  const auto slow =
+      std::ranges::stable_partition(usable, [](const Lease* lease) { return !lease->is_stalled; });
+  if (FedMax(group) < usable.size() - slow.size()) usable.resize(FedMax(group));
   const std::size_t fair_share = (total + usable.size() - 1) / usable.size();
   for (const std::size_t limit : {fair_share, config_.pipeline_tasks_max}) {
     for (Lease* lease : usable) {
@@ -141,6 +138,12 @@ void LeasePool::Assign(Group& group) {
       }
     }
   }
+}
+
+/// \return how many workers are worth having: more than we can feed only take each other's cores.
+std::size_t LeasePool::FedMax(const Group& group) {
+  if (!group.task_time) return SIZE_MAX;
+  return 1 + static_cast<std::size_t>(*group.task_time / kFeedTime);
 }
 
 //! [lease-window]

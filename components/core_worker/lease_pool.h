@@ -159,6 +159,7 @@ class LeasePool {
   void TakeBack(Lease& lease, std::size_t keep);
   void CheckStalled();
   void ReturnIdle();
+  [[nodiscard]] static std::size_t FedMax(const Group& group);
   [[nodiscard]] std::size_t Window(const Lease& lease) const;
   SubmittedTask* TakeInFlight(Lease& lease, std::string_view id, std::uint32_t attempt);
   void Measure(Lease& lease, Duration took);

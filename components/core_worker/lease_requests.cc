@@ -39,14 +39,18 @@ bool IsPassing(ErrorCode code) {
 }  // namespace
 
 /// As many requests as tasks that no lease of ours has room for; fewer if those we have will have
-/// done them before another could begin.
+/// done them before another could begin, or are as many as we can feed. More would have the raylet
+/// ask us for the idle ones among our own.
 void LeasePool::AdjustRequests(Group& group) {
   std::size_t wanted = std::min(group.ready.size(), config_.lease_requests_max);
-  const bool is_any_going = std::ranges::any_of(
-      group.leases, [](const Lease* lease) { return !lease->is_stalled && !lease->is_reclaimed; });
-  if (is_any_going && group.task_time) {
+  const auto is_stalled = [](const Lease* lease) { return lease->is_stalled; };
+  if (group.task_time && std::ranges::none_of(group.leases, is_stalled)) {
+    const auto going = static_cast<std::size_t>(
+        std::ranges::count(group.leases, false, [](const Lease* l) { return l->is_reclaimed; }));
     const auto total = group.ready.size() * *group.task_time;
-    wanted = std::min(wanted, static_cast<std::size_t>(total / config_.pipeline_time));
+    const auto late = static_cast<std::size_t>(total / config_.pipeline_time);
+    wanted = std::min({wanted, going == 0 ? std::max<std::size_t>(late, 1) : late,
+                       std::max(FedMax(group), going) - going});
   }
   while (group.requests.size() < wanted) NewRequest(group, 0);
   while (group.requests.size() > wanted) CancelRequest(*group.requests.rbegin());

@@ -67,6 +67,28 @@ TEST_F(LeasesTest, RequestsAreBoundedAndCancelledWhenNotNeeded) {
   cluster.ExpectNothingLeft();
 }
 
+TEST_F(LeasesTest, NoMoreWorkersAreAskedForThanTheOwnerCanFeed) {
+  cluster.programs["tiny"] = [](const TaskRunPtr& run) {
+    run->After(std::chrono::nanoseconds(100), [run] { run->Return("tiny"); });
+  };
+  Node& node = cluster.AddNode(2);
+  Process& driver = cluster.AddDriver(node);
+  const auto run_all = [&] {
+    std::vector<ReferencePtr> all;
+    for (int i = 0; i < 100; ++i) all.push_back(driver.Submit("tiny", {}));
+    for (const ReferencePtr& one : all) EXPECT_TRUE(driver.Get(one));
+  };
+  run_all();
+  cluster.RunFor(seconds(3));
+  EXPECT_EQ(node.lease_count(), 0U);
+  const std::size_t before = node.requests_seen.size();
+  run_all();
+  EXPECT_EQ(node.requests_seen.size(), before + 1);
+  EXPECT_EQ(node.lease_count(), 1U);
+  cluster.RunFor(seconds(3));
+  cluster.ExpectNothingLeft();
+}
+
 TEST_F(LeasesTest, BriefTasksArePipelinedAndLongOnesAreNot) {
   Node& node = cluster.AddNode(1);
   Process& driver = cluster.AddDriver(node);
