@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 row=${1:-task_sync}
 if [[ $row == --help || $row == -h ]]; then
   cat <<'TEXT'
-usage: bench/flame.sh [ROW [--quick]]    (scripts/bench flame builds first)
+usage: bench/flame.sh [ROW [--quick] [--rounds N]]    (scripts/bench flame builds first)
 
 Writes build/flame/ROW.svg and ROW.folded (one stack a line, for other tools). Needs `perf`, and the
 kernel's permission to sample: /proc/sys/kernel/perf_event_paranoid at most 2, or root. The bars of
@@ -21,7 +21,7 @@ fi
 
 folder=build/flame
 mkdir -p "$folder"
-perf record --quiet --output "$folder/$row.data" --freq 499 --event cpu-clock \
+perf record --quiet --output "$folder/$row.data" --freq 1999 --event cpu-clock \
   --call-graph dwarf,16384 -- build/release/bin/mobula_bench --only "$row" "${@:2}" >&2
 perf script --input "$folder/$row.data" --no-inline --fields pid,tid,ip,sym 2>/dev/null |
   python3 bench/flame.py "$row" "$folder/$row.folded" >"$folder/$row.svg"

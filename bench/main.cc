@@ -91,6 +91,8 @@ int main(int argc, char** argv) {
   app.add_option("--only", only, "one row, such as put_small, or the rows of one workload");
   app.add_option("--json", json, "also write the rows to a file");
   app.add_flag("--quick", settings.quick, "fewer rounds, smaller sizes: a look");
+  app.add_option("--rounds", settings.only_rounds, "instead of 5, or 2 with --quick")
+      ->check(CLI::PositiveNumber);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -68,9 +68,13 @@ using Floors = std::map<std::string, double>;
 /// How to run.
 struct Settings {
   bool quick = false;    ///< Look, do not measure: fewer rounds, smaller sizes.
+  int only_rounds = 0;   ///< So many instead of the usual number; 0: as usual.
   std::string binaries;  ///< Folder of `node`.
 
-  [[nodiscard]] int rounds() const { return quick ? 2 : 5; }
+  [[nodiscard]] int rounds() const {
+    if (only_rounds > 0) return only_rounds;
+    return quick ? 2 : 5;
+  }
   /// \return `full`, or a tenth of it for a look.
   [[nodiscard]] int Size(int full) const { return quick ? full / 10 : full; }
 };

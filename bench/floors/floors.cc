@@ -9,7 +9,9 @@ Floors MeasureFloors(bool quick) {
   const std::size_t large = (quick ? 32U : 100U) << 20;
   const int rounds = quick ? 3 : 7;
   return {{"spin_round_trip_us", SpinRoundTrip(quick ? 500 : 5'000)},
-          {"parked_round_trip_us", ParkedRoundTrip(quick ? 100 : 1'000)},
+          {"parked_round_trip_us", ParkedRoundTrip(quick ? 100 : 1'000, Cores::kAny)},
+          {"parked_one_core_us", ParkedRoundTrip(quick ? 100 : 1'000, Cores::kOne)},
+          {"parked_two_cores_us", ParkedRoundTrip(quick ? 100 : 1'000, Cores::kTwo)},
           {"socket_round_trip_us", SocketRoundTrip(quick ? 2'000 : 10'000)},
           {"ring_tasks_per_s", RingTasks(quick ? 200 : 2'000, rounds)},
           {"memcpy_gb_s", Memcpy(large, rounds)},

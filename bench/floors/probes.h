@@ -10,8 +10,10 @@ namespace bench {
 // ---- two processes (round_trips.cc); medians ----
 /// A word in shared memory there and back, nobody sleeping. Microseconds.
 [[nodiscard]] double SpinRoundTrip(int rounds);
+/// Where two processes run: where the kernel puts them, both on the first core, or one on each.
+enum class Cores { kAny, kOne, kTwo };
 /// The same where each side sleeps in a futex, called once a millisecond. Microseconds.
-[[nodiscard]] double ParkedRoundTrip(int rounds);
+[[nodiscard]] double ParkedRoundTrip(int rounds, Cores cores);
 /// A byte over a unix socket, both asleep between. Microseconds.
 [[nodiscard]] double SocketRoundTrip(int rounds);
 /// Descriptors through two rings, there and back, in batches of 1000. Descriptors a second.

@@ -1,6 +1,7 @@
 // How fast two processes can answer each other: awake, asleep, and in batches.
 
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -62,6 +63,29 @@ void EchoBySpinning(Words& words) {
     seen = now;
   }
 }
+
+/// Keeps this thread on a core, or with `kAny` where it is; until the end of the scope.
+class Pinned {
+ public:
+  Pinned(Cores cores, int side) {
+    ::sched_getaffinity(0, sizeof before_, &before_);
+    std::vector<int> allowed;
+    for (int core = 0; core < CPU_SETSIZE; ++core) {
+      if (CPU_ISSET(core, &before_)) allowed.push_back(core);
+    }
+    if (cores == Cores::kAny || allowed.empty()) return;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(side == 0 || cores == Cores::kOne ? allowed.front() : allowed.back(), &one);
+    ::sched_setaffinity(0, sizeof one, &one);
+  }
+  ~Pinned() { ::sched_setaffinity(0, sizeof before_, &before_); }
+  Pinned(const Pinned&) = delete;
+  Pinned& operator=(const Pinned&) = delete;
+
+ private:
+  cpu_set_t before_{};
+};
 
 struct Rings {
   Ring there;
@@ -132,9 +156,13 @@ double SpinRoundTrip(int rounds) {
 }
 
 //! [parked-round-trip]
-double ParkedRoundTrip(int rounds) {
+double ParkedRoundTrip(int rounds, Cores cores) {
   auto& words = *new (SharedMemory(sizeof(Words))) Words;
-  const int child = RunInChild([&] { EchoByFutex(words); });
+  const int child = RunInChild([&] {
+    const Pinned there(cores, 1);
+    EchoByFutex(words);
+  });
+  const Pinned here(cores, 0);
   std::vector<double> times;
   const auto trip = [&](std::uint32_t value) {
     const std::uint32_t before = words.back.load();

@@ -32,12 +32,17 @@ std::vector<Row> TaskSync(const Settings& settings, const Floors& floors) {
   const LocalCluster cluster;
   const auto hot = [] {};
   (void)SyncTimes(200, hot);
+  const auto times = Repeat(settings, [&] { return SyncTimes(settings.Size(5'000), hot); });
+  return {Latency("task_sync", times, {floors.at("spin_round_trip_us"), "spinning round trip"})};
+}
+
+std::vector<Row> TaskSyncParked(const Settings& settings, const Floors& floors) {
+  const LocalCluster cluster;
+  const auto asleep = [] { Gap(); };
+  (void)SyncTimes(200, asleep);
+  const auto times = Repeat(settings, [&] { return SyncTimes(settings.Size(500), asleep); });
   return {
-      Latency("task_sync", Repeat(settings, [&] { return SyncTimes(settings.Size(5'000), hot); }),
-              {floors.at("spin_round_trip_us"), "spinning round trip"}),
-      Latency("task_sync_parked",
-              Repeat(settings, [&] { return SyncTimes(settings.Size(500), [] { Gap(); }); }),
-              {floors.at("parked_round_trip_us"), "parked round trip"})};
+      Latency("task_sync_parked", times, {floors.at("parked_round_trip_us"), "parked round trip"})};
 }
 
 std::vector<Row> TaskAsync(const Settings& settings, const Floors& floors) {

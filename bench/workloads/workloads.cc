@@ -22,7 +22,8 @@ mobula::Buffer EightyKb() { return mobula::Buffer(std::string(kEightyKb, 'x')); 
 
 std::vector<Workload> Workloads() {
   return {
-      {"task_sync", {"task_sync", "task_sync_parked"}, TaskSync},
+      {"task_sync", {"task_sync"}, TaskSync},
+      {"task_sync_parked", {"task_sync_parked"}, TaskSyncParked},
       {"task_async", {"task_async"}, TaskAsync},
       {"nested_tasks", {"nested_tasks"}, NestedTasks},
       {"small_objects", {"put_small", "get_small"}, SmallObjects},

@@ -11,6 +11,7 @@ namespace bench {
 
 // tasks.cc
 [[nodiscard]] std::vector<Row> TaskSync(const Settings& settings, const Floors& floors);
+[[nodiscard]] std::vector<Row> TaskSyncParked(const Settings& settings, const Floors& floors);
 [[nodiscard]] std::vector<Row> TaskAsync(const Settings& settings, const Floors& floors);
 [[nodiscard]] std::vector<Row> NestedTasks(const Settings& settings, const Floors& floors);
 [[nodiscard]] std::vector<Row> WaitOneByOne(const Settings& settings, const Floors& floors);

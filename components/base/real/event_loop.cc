@@ -24,7 +24,7 @@ constexpr int kBatchMax = 64;
 /// one if they waited a moment ago.
 constexpr Duration kDeferMin = std::chrono::microseconds(250);
 constexpr Duration kDeferMax = std::chrono::milliseconds(2);
-constexpr int kPausesPerSpin = 16;
+constexpr int kPausesPerSpin = 4;
 
 /// Lets the other hardware thread of this core go first.
 void Pause() {
