@@ -206,8 +206,10 @@ void RealEventLoop::Lead(std::unique_lock<std::mutex>& lock, Signal& changed,
   }
   is_led_ = false;
   SetPolling(false);
-  if (spin) spin_budget_.Add(since, Now());
-  if (spin) has_woken_ = false;
+  if (spin) {
+    spin_budget_.Add(since, Now());
+    if (!std::exchange(is_peer_new_, false)) peer_core_.reset();
+  }
   if (following_ == 0) return;
   SetPolled(false);
   doorbells_.GiveToLoop(true);
@@ -232,7 +234,7 @@ bool RealEventLoop::Poll(std::unique_lock<std::mutex>& lock, const std::function
     if (done()) return true;
     if (is_news && turns_waiting_ == 0) continue;
     const TimePoint now = Now();
-    if (!spin) spin = spin_budget_.Next(now, has_woken_);
+    if (!spin) spin = spin_budget_.Next(now, peer_core_);
     if (is_news || last_news == TimePoint()) last_news = now;
     if (!is_news && now - last_news >= *spin) return false;
     lock.unlock();

@@ -77,8 +77,11 @@ class RealEventLoop final : public EventLoop {
   void RemovePollable(Pollable& pollable);
   /// What the peers of pollables ring. Threads: the state lock.
   [[nodiscard]] Doorbells& doorbells() { return doorbells_; }
-  /// A peer slept and was rung for.
-  void NoteWoken() { has_woken_ = true; }
+  /// A peer was woken by us, or we by it, when it was last seen on that core.
+  void NotePeer(int core) {
+    peer_core_ = core;
+    is_peer_new_ = true;
+  }
 
   /// Calls `function` with the state lock held. \pre this thread does not hold it.
   template <typename F>
@@ -153,7 +156,8 @@ class RealEventLoop final : public EventLoop {
   bool is_polled_ = false;            ///< Peers need not ring.
   bool is_led_ = false;               ///< A thread in `Await` polls, or answers the doorbells.
   int following_ = 0;                 ///< Threads in `Await` that wait for others to do so.
-  bool has_woken_ = false;            ///< Since the last wait ended.
+  std::optional<int> peer_core_;  ///< Of one that was woken, or woke us, in this wait or the last.
+  bool is_peer_new_ = false;      ///< In this one.
   SpinBudget spin_budget_;
   Doorbells doorbells_;
 

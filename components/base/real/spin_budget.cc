@@ -1,6 +1,7 @@
 #include "components/base/real/spin_budget.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +11,20 @@
 #include <utility>
 
 namespace mobula {
+namespace {
+
+/// Leaves this core to the one we talk to. \return false: this thread may run on no other.
+bool MoveToAnotherCore() {
+  cpu_set_t allowed;
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < 2)
+    return false;
+  cpu_set_t others = allowed;
+  CPU_CLR(static_cast<std::size_t>(::sched_getcpu()), &others);
+  if (::sched_setaffinity(0, sizeof others, &others) != 0) return false;
+  return ::sched_setaffinity(0, sizeof allowed, &allowed) == 0;
+}
+
+}  // namespace
 
 SpinBudget::SpinBudget()
     : load_(::open("/proc/loadavg", O_RDONLY | O_CLOEXEC)),
@@ -19,12 +34,15 @@ SpinBudget::~SpinBudget() {
   if (load_ >= 0) ::close(load_);
 }
 
-Duration SpinBudget::Next(TimePoint now, bool has_woken) {
+Duration SpinBudget::Next(TimePoint now, std::optional<int> peer_core) {
   if (usual_wait_ > kSpinMax) return Duration(0);
-  const bool is_burst = now - last_end_ < kBurstGap && last_gap_ < kBurstGap;
-  const bool is_trial = has_woken && is_burst && ++woken_in_bursts_ % kWaitsPerTrial == 0;
-  if ((has_woken && !is_trial) || !IsACoreFree(now)) return Duration(0);
-  return is_trial ? kSpinMax : std::clamp(usual_wait_ * kSpinsPerUsualWait, kSpinMin, kSpinMax);
+  if (peer_core == ::sched_getcpu()) {
+    const bool is_burst = now - last_end_ < kBurstGap && last_gap_ < kBurstGap;
+    if (!is_burst || ++shared_core_ % kWaitsPerMove != 0) return Duration(0);
+    if (!IsACoreFree(now) || !MoveToAnotherCore()) return Duration(0);
+  }
+  if (!IsACoreFree(now)) return Duration(0);
+  return std::clamp(usual_wait_ * kSpinsPerUsualWait, kSpinMin, kSpinMax);
 }
 
 void SpinBudget::Add(TimePoint begin, TimePoint end) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "components/base/event_loop.h"
 
@@ -12,9 +13,9 @@ namespace mobula {
 ///
 /// To wake a thread costs 5 to 90 us and both sides pay; to spin costs a core. So a thread spins if
 /// waits have been short of late, for a few times as long as they were, and only if every thread
-/// that wants a core has one. Not if the other side had to be woken: it may be woken on this very
-/// core, and passing the core on costs 3 us where waking another costs 40. Two processes that both
-/// sleep make each other's waits long, so in a burst of waits some are spun through all the same.
+/// that wants a core has one. Not if the peer is on this very core, where the kernel likes to wake
+/// it: passing a core on costs 3 us, and spinning keeps the peer from it. But in a burst of waits
+/// two that sleep by turns would do better awake: one of them moves to another core and spins there.
 /// (Adaptive mutexes; eRPC.)
 /// Threads: one at a time.
 class SpinBudget {
@@ -22,7 +23,7 @@ class SpinBudget {
   static constexpr Duration kSpinMax = std::chrono::microseconds(300);
   static constexpr Duration kSpinMin = std::chrono::microseconds(60);
   static constexpr int kSpinsPerUsualWait = 4;
-  static constexpr std::uint64_t kWaitsPerTrial = 8;
+  static constexpr std::uint64_t kWaitsPerMove = 8;  ///< Of those on a core that is shared.
   /// Waits whose ends follow each other faster are a burst.
   static constexpr Duration kBurstGap = std::chrono::microseconds(200);
   /// How old the answer to "is there a core for everyone" may be.
@@ -35,9 +36,9 @@ class SpinBudget {
   SpinBudget(const SpinBudget&) = delete;
   SpinBudget& operator=(const SpinBudget&) = delete;
 
-  /// \return how long the wait that is under way may spin. \param has_woken whether somebody had to
-  ///         be woken for it. Cost: a system call every 2 ms at most.
-  [[nodiscard]] Duration Next(TimePoint now, bool has_woken);
+  /// \return how long the wait that is under way may spin. \param peer_core where the peer is that
+  ///         was woken for it, or woke us last. Cost: a system call every 2 ms at most.
+  [[nodiscard]] Duration Next(TimePoint now, std::optional<int> peer_core);
   /// A wait ended, spun and slept.
   void Add(TimePoint begin, TimePoint end);
 
@@ -51,7 +52,7 @@ class SpinBudget {
   TimePoint last_end_{};
   Duration last_gap_ = Duration::max();  // between the ends of two waits
   Duration usual_wait_{};
-  std::uint64_t woken_in_bursts_ = 0;
+  std::uint64_t shared_core_ = 0;  // waits in bursts, beside the peer
 };
 
 }  // namespace mobula

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace mobula {
 namespace {
@@ -49,7 +50,11 @@ ssize_t RingWriter::Write(std::span<const iovec> parts) {
   return static_cast<ssize_t>(tail_ - before);
 }
 
-bool RingWriter::TakeParked() { return Take(state_->parked); }
+bool RingWriter::TakeParked(int here) {
+  if (!Take(state_->parked)) return false;
+  state_->writer_core.store(here, kRelaxed);
+  return true;
+}
 
 bool RingWriter::HasRoom() const { return state_->head.load(kAcquire) + bytes_.size() != tail_; }
 
@@ -81,11 +86,17 @@ bool RingReader::TakeWaiting() { return Take(state_->waits); }
 
 bool RingReader::HasBytes() const { return state_->tail.load(kAcquire) != head_; }
 
-bool RingReader::Park() {
+bool RingReader::Park(int here) {
+  is_parked_ = true;
+  state_->reader_core.store(here, kRelaxed);
   Set(state_->parked);
   return !HasBytes();
 }
 
-void RingReader::Unpark() { state_->parked.store(0, kRelaxed); }
+bool RingReader::Unpark() {
+  const bool is_rung = std::exchange(is_parked_, false) && state_->parked.load(kRelaxed) == 0;
+  state_->parked.store(0, kRelaxed);
+  return is_rung;
+}
 
 }  // namespace mobula

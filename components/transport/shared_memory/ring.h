@@ -26,8 +26,10 @@ namespace mobula {
 struct RingState {
   alignas(64) std::atomic<std::uint64_t> tail;
   std::atomic<std::uint64_t> passed;  ///< Descriptors sent by another way before this tail.
+  std::atomic<int> writer_core;       ///< Where it last rang from: a hint.
   alignas(64) std::atomic<std::uint64_t> head;
   alignas(64) std::atomic<std::uint32_t> parked;
+  std::atomic<int> reader_core;  ///< Where it last went to sleep: a hint.
   alignas(64) std::atomic<std::uint32_t> waits;
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
@@ -44,8 +46,12 @@ class RingWriter {
   ssize_t Write(std::span<const iovec> parts);
   /// Counts a descriptor that went before what is written next.
   void CountPassed() { state_->passed.store(++passed_, std::memory_order_relaxed); }
-  /// \return whether the reader sleeps and must be rung for; then it counts as woken.
-  [[nodiscard]] bool TakeParked();
+  /// \return whether the reader sleeps and must be rung for; then it counts as woken. \param here
+  ///         the core it is rung from.
+  [[nodiscard]] bool TakeParked(int here);
+  [[nodiscard]] int reader_core() const {
+    return state_->reader_core.load(std::memory_order_relaxed);
+  }
   /// Asks to be rung for when there is room. \return false if there is some now.
   [[nodiscard]] bool WaitForRoom();
   [[nodiscard]] bool HasRoom() const;
@@ -68,9 +74,14 @@ class RingReader {
   ssize_t Read(std::span<std::byte> first, std::span<std::byte> then);
   /// \return whether the writer waits for room and must be rung for.
   [[nodiscard]] bool TakeWaiting();
-  /// Asks to be rung for. \return false if something is there already.
-  [[nodiscard]] bool Park();
-  void Unpark();
+  /// Asks to be rung for. \param here the core it sleeps on. \return false if something is there
+  ///        already.
+  [[nodiscard]] bool Park(int here);
+  /// \return whether it was rung for.
+  bool Unpark();
+  [[nodiscard]] int writer_core() const {
+    return state_->writer_core.load(std::memory_order_relaxed);
+  }
   [[nodiscard]] bool HasBytes() const;
   /// \return the writer's count of descriptors that go with what was read, or more.
   [[nodiscard]] std::uint64_t passed() const {
@@ -83,6 +94,7 @@ class RingReader {
   RingState* state_ = nullptr;
   std::span<const std::byte> bytes_;
   std::uint64_t head_ = 0;
+  bool is_parked_ = false;  // as far as we know
 };
 
 }  // namespace mobula

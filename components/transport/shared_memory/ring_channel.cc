@@ -1,5 +1,6 @@
 #include "components/transport/shared_memory/ring_channel.h"
 
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -58,7 +59,10 @@ class RingChannel final : public ByteChannel, private Pollable {
       writer_.CountPassed();
     }
     const ssize_t written = writer_.Write(parts);
-    if (written > 0 && writer_.TakeParked()) Ring();
+    if (written > 0 && writer_.TakeParked(::sched_getcpu())) {
+      loop_.NotePeer(writer_.reader_core());
+      Ring();
+    }
     return written;
   }
 
@@ -148,10 +152,7 @@ class RingChannel final : public ByteChannel, private Pollable {
   }
 
   // ---- waking and being woken ----
-  void Ring() {
-    loop_.NoteWoken();
-    ::eventfd_write(peers_doorbell_.get(), 1);
-  }
+  void Ring() { ::eventfd_write(peers_doorbell_.get(), 1); }
 
   void WaitSocket() {
     socket_.async_wait(Waiter::wait_read,
@@ -203,7 +204,7 @@ class RingChannel final : public ByteChannel, private Pollable {
     is_polled_ = polled;
     if (!is_up_) return;
     if (polled) {
-      reader_.Unpark();
+      if (reader_.Unpark()) loop_.NotePeer(reader_.writer_core());
     } else {
       Rest();
     }
@@ -213,7 +214,8 @@ class RingChannel final : public ByteChannel, private Pollable {
   void Rest() {
     bool is_there = error_ != 0;
     if (is_up_ && on_writable_ != nullptr) is_there |= !writer_.WaitForRoom();
-    if (!is_polled_ && on_readable_ != nullptr) is_there |= is_over_ || (is_up_ && !reader_.Park());
+    if (!is_polled_ && on_readable_ != nullptr)
+      is_there |= is_over_ || (is_up_ && !reader_.Park(::sched_getcpu()));
     if (is_there) PollSoon();
   }
 

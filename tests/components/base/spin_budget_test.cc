@@ -1,6 +1,9 @@
 #include "components/base/real/spin_budget.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
+
+#include <optional>
 
 namespace mobula {
 namespace {
@@ -17,7 +20,11 @@ class SpinBudgetTest : public testing::Test {
       budget_.Add(begin, now_);
     }
   }
-  Duration Next(bool has_woken = false) { return budget_.Next(now_, has_woken); }
+  /// Where the peer is on this very core: asked anew each time, for the thread may be moved.
+  Duration NextBesidePeer() { return budget_.Next(now_, ::sched_getcpu()); }
+  Duration Next(std::optional<int> peer_core = std::nullopt) {
+    return budget_.Next(now_, peer_core);
+  }
 
   SpinBudget budget_;
   TimePoint now_{};
@@ -34,30 +41,49 @@ TEST_F(SpinBudgetTest, IsAFewTimesTheUsualWaitWithinItsBounds) {
 
 TEST_F(SpinBudgetTest, IsNothingAfterLongWaits) {
   Wait(100, 1s);
-  for (std::uint64_t i = 0; i < 10 * SpinBudget::kWaitsPerTrial; ++i) EXPECT_EQ(Next(), 0s);
+  for (std::uint64_t i = 0; i < 10 * SpinBudget::kWaitsPerMove; ++i) EXPECT_EQ(Next(), 0s);
 }
 
-TEST_F(SpinBudgetTest, IsTriedNowAndThenInABurstOfWaitsThatWokeTheOtherSide) {
-  Wait(100, 50us);
-  std::uint64_t trials = 0;
-  for (std::uint64_t i = 0; i < 10 * SpinBudget::kWaitsPerTrial; ++i) {
-    if (Next(true) > 0s) ++trials;
-  }
-  EXPECT_TRUE(trials == 10 || trials == 0) << trials;
-}
-
-TEST_F(SpinBudgetTest, IsNotTriedWhenWaitsAreShortButFarApart) {
-  for (std::uint64_t i = 0; i < 10 * SpinBudget::kWaitsPerTrial; ++i) {
+TEST_F(SpinBudgetTest, IsNothingOnTheCoreOfThePeerIfWaitsAreFarApart) {
+  for (std::uint64_t i = 0; i < 10 * SpinBudget::kWaitsPerMove; ++i) {
     now_ += SpinBudget::kBurstGap;
     Wait(1, 1us);
-    EXPECT_EQ(Next(true), 0s);
+    EXPECT_EQ(NextBesidePeer(), 0s);
   }
 }
 
-TEST_F(SpinBudgetTest, IsNothingIfTheOtherSideHadToBeWoken) {
+TEST_F(SpinBudgetTest, AThreadThatMayRunOnOneCoreOnlyNeverSpinsBesideItsPeer) {
+  cpu_set_t before;
+  ASSERT_EQ(::sched_getaffinity(0, sizeof before, &before), 0);
+  cpu_set_t here;
+  CPU_ZERO(&here);
+  CPU_SET(::sched_getcpu(), &here);
+  ASSERT_EQ(::sched_setaffinity(0, sizeof here, &here), 0);
+  Wait(100, 10us);
+  for (std::uint64_t i = 0; i < 10 * SpinBudget::kWaitsPerMove; ++i) {
+    EXPECT_EQ(NextBesidePeer(), 0s);
+  }
+  ASSERT_EQ(::sched_setaffinity(0, sizeof before, &before), 0);
+}
+
+TEST_F(SpinBudgetTest, InABurstTheThreadLeavesTheCoreOfThePeerAndSpins) {
+  cpu_set_t allowed;
+  ASSERT_EQ(::sched_getaffinity(0, sizeof allowed, &allowed), 0);
+  Wait(100, 10us);
+  std::uint64_t spins = 0;
+  for (std::uint64_t i = 0; i < 10 * SpinBudget::kWaitsPerMove; ++i) {
+    if (NextBesidePeer() > 0s) ++spins;
+  }
+  EXPECT_LE(spins, 10U + 10U) << "and where the kernel moved it in between";
+  cpu_set_t after;
+  ASSERT_EQ(::sched_getaffinity(0, sizeof after, &after), 0);
+  EXPECT_TRUE(CPU_EQUAL(&allowed, &after)) << "it may run where it might before";
+}
+
+TEST_F(SpinBudgetTest, APeerOnAnotherCoreIsSpunFor) {
   Wait(100, 1us);
-  now_ += SpinBudget::kBurstGap;
-  EXPECT_EQ(Next(true), 0s);
+  constexpr int kNowhere = 1 << 20;
+  EXPECT_EQ(Next(kNowhere), Next());
 }
 
 TEST_F(SpinBudgetTest, ALongWaitIsSoonForgotten) {

@@ -66,17 +66,28 @@ TEST_F(RingTest, ManyPartsAreOneWriteAndTwoPlacesOneRead) {
   EXPECT_EQ(then.substr(0, 59), std::string(56, 'b') + "cde");
 }
 
+TEST_F(RingTest, EachSideSaysOnWhichCoreItWasWhenOneSlept) {
+  EXPECT_TRUE(reader_.Park(3));
+  EXPECT_TRUE(writer_.TakeParked(5));
+  EXPECT_EQ(writer_.reader_core(), 3);
+  EXPECT_TRUE(reader_.Unpark()) << "rung for";
+  EXPECT_EQ(reader_.writer_core(), 5);
+  EXPECT_TRUE(reader_.Park(4));
+  EXPECT_FALSE(reader_.Unpark()) << "woke for another reason";
+  EXPECT_FALSE(reader_.Unpark()) << "was not asleep";
+}
+
 TEST_F(RingTest, AReaderThatParksIsRungForOnceAndNotIfSomethingIsThere) {
-  EXPECT_FALSE(writer_.TakeParked());
-  EXPECT_TRUE(reader_.Park());
+  EXPECT_FALSE(writer_.TakeParked(0));
+  EXPECT_TRUE(reader_.Park(0));
   Write("x");
-  EXPECT_TRUE(writer_.TakeParked());
-  EXPECT_FALSE(writer_.TakeParked());
-  EXPECT_FALSE(reader_.Park()) << "there is a byte";
+  EXPECT_TRUE(writer_.TakeParked(0));
+  EXPECT_FALSE(writer_.TakeParked(0));
+  EXPECT_FALSE(reader_.Park(0)) << "there is a byte";
   EXPECT_EQ(Read(9), "x");
-  EXPECT_TRUE(reader_.Park());
+  EXPECT_TRUE(reader_.Park(0));
   reader_.Unpark();
-  EXPECT_FALSE(writer_.TakeParked());
+  EXPECT_FALSE(writer_.TakeParked(0));
 }
 
 TEST_F(RingTest, AWriterThatWaitsIsRungForWhenThereIsRoom) {
@@ -112,7 +123,7 @@ TEST_F(RingTest, TwoThreadsPassEveryByteWithoutALostWake) {
       const ssize_t written = Write(text);
       ASSERT_GE(written, 0);
       sent += static_cast<int>(written);
-      if (writer_.TakeParked()) {
+      if (writer_.TakeParked(0)) {
         ++rung_reader;
         rung_reader.notify_one();
       }
@@ -131,7 +142,7 @@ TEST_F(RingTest, TwoThreadsPassEveryByteWithoutALostWake) {
     }
     if (!text.empty()) continue;
     const int seen = rung_reader;
-    if (reader_.Park()) rung_reader.wait(seen);
+    if (reader_.Park(0)) rung_reader.wait(seen);
   }
 }
 

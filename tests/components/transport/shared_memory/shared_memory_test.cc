@@ -257,10 +257,10 @@ TEST_F(SharedMemoryTest, ADoorbellWithoutBytesDoesNotMakeUsDeafForTheNext) {
   const std::array descriptors = {made->second.get(), mine.get(), theirs.get()};
   ASSERT_GT(SendWithDescriptors(socket.get(), std::span(&part, 1), descriptors), 0);
   RingWriter writer = made->first.Writer(0);
-  ASSERT_TRUE(RunUntil([&] { return writer.TakeParked(); }));
+  ASSERT_TRUE(RunUntil([&] { return writer.TakeParked(0); }));
   const std::uint64_t once = 1;
   ASSERT_GT(::write(theirs.get(), &once, sizeof once), 0);  // as if its bytes had been polled away
-  EXPECT_TRUE(RunUntil([&] { return writer.TakeParked(); })) << "nobody would be rung for again";
+  EXPECT_TRUE(RunUntil([&] { return writer.TakeParked(0); })) << "nobody would be rung for again";
 }
 
 /// A unix socket that says something else, with or without descriptors.
