@@ -40,7 +40,7 @@ void Impl::AddHandlers() {
     ReportSoon();
   });
   services.Handle(cw::kRequestLease, [this](auto& request, const CallContext& call, auto respond) {
-    leases.Request(request, *call.peer, std::move(respond));
+    leases.Request(std::move(request), *call.peer, std::move(respond));
   });
   services.Hear(cw::kCancelLease,
                 [this](auto& request, auto&) { leases.Cancel(request.request_id()); });

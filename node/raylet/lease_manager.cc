@@ -47,7 +47,7 @@ JobId JobOf(const RequestLeaseRequest& request) { return JobId::FromBinaryOrNil(
 LeaseManager::LeaseManager(Deps deps, const RayletConfig& config, Hooks hooks)
     : deps_(deps), config_(config), hooks_(std::move(hooks)), reclaim_timer_(deps_.loop) {}
 
-void LeaseManager::Request(const RequestLeaseRequest& request, rpc::Peer& peer,
+void LeaseManager::Request(RequestLeaseRequest request, rpc::Peer& peer,
                            rpc::Respond<RequestLeaseReply> respond) {
   if (tickets_.contains(request.request_id())) {
     respond(Fail(ErrorCode::kAlreadyExists, "lease request {} is already waiting",
@@ -67,7 +67,7 @@ void LeaseManager::Request(const RequestLeaseRequest& request, rpc::Peer& peer,
   }
   tickets_[request.request_id()] = ticket;
   Ask& record = asks_[ticket];
-  record.request = request;
+  record.request = std::move(request);
   record.peer = &peer;
   record.respond = std::move(respond);
   Step();
@@ -161,11 +161,13 @@ void LeaseManager::FinishGrant(std::uint64_t ticket, const ResourceSet& resource
   lease.peer = it->second.peer;
   lease.granted = deps_.loop.Now();
   by_worker_[lease.worker] = id;
-  deps_.log.Debug("lease", "granted", "lease={} worker={} resources={}", id.Short(),
-                  lease.worker.Short(), resources.ToString());
+  if (deps_.log.IsOn(LogLevel::kDebug)) {
+    deps_.log.Debug("lease", "granted", "lease={} worker={} resources={}", id.Short(),
+                    lease.worker.Short(), resources.ToString());
+  }
   RequestLeaseReply reply;
   reply.mutable_grant()->set_lease_id(std::string(id.Binary()));
-  *reply.mutable_grant()->mutable_worker() = *worker;
+  *reply.mutable_grant()->mutable_worker() = std::move(*worker);
   it->second.respond(reply);
   Drop(ticket);
 }

@@ -50,7 +50,7 @@ class LeaseManager {
   };
   LeaseManager(Deps deps, const RayletConfig& config, Hooks hooks);
 
-  void Request(const core_worker::RequestLeaseRequest& request, rpc::Peer& peer,
+  void Request(core_worker::RequestLeaseRequest request, rpc::Peer& peer,
                rpc::Respond<core_worker::RequestLeaseReply> respond);
   void Cancel(const std::string& request_id);
   void Return(const core_worker::ReturnLeaseRequest& request,
