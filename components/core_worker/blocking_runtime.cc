@@ -174,26 +174,21 @@ Result<std::vector<Payload>> BlockingRuntime::Get(std::span<const ReferencePtr> 
   if (closed_) return Fail(*closed_);
   Waiter waiter;
   WaitSet waits(waiter.changed, references.size());
-  std::vector<Payload> values(references.size());
-  std::vector<bool> is_there(references.size());
+  std::vector<Payload> values(references.size());  // those that are there are not empty
   std::map<std::size_t, Error> errors;
   std::vector<WatchId> gets;
   std::size_t known = 0;  // values at the front without a gap, up to the first error
   const auto is_done = [&] {
-    while (known < values.size() && is_there[known]) ++known;
+    while (known < values.size() && !values[known].empty()) ++known;
     return known == values.size() || (!errors.empty() && errors.begin()->first == known);
   };
   const auto set = [&](std::size_t i, Result<Payload> value) {
-    is_there[i] = value.has_value();
-    if (value) {
-      values[i] = std::move(*value);
-    } else {
-      errors.emplace(i, std::move(value.error()));
-    }
+    if (value && value->empty()) value = Fail(ErrorCode::kInternal, "a value has no bytes");
+    value ? void(values[i] = std::move(*value)) : void(errors.emplace(i, std::move(value.error())));
   };
   const auto look = [&](std::size_t i) {
     if (closed_) return;  // and what was known is forgotten
-    std::optional<ObjectState> state = core_.references().PeekOrAwait(references[i]->id, waits, i);
+    std::optional<ObjectState> state = core_.references().PeekOrAwait(*references[i], waits, i);
     if (!state) return;
     if (auto* value = std::get_if<Payload>(&*state)) {
       set(i, std::move(*value));
@@ -218,8 +213,8 @@ Result<std::vector<Payload>> BlockingRuntime::Get(std::span<const ReferencePtr> 
   if (is_done()) return Fail(std::move(errors.begin()->second));
   if (closed_) return Fail(*closed_);
   return Fail(ErrorCode::kDeadlineExceeded, "after {}, {} of {} values are there; missing is {}",
-              FormatTime(*timeout), std::ranges::count(is_there, true), values.size(),
-              core_.Describe(references[known]->id));
+              FormatTime(*timeout), std::ranges::count(values, false, &Payload::empty),
+              values.size(), core_.Describe(references[known]->id));
 }
 
 Result<internal::WaitOutcome> BlockingRuntime::Wait(
@@ -235,7 +230,7 @@ Result<internal::WaitOutcome> BlockingRuntime::Wait(
   WaitSet waits(waiter.changed, references.size());
   internal::WaitOutcome outcome;
   for (std::size_t i = 0; i < references.size() && outcome.ready.size() < count; ++i) {
-    const auto state = core_.references().PeekOrAwait(references[i]->id, waits, i);
+    const auto state = core_.references().PeekOrAwait(*references[i], waits, i);
     if (!state) continue;
     if (std::holds_alternative<Pending>(*state)) return Fail(Unknown(references[i]));
     outcome.ready.push_back(i);
@@ -252,8 +247,7 @@ Result<internal::WaitOutcome> BlockingRuntime::Wait(
 ReferencePtr BlockingRuntime::Borrow(const ObjectId& id, std::shared_ptr<const std::string> owner) {
   const Lock lock(loop_.StateLock());
   if (closed_) {  // inert, as the references are that we gave out
-    return std::make_shared<const internal::Reference>(
-        id, std::make_shared<const internal::Owner>(*owner));
+    return new internal::Reference(id, new internal::Owner(*owner, nullptr));
   }
   return core_.Borrow(id, *owner);
 }

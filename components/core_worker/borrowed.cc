@@ -105,7 +105,7 @@ void ReferenceTable::HandleStatus(const StatusRequest& request) {
 }
 
 void ReferenceTable::ReportMissing(const ObjectId& id, std::vector<std::string> endpoints) {
-  if (FindOwned(id) != nullptr) return DoubtCopies(id, endpoints);
+  if (owned_.Find(id) != nullptr) return DoubtCopies(id, endpoints);
   const auto it = borrowed_.find(id);
   if (it == borrowed_.end() || std::holds_alternative<Error>(it->second.state)) return;
   it->second.state = Pending{};
@@ -119,7 +119,7 @@ void ReferenceTable::ReportMissing(const ObjectId& id, std::vector<std::string> 
 
 void ReferenceTable::ReportCopy(const ObjectId& id, const NodeId& node,
                                 const std::string& endpoint) {
-  if (FindOwned(id) != nullptr) return AddCopy(id, node, endpoint);
+  if (owned_.Find(id) != nullptr) return AddCopy(id, node, endpoint);
   const auto it = borrowed_.find(id);
   if (it == borrowed_.end()) return;
   const auto link = links_.find(it->second.owner->address);

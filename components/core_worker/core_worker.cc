@@ -242,13 +242,10 @@ std::vector<internal::ReferencePtr> CoreWorker::Submit(const internal::FunctionK
 }
 
 internal::ReferencePtr CoreWorker::PutInline(internal::SerializedValue value) {
-  const ObjectId id = NextPutId();
   std::string bytes(value.size, '\0');
   value.CopyTo(std::as_writable_bytes(std::span(bytes)));
-  auto held = impl_->references.NewOwned(id);
-  impl_->references.SetState(id, Payload::FromString(std::move(bytes)),
-                             std::move(value.references));
-  return held;
+  return impl_->references.NewOwned(NextPutId(), Payload::FromString(std::move(bytes)),
+                                    std::move(value.references));
 }
 
 ObjectId CoreWorker::NextPutId() {
@@ -267,11 +264,9 @@ internal::ReferencePtr CoreWorker::FinishPut(const ObjectId& id, std::uint64_t s
   adopt.add_ids(std::string(id.Binary()));
   *adopt.mutable_owner() = impl_->self;
   impl_->deps.raylet.Notify(kAdoptObjects, adopt);
-  auto held = impl_->references.NewOwned(id);
   InStore stored{.size_bytes = size_bytes, .copies = {}};
   stored.copies.emplace(impl_->node, impl_->raylet_endpoint);
-  impl_->references.SetState(id, std::move(stored), std::move(contained));
-  return held;
+  return impl_->references.NewOwned(id, std::move(stored), std::move(contained));
 }
 
 WatchId CoreWorker::Get(const internal::ReferencePtr& reference,

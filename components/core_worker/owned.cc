@@ -11,92 +11,130 @@ namespace {
 /// Values on their way to one borrower; the others wait for it to take them.
 constexpr std::uint64_t kAnswersQueuedMax = 32ULL << 20;
 constexpr Duration kAnswersPause = std::chrono::milliseconds(1);
+/// All values of one byte: true, nothing, small numbers. Most results are one of them.
+constexpr auto kBytes = [] {
+  std::array<std::byte, 256> all{};
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::byte>(i);
+  return all;
+}();
 
 }  // namespace
 
 ObjectState OwnedObject::State() const {
-  if (is_inline) return value;
-  if (rare == nullptr) return Pending{};
-  return std::visit([](const auto& state) { return ObjectState(state); }, rare->state);
+  switch (kind_) {
+    case kPending: return Pending{};
+    case kSmall: {
+      if (small_size_ == 1) return Payload({}, {&kBytes[std::uint8_t(small_begin_[0])], 1});
+      const auto bytes = std::make_shared<std::array<char, kSmallMax>>();
+      std::ranges::copy(small_begin_, bytes->begin());
+      if (small_size_ > 4) std::ranges::copy(small_end_, bytes->begin() + 4);
+      return Payload(bytes, std::as_bytes(std::span(*bytes)).first(small_size_));
+    }
+    case kValue: return *value_;
+    case kDetailed: return details_->state;
+  }
+  std::unreachable();
 }
 
-OwnedDetails& OwnedObject::MakeRare() {
-  if (rare == nullptr) rare = std::make_unique<OwnedDetails>();
-  return *rare;
+OwnedDetails& OwnedObject::MakeDetails() {
+  if (kind_ == kDetailed) return *details_;
+  auto details = std::make_unique<OwnedDetails>();
+  details->state = State();
+  if (kind_ == kPending) details->waiting.TakeFrom(waiting_);
+  Clear();
+  kind_ = kDetailed;
+  return *(details_ = details.release());
 }
 
-internal::ReferencePtr ReferenceTable::NewOwned(const ObjectId& id) {
-  auto entry = std::make_unique<OwnedObject>(id);
-  entry->holds = 1;
-  Check(owned_.insert(std::move(entry)).second, "an object is owned once");
-  return std::make_shared<const internal::Reference>(id, self_owner_);
+void OwnedObject::SetState(ObjectState state) {
+  const bool is_known = !std::holds_alternative<Pending>(state);
+  if (is_known && IsPending()) Waiting().Tell();
+  auto* value = std::get_if<Payload>(&state);
+  if (kind_ == kDetailed || (is_known && value == nullptr)) {
+    MakeDetails().state = std::move(state);
+  } else if (value != nullptr) {
+    Clear();
+    if (value->size() <= kSmallMax) {
+      kind_ = kSmall;
+      small_size_ = static_cast<std::uint32_t>(value->size());
+      small_end_ = {};
+      value->text().copy(small_begin_.data(), small_begin_.size());
+      if (small_size_ > 4) value->text().copy(small_end_.data(), small_end_.size(), 4);
+    } else {
+      kind_ = kValue;
+      value_ = new Payload(std::move(*value));
+    }
+  } else if (kind_ != kPending) {
+    Clear();
+  }
+}
+
+void OwnedObject::Clear() {
+  if (kind_ == kPending) std::destroy_at(&waiting_);
+  if (kind_ == kValue) delete value_;
+  if (kind_ == kDetailed) delete details_;
+  std::construct_at(&waiting_);
+  kind_ = kPending;
+}
+
+internal::ReferencePtr ReferenceTable::NewOwned(const ObjectId& id, ObjectState state,
+                                                std::vector<internal::ReferencePtr> contained) {
+  OwnedObject& entry = owned_.Add(id, self_owner_);
+  auto held = Hold(entry);
+  if (!std::holds_alternative<Pending>(state)) Set(entry, std::move(state), std::move(contained));
+  return held;
 }
 
 void ReferenceTable::SetState(const ObjectId& id, ObjectState state,
                               std::vector<internal::ReferencePtr> contained) {
-  const auto it = owned_.find(id);
-  if (it == owned_.end() || (*it)->is_released) {  // nobody wants it any more
+  OwnedObject* entry = owned_.Find(id);
+  if (entry == nullptr || entry->is_released) {  // nobody wants it any more
     FreeCopies(id, std::get_if<InStore>(&state));
   } else {
-    Set(it, std::move(state), std::move(contained));
+    Set(*entry, std::move(state), std::move(contained));
   }
 }
 
 void ReferenceTable::SetIfPending(const ObjectId& id, ObjectState state,
                                   std::vector<internal::ReferencePtr> contained) {
-  const auto it = owned_.find(id);
-  if (it == owned_.end() || (*it)->is_released || !(*it)->IsPending()) return;
-  Set(it, std::move(state), std::move(contained));
+  OwnedObject* entry = owned_.Find(id);
+  if (entry == nullptr || entry->is_released || !entry->IsPending()) return;
+  Set(*entry, std::move(state), std::move(contained));
 }
 
-void ReferenceTable::Set(OwnedSet::iterator it, ObjectState state,
+void ReferenceTable::Set(OwnedObject& entry, ObjectState state,
                          std::vector<internal::ReferencePtr> contained) {
-  OwnedObject& entry = **it;
-  entry.is_inline = std::holds_alternative<Payload>(state) ? 1 : 0;
-  entry.value = {};
-  if (auto* value = std::get_if<Payload>(&state)) {
-    entry.value = std::move(*value);
-    if (entry.rare) entry.rare->state = Pending{};
-  } else if (auto* stored = std::get_if<InStore>(&state)) {
-    entry.MakeRare().state = std::move(*stored);
-  } else if (auto* error = std::get_if<Error>(&state)) {
-    entry.MakeRare().state = std::move(*error);
+  entry.SetState(std::move(state));
+  if (entry.Details() != nullptr || !contained.empty()) {
+    entry.MakeDetails().contained = std::move(contained);
   }
-  if (entry.rare || !contained.empty()) entry.MakeRare().contained = std::move(contained);
   if (entry.IsHeld()) {
     TellWatchers(entry);
   } else {
-    ReleaseIfUnheld(it);
+    ReleaseIfUnheld(entry);
   }
 }
 
 void ReferenceTable::SetPending(const ObjectId& id) {
-  OwnedObject* entry = FindOwned(id);
-  if (entry == nullptr) return;
-  entry->is_inline = 0;
-  entry->value = {};
-  if (entry->rare) entry->rare->state = Pending{};
+  if (OwnedObject* entry = owned_.Find(id)) entry->SetState(Pending{});
 }
 
 void ReferenceTable::TellWatchers(OwnedObject& entry) {
-  if (entry.IsPending()) return;
-  entry.waiting.Tell();
-  if (entry.rare == nullptr) return;
-  Wake(std::exchange(entry.rare->watches, {}));
-  if (entry.rare->remote_watchers.empty()) return;
+  OwnedDetails* details = entry.Details();
+  if (details == nullptr || entry.IsPending()) return;
+  Wake(std::exchange(details->watches, {}));
+  if (details->remote_watchers.empty()) return;
   StatusRequest status;
-  ToMessage(entry.id, entry.State(), status.add_objects());
-  for (rpc::Peer* peer : std::exchange(entry.rare->remote_watchers, {})) {
+  ToMessage(entry.id, details->state, status.add_objects());
+  for (rpc::Peer* peer : std::exchange(details->remote_watchers, {})) {
     peer->Notify(kStatus, status);
   }
 }
 
 void ReferenceTable::AddCopy(const ObjectId& id, const NodeId& node, std::string endpoint) {
-  OwnedObject* entry = FindOwned(id);
-  const bool is_failed = entry != nullptr && entry->rare != nullptr &&
-                         std::holds_alternative<Error>(entry->rare->state);
+  OwnedObject* entry = owned_.Find(id);
   if (entry == nullptr || entry->is_released ||
-      is_failed) {  // freed, or failed, while it was copied
+      std::holds_alternative<Error>(entry->State())) {  // freed, or failed, while it was copied
     to_free_[endpoint].push_back(id);
     ScheduleFlush();
     return;
@@ -106,20 +144,20 @@ void ReferenceTable::AddCopy(const ObjectId& id, const NodeId& node, std::string
 
 void ReferenceTable::RemoveCopies(
     const ObjectId& id, const std::function<bool(const NodeId&, const std::string&)>& gone) {
-  OwnedObject* entry = FindOwned(id);
+  OwnedObject* entry = owned_.Find(id);
   InStore* stored = entry == nullptr ? nullptr : entry->Stored();
   if (stored == nullptr) return;
   std::erase_if(stored->copies, [&](const auto& copy) { return gone(copy.first, copy.second); });
   if (!stored->copies.empty() || entry->is_released) return;
-  entry->rare->state = Pending{};
+  entry->SetState(Pending{});
   hooks_.on_lost(id);
 }
 
 void ReferenceTable::DoubtCopies(const ObjectId& id,
                                  const std::vector<std::string>& raylet_endpoints) {
-  OwnedObject* entry = FindOwned(id);
+  OwnedObject* entry = owned_.Find(id);
   if (entry == nullptr) return;
-  entry->MakeRare().doubted.insert(raylet_endpoints.begin(), raylet_endpoints.end());
+  entry->MakeDetails().doubted.insert(raylet_endpoints.begin(), raylet_endpoints.end());
   RemoveCopies(id, [&](const NodeId&, const std::string& endpoint) {
     return std::ranges::find(raylet_endpoints, endpoint) != raylet_endpoints.end();
   });
@@ -127,10 +165,10 @@ void ReferenceTable::DoubtCopies(const ObjectId& id,
 
 void ReferenceTable::DropNode(const NodeId& node) {
   std::set<ObjectId> affected;  // sorted: what is made again first must not depend on hashing
-  for (const auto& entry : owned_) {
-    const InStore* stored = entry->Stored();
-    if (stored != nullptr && stored->copies.contains(node)) affected.insert(entry->id);
-  }
+  owned_.ForEach([&](const OwnedObject& entry) {
+    const InStore* stored = entry.Stored();
+    if (stored != nullptr && stored->copies.contains(node)) affected.insert(entry.id);
+  });
   for (const ObjectId& id : affected) {
     RemoveCopies(id, [&](const NodeId& holder, const std::string&) { return holder == node; });
   }
@@ -142,38 +180,35 @@ void ReferenceTable::DropNode(const NodeId& node) {
 }
 
 void ReferenceTable::AddLineage(const ObjectId& id) {
-  if (OwnedObject* entry = FindOwned(id)) ++entry->MakeRare().lineage;
+  if (OwnedObject* entry = owned_.Find(id)) ++entry->MakeDetails().lineage;
 }
 
 void ReferenceTable::RemoveLineage(const ObjectId& id) {
-  const auto it = owned_.find(id);
-  if (it == owned_.end() || (*it)->rare == nullptr || (*it)->rare->lineage == 0) return;
-  if (--(*it)->rare->lineage == 0 && (*it)->is_released) Forget(it);
+  OwnedObject* entry = owned_.Find(id);
+  OwnedDetails* details = entry == nullptr ? nullptr : entry->Details();
+  if (details == nullptr || details->lineage == 0) return;
+  if (--details->lineage == 0 && entry->is_released) Forget(*entry);
 }
 
-void ReferenceTable::ReleaseIfUnheld(OwnedSet::iterator it) {
-  OwnedObject& entry = **it;
+void ReferenceTable::ReleaseIfUnheld(OwnedObject& entry) {
   if (entry.IsHeld() || entry.is_released) return;
-  if (entry.rare != nullptr) {
+  if (const OwnedDetails* details = entry.Details()) {
     FreeCopies(entry.id, entry.Stored());
-    for (const std::string& endpoint : entry.rare->doubted) to_free_[endpoint].push_back(entry.id);
-    if (!entry.rare->doubted.empty()) ScheduleFlush();
-    if (entry.rare->lineage > 0) {
-      const std::size_t lineage = entry.rare->lineage;
+    for (const std::string& endpoint : details->doubted) to_free_[endpoint].push_back(entry.id);
+    if (!details->doubted.empty()) ScheduleFlush();
+    if (const std::size_t lineage = details->lineage; lineage > 0) {
       entry.is_released = 1;
-      entry.is_inline = 0;
-      entry.value = {};
-      entry.rare = std::make_unique<OwnedDetails>();
-      entry.rare->lineage = lineage;
+      entry.Clear();
+      entry.MakeDetails().lineage = lineage;
       return;
     }
   }
-  Forget(it);
+  Forget(entry);
 }
 
-void ReferenceTable::Forget(OwnedSet::iterator it) {
-  const ObjectId id = (*it)->id;
-  Erase(owned_, it);
+void ReferenceTable::Forget(OwnedObject& entry) {
+  const ObjectId id = entry.id;
+  owned_.Erase(entry);
   hooks_.on_released(id);
 }
 
@@ -207,9 +242,9 @@ void ReferenceTable::AnswerWatches(rpc::Peer* peer) {
     for (std::size_t bytes = 0; !asked.empty() && bytes < kInlineBytesPerMessage;) {
       const ObjectId id = asked.front();
       asked.pop_front();
-      OwnedObject* entry = FindOwned(id);
+      OwnedObject* entry = owned_.Find(id);
       if (entry != nullptr && entry->IsPending()) {
-        entry->MakeRare().remote_watchers.push_back(peer);
+        entry->MakeDetails().remote_watchers.push_back(peer);
         continue;
       }
       ToMessage(id,
@@ -235,8 +270,8 @@ AddBorrowsReply ReferenceTable::HandleAddBorrows(const AddBorrowsRequest& reques
   borrower.grace.reset();
   for (const std::string& binary : request.ids()) {
     const ObjectId id(ObjectId::FromBinaryOrNil(binary));
-    if (OwnedObject* entry = FindOwned(id); entry != nullptr && !entry->is_released) {
-      entry->MakeRare().borrowers.insert(worker);
+    if (OwnedObject* entry = owned_.Find(id); entry != nullptr && !entry->is_released) {
+      entry->MakeDetails().borrowers.insert(worker);
       borrower.ids.insert(id);
     } else {
       reply.add_unknown_ids(binary);
@@ -257,9 +292,9 @@ void ReferenceTable::HandleRemoveBorrows(const RemoveBorrowsRequest& request) {
 }
 
 void ReferenceTable::RemoveBorrow(const ObjectId& id, const WorkerId& borrower) {
-  const auto it = owned_.find(id);
-  if (it == owned_.end() || (*it)->rare == nullptr) return;
-  if ((*it)->rare->borrowers.erase(borrower) > 0) ReleaseIfUnheld(it);
+  OwnedObject* entry = owned_.Find(id);
+  if (entry == nullptr || entry->Details() == nullptr) return;
+  if (entry->Details()->borrowers.erase(borrower) > 0) ReleaseIfUnheld(*entry);
 }
 
 void ReferenceTable::HandleReportCopies(const ReportCopiesRequest& request) {
@@ -276,9 +311,9 @@ void ReferenceTable::HandleReportCopies(const ReportCopiesRequest& request) {
 
 void ReferenceTable::OnPeerClosed(rpc::Peer& peer) {
   unanswered_.erase(&peer);
-  for (const auto& entry : owned_) {
-    if (entry->rare) std::erase(entry->rare->remote_watchers, &peer);
-  }
+  owned_.ForEach([&](const OwnedObject& entry) {
+    if (OwnedDetails* details = entry.Details()) std::erase(details->remote_watchers, &peer);
+  });
   for (auto& [worker, borrower] : borrowers_) {
     if (borrower.peer != &peer) continue;
     borrower.peer = nullptr;

@@ -2,6 +2,7 @@
 /// \brief What `ReferenceTable` keeps of one object, one borrower, one owner.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -33,8 +34,7 @@ struct InStore {
 /// What is known of an object: nothing yet, its value, where it is, or why there is none.
 using ObjectState = std::variant<Pending, Payload, InStore, Error>;
 
-/// One for each process that is known to own something. Owners: references to its objects.
-using OwnerPtr = std::shared_ptr<const internal::Owner>;
+using internal::OwnerPtr;
 
 /// Names one waiting callback. 0: none.
 using WatchId = std::uint64_t;
@@ -73,6 +73,7 @@ class WaitList {
   ~WaitList();
   WaitList(const WaitList&) = delete;
   WaitList& operator=(const WaitList&) = delete;
+  void TakeFrom(WaitList& other);  ///< \pre empty.
   void Add(WaitSet& set, std::size_t index);
   void Tell();  ///< And forgets them.
 
@@ -82,7 +83,8 @@ class WaitList {
 
 /// What few objects of ours need: most are values or not there yet, and nobody else knows them.
 struct OwnedDetails {
-  std::variant<Pending, InStore, Error> state;
+  ObjectState state;
+  WaitList waiting;
   std::size_t lineage = 0;
   std::set<WorkerId> borrowers;
   std::set<std::string> doubted;  // raylets said to have no copy: told to free it all the same
@@ -90,27 +92,49 @@ struct OwnedDetails {
   std::vector<WatchId> watches;
   std::vector<rpc::Peer*> remote_watchers;
 };
-/// One object of ours. There may be millions: it is small.
-struct OwnedObject {
-  explicit OwnedObject(const ObjectId& object) : id(object) {}
+/// One object of ours, and the reference to it that all of this process share. There may be
+/// millions: with a small value, or none yet, it is 48 bytes and nothing besides.
+class OwnedObject final : public internal::Reference {
+ public:
+  static constexpr std::size_t kSmallMax = 12;  ///< Bytes of a value that is in here.
+  OwnedObject(const ObjectId& object, OwnerPtr us) : Reference(object, std::move(us)), waiting_() {}
+  ~OwnedObject() { Clear(); }
+  /// \return what `reference` is. \pre its owner is the table.
+  static OwnedObject* Of(const Reference& reference) {
+    return static_cast<OwnedObject*>(const_cast<Reference*>(&reference));
+  }
   [[nodiscard]] ObjectState State() const;
+  void SetState(ObjectState state);  ///< Tells who waits, unless it is `Pending` now.
   [[nodiscard]] bool IsPending() const {
-    return !is_inline && (rare == nullptr || std::holds_alternative<Pending>(rare->state));
+    return kind_ == kDetailed ? details_->state.index() == 0 : kind_ == kPending;
   }
+  /// \pre IsPending.
+  [[nodiscard]] WaitList& Waiting() { return kind_ == kDetailed ? details_->waiting : waiting_; }
+  [[nodiscard]] OwnedDetails* Details() const { return kind_ == kDetailed ? details_ : nullptr; }
+  [[nodiscard]] OwnedDetails& MakeDetails();
   [[nodiscard]] InStore* Stored() const {
-    return rare ? std::get_if<InStore>(&rare->state) : nullptr;
+    return Details() ? std::get_if<InStore>(&details_->state) : nullptr;
   }
-  [[nodiscard]] bool IsHeld() const { return holds > 0 || (rare && !rare->borrowers.empty()); }
-  [[nodiscard]] OwnedDetails& MakeRare();
+  [[nodiscard]] bool IsHeld() const {
+    return holds > 0 || (Details() && !details_->borrowers.empty());
+  }
+  void Clear();  ///< Forgets state and details.
 
-  ObjectId id;
-  std::uint32_t holds : 30 = 0;       // of this process: user references, submissions, containers
-  std::uint32_t is_inline : 1 = 0;    // `value` is its value
+  std::uint32_t holds : 24 = 0;       // times that `shares` began, whose ends are not counted yet
   std::uint32_t is_released : 1 = 0;  // value freed; only lineage keeps the entry
-  Payload value;
-  WaitList waiting;
-  std::unique_ptr<OwnedDetails> rare;  // null as long as it would be empty
+
+ private:
+  enum Kind : std::uint32_t { kPending, kSmall, kValue, kDetailed } kind_ : 2 = kPending;
+  std::uint32_t small_size_ : 4 = 0;
+  std::array<char, 4> small_begin_{};
+  union {
+    WaitList waiting_;
+    std::array<char, 8> small_end_;
+    Payload* value_;
+    OwnedDetails* details_;
+  };
 };
+static_assert(sizeof(OwnedObject) == 48);
 
 /// One object of another process.
 struct BorrowedObject {
@@ -140,8 +164,9 @@ struct Borrower {
 /// Holds that were dropped, on any thread, and not counted yet. Owners: the table and whatever
 /// references outlive it, which are inert then.
 struct ReleaseQueue {
+  SetById<OwnedObject> owned;  // of the table; what it abandons are references that outlive it
   std::mutex mutex;
-  std::vector<ObjectId> ids;
+  std::vector<const internal::Reference*> references;
   std::function<void()> schedule;  // null: the table is gone
 };
 

@@ -17,6 +17,11 @@ WaitList::~WaitList() {
   while (first_ != nullptr) std::exchange(first_, first_->next)->from = nullptr;
 }
 
+void WaitList::TakeFrom(WaitList& other) {
+  first_ = std::exchange(other.first_, nullptr);
+  if (first_ != nullptr) first_->from = &first_;
+}
+
 void WaitList::Add(WaitSet& set, std::size_t index) {
   if (set.nodes_.empty()) set.nodes_.resize(set.size_);
   WaitSet::Node& node = set.nodes_[index];
@@ -43,77 +48,83 @@ ReferenceTable::~ReferenceTable() { Stop(); }
 
 void ReferenceTable::SetSelf(const Address& self) {
   self_ = self;
-  self_owner_ = NewOwner(self_.SerializeAsString());
+  self_owner_ = NewOwner(self_.SerializeAsString(), Kind::kOwned);
 }
 
-OwnerPtr ReferenceTable::NewOwner(std::string_view encoded) {
-  return std::make_shared<const internal::Owner>(std::string(encoded),
-                                                 [queue = released_](const ObjectId& id) {
-                                                   const std::lock_guard lock(queue->mutex);
-                                                   if (!queue->schedule) return;
-                                                   queue->ids.push_back(id);
-                                                   if (queue->ids.size() == 1) queue->schedule();
-                                                 });
+OwnerPtr ReferenceTable::NewOwner(std::string_view encoded, Kind kind) {
+  const auto released = [queue = released_, kind](internal::Reference& reference) {
+    const std::lock_guard lock(queue->mutex);
+    if (queue->schedule) {
+      queue->references.push_back(&reference);
+      if (queue->references.size() == 1) queue->schedule();
+    } else {
+      kind == Kind::kOwned ? reference.owner.reset() : delete &reference;
+    }
+  };
+  return new internal::Owner(std::string(encoded), released);
+}
+
+internal::ReferencePtr ReferenceTable::Hold(OwnedObject& entry) {
+  if (entry.shares.fetch_add(1) == 0) Check(++entry.holds != 0, "releases are counted in time");
+  return {&entry, false};
 }
 
 internal::ReferencePtr ReferenceTable::Hold(const ObjectId& id, const OwnerPtr& owner) {
-  if (OwnedObject* entry = FindOwned(id)) {
-    ++entry->holds;
-    return std::make_shared<const internal::Reference>(id, self_owner_);
-  }
+  if (OwnedObject* entry = owned_.Find(id)) return Hold(*entry);
   ++AddBorrowed(id, owner).holds;
-  return std::make_shared<const internal::Reference>(id, owner);
+  return new internal::Reference(id, owner);
 }
 
 void ReferenceTable::DrainReleases() {
-  std::vector<ObjectId> ids;
+  std::vector<const internal::Reference*> references;
   {
     const std::lock_guard lock(released_->mutex);
-    ids.swap(released_->ids);
+    references.swap(released_->references);
   }
-  for (const ObjectId& id : ids) {
-    if (const auto it = owned_.find(id); it != owned_.end()) {
-      Check((*it)->holds > 0, "an owned object is released as often as it was held");
-      --(*it)->holds;
-      ReleaseIfUnheld(it);
-    } else if (const auto borrow = borrowed_.find(id); borrow != borrowed_.end()) {
-      Check(borrow->second.holds > 0, "a borrowed object is released as often as it was held");
-      if (--borrow->second.holds == 0) ReleaseBorrowed(id, borrow->second);
+  for (const internal::Reference* reference : references) {
+    if (reference->owner == self_owner_) {
+      OwnedObject& entry = *OwnedObject::Of(*reference);
+      Check(entry.holds > 0, "an owned object is released as often as it was held");
+      --entry.holds;
+      ReleaseIfUnheld(entry);
+      continue;
     }
+    if (const auto borrow = borrowed_.find(reference->id); borrow != borrowed_.end()) {
+      Check(borrow->second.holds > 0, "a borrowed object is released as often as it was held");
+      if (--borrow->second.holds == 0) ReleaseBorrowed(reference->id, borrow->second);
+    }
+    delete reference;
   }
 }
 
 OwnerPtr ReferenceTable::Intern(std::string_view encoded) {
-  if (last_interned_ && encoded == last_interned_->address) return last_interned_;
-  if (self_owner_ && encoded == self_owner_->address) return self_owner_;
-  if (const auto it = interned_.find(encoded); it != interned_.end()) {
-    if (auto known = it->second.lock()) return last_interned_ = std::move(known);
-  }
+  if (const auto it = interned_.find(encoded); it != interned_.end()) return it->second;
   if (interned_.size() >= interned_prune_at_) {
-    std::erase_if(interned_, [](const auto& entry) { return entry.second.expired(); });
+    std::erase_if(interned_, [](const auto& entry) { return entry.second->use_count() == 1; });
     interned_prune_at_ = 2 * interned_.size() + 64;
   }
-  last_interned_ = NewOwner(encoded);
-  interned_.insert_or_assign(last_interned_->address, last_interned_);
-  return last_interned_;
+  return interned_.emplace(encoded, NewOwner(encoded, Kind::kBorrowed)).first->second;
 }
 
 ObjectState ReferenceTable::Peek(const ObjectId& id) const {
-  if (const OwnedObject* entry = FindOwned(id)) return entry->State();
+  if (const OwnedObject* entry = owned_.Find(id)) return entry->State();
   if (const auto it = borrowed_.find(id); it != borrowed_.end()) return it->second.state;
   return Pending{};
 }
 
-bool ReferenceTable::IsOwned(const ObjectId& id) const { return FindOwned(id) != nullptr; }
+bool ReferenceTable::IsOwned(const ObjectId& id) const { return owned_.Find(id) != nullptr; }
 bool ReferenceTable::IsKnown(const ObjectId& id) const {
   return IsOwned(id) || borrowed_.contains(id);
 }
 
-std::optional<ObjectState> ReferenceTable::PeekOrAwait(const ObjectId& id, WaitSet& waits,
-                                                       std::size_t index) {
-  if (OwnedObject* entry = FindOwned(id)) {
-    if (!entry->IsPending()) return entry->State();
-    entry->waiting.Add(waits, index);
+std::optional<ObjectState> ReferenceTable::PeekOrAwait(const internal::Reference& reference,
+                                                       WaitSet& waits, std::size_t index) {
+  const ObjectId& id = reference.id;
+  const bool is_owned =
+      reference.owner == self_owner_ && owned_.size() > 0;  // then it is the entry
+  if (auto* owned = is_owned ? OwnedObject::Of(reference) : owned_.Find(id)) {
+    if (!owned->IsPending()) return owned->State();
+    owned->Waiting().Add(waits, index);
     return std::nullopt;
   }
   const auto it = borrowed_.find(id);
@@ -129,13 +140,13 @@ WatchId ReferenceTable::Watch(const ObjectId& id,
                               std::function<void(const ObjectId&, const ObjectState&)> done) {
   const WatchId watch = ++last_watch_;
   watches_.emplace(watch, Waiting{id, std::move(done)});
-  if (OwnedObject* entry = FindOwned(id)) {
+  if (OwnedObject* entry = owned_.Find(id)) {
     if (entry->is_released) {  // its value was freed and is wanted again: make it again
       entry->is_released = 0;
       deps_.loop.Post(alive_.Bind([this, id] { hooks_.on_lost(id); }));
     }
     if (entry->IsPending()) {
-      entry->MakeRare().watches.push_back(watch);
+      entry->MakeDetails().watches.push_back(watch);
     } else {
       Wake({watch});
     }
@@ -166,8 +177,8 @@ void ReferenceTable::RunWatches(const std::vector<WatchId>& ids) {
     const ObjectId object = it->second.id;
     const ObjectState state = Peek(object);
     if (std::holds_alternative<Pending>(state)) {  // lost again meanwhile: keep waiting
-      if (OwnedObject* entry = FindOwned(object)) {
-        entry->MakeRare().watches.push_back(id);
+      if (OwnedObject* entry = owned_.Find(object)) {
+        entry->MakeDetails().watches.push_back(id);
       } else if (const auto borrow = borrowed_.find(object); borrow != borrowed_.end()) {
         borrow->second.watches.push_back(id);
         AskOwner(object, borrow->second);
@@ -181,18 +192,28 @@ void ReferenceTable::RunWatches(const std::vector<WatchId>& ids) {
 }
 
 void ReferenceTable::Stop() {
+  std::vector<const internal::Reference*> released;
   {
     const std::lock_guard lock(released_->mutex);
     released_->schedule = nullptr;
-    released_->ids.clear();
+    released.swap(released_->references);
   }
   alive_.End();
+  for (const internal::Reference* one : released) {
+    one->owner == self_owner_ ? void(--OwnedObject::Of(*one)->holds) : delete one;
+  }
   watches_.clear();
   after_.clear();
   borrowers_.clear();
   links_.clear();
-  owned_.clear();
   borrowed_.clear();
+  std::vector<OwnedObject*> unheld;
+  owned_.ForEach([&](OwnedObject& entry) {
+    entry.Clear();
+    if (entry.holds == 0) unheld.push_back(&entry);
+  });
+  for (OwnedObject* entry : unheld) owned_.Erase(*entry);
+  owned_.Abandon();  // the others are references that outlive this
 }
 
 void ReferenceTable::AddHandlers(rpc::ServiceTable& services) {
@@ -214,24 +235,25 @@ ReferenceTable::Census ReferenceTable::Count() const {
                 .borrowed = borrowed_.size(),
                 .watches = watches_.size(),
                 .inline_bytes = 0};
-  for (const auto& entry : owned_) census.inline_bytes += entry->value.size();
+  owned_.ForEach([&](const OwnedObject& entry) {
+    const ObjectState state = entry.State();
+    if (const auto* value = std::get_if<Payload>(&state)) census.inline_bytes += value->size();
+  });
   return census;
 }
 
 void ReferenceTable::CheckInvariants() const {
-  for (const auto& entry : owned_) {
-    Check(!entry->is_released || entry->holds == 0, "a freed value has no holder");
-    if (entry->rare == nullptr) {
-      Check(!entry->is_released, "a freed value is remembered for lineage");
-      continue;
-    }
-    Check(!entry->is_released || entry->rare->lineage > 0, "… for lineage only");
-    for (const WorkerId& borrower : entry->rare->borrowers) {
+  owned_.ForEach([&](const OwnedObject& entry) {
+    Check(!entry.is_released || entry.holds == 0, "a freed value has no holder");
+    const OwnedDetails* details = entry.Details();
+    Check(!entry.is_released || (details && details->lineage > 0), "… but lineage, and needs it");
+    if (details == nullptr) return;
+    for (const WorkerId& borrower : details->borrowers) {
       const auto it = borrowers_.find(borrower);
-      Check(it != borrowers_.end() && it->second.ids.contains(entry->id),
+      Check(it != borrowers_.end() && it->second.ids.contains(entry.id),
             "every borrow is known from both sides");
     }
-  }
+  });
   for (const auto& [id, entry] : borrowed_) {
     Check(entry.holds > 0 || entry.is_releasing, "a borrow without a hold is being released");
   }

@@ -68,8 +68,9 @@ class ReferenceTable {
   void SetSelf(const Address& self);
 
   // ---- objects we own ----
-  /// \pre not present. Starts `Pending`. \return the first hold on it.
-  [[nodiscard]] internal::ReferencePtr NewOwned(const ObjectId& id);
+  /// \pre not present. \return the first hold on it.
+  [[nodiscard]] internal::ReferencePtr NewOwned(const ObjectId& id, ObjectState state = {},
+                                                std::vector<internal::ReferencePtr> contained = {});
   /// The object has this value now. `contained` stay held while the value lives. Resolves watchers.
   /// Ignored if `id` was released meanwhile (its copies are freed then).
   void SetState(const ObjectId& id, ObjectState state,
@@ -106,8 +107,8 @@ class ReferenceTable {
   void Unwatch(WatchId watch);
   /// \return as `Peek`; nullopt if that is `Pending`: `waits` is told of `index`, once, when it is
   ///         not any more, and the owner is asked. `Pending` for what is not known here.
-  [[nodiscard]] std::optional<ObjectState> PeekOrAwait(const ObjectId& id, WaitSet& waits,
-                                                       std::size_t index);
+  [[nodiscard]] std::optional<ObjectState> PeekOrAwait(const internal::Reference& reference,
+                                                       WaitSet& waits, std::size_t index);
   /// A copy we were told of is not there. Tells the owner (or ourselves) and forgets what we knew;
   /// watch again for the news.
   void ReportMissing(const ObjectId& id, std::vector<std::string> raylet_endpoints);
@@ -133,7 +134,6 @@ class ReferenceTable {
   void CheckInvariants() const;
 
  private:
-  using OwnedSet = SetById<OwnedObject>;
   using OnState = std::function<void(const ObjectId&, const ObjectState&)>;
   struct Waiting {
     ObjectId id;
@@ -142,21 +142,19 @@ class ReferenceTable {
 
   // references.cc: holds and watches
   void DrainReleases();
-  OwnerPtr NewOwner(std::string_view encoded);
+  enum class Kind : bool { kOwned, kBorrowed };
+  OwnerPtr NewOwner(std::string_view encoded, Kind kind);
   void Wake(std::vector<WatchId> ids);
   void RunWatches(const std::vector<WatchId>& ids);
 
   // owned.cc: what we own
-  [[nodiscard]] OwnedObject* FindOwned(const ObjectId& id) const {
-    const auto it = owned_.find(id);
-    return it == owned_.end() ? nullptr : it->get();
-  }
+  internal::ReferencePtr Hold(OwnedObject& entry);
   void RemoveCopies(const ObjectId& id,
                     const std::function<bool(const NodeId&, const std::string&)>& gone);
   void DoubtCopies(const ObjectId& id, const std::vector<std::string>& raylet_endpoints);
-  void Set(OwnedSet::iterator it, ObjectState state, std::vector<internal::ReferencePtr> contained);
-  void ReleaseIfUnheld(OwnedSet::iterator it);
-  void Forget(OwnedSet::iterator it);
+  void Set(OwnedObject& entry, ObjectState state, std::vector<internal::ReferencePtr> contained);
+  void ReleaseIfUnheld(OwnedObject& entry);
+  void Forget(OwnedObject& entry);
   void FreeCopies(const ObjectId& id, const InStore* stored);
   void TellWatchers(OwnedObject& entry);
   void HandleWatch(const WatchRequest& request, rpc::Peer* peer);
@@ -187,15 +185,14 @@ class ReferenceTable {
   Config config_;
   Hooks hooks_;
   Address self_;
-  OwnerPtr self_owner_;
-  OwnedSet owned_;
+  OwnerPtr self_owner_;  // of exactly what is in `owned_`
   std::unordered_map<ObjectId, BorrowedObject> borrowed_;
   std::unordered_map<WatchId, Waiting> watches_;
   WatchId last_watch_ = 0;
-  std::map<std::string, std::weak_ptr<const internal::Owner>, std::less<>> interned_;
-  OwnerPtr last_interned_;
+  std::map<std::string, OwnerPtr, std::less<>> interned_;
   std::size_t interned_prune_at_ = 64;
   std::shared_ptr<ReleaseQueue> released_ = std::make_shared<ReleaseQueue>();
+  SetById<OwnedObject>& owned_ = released_->owned;
 
   // As owner.
   std::map<WorkerId, Borrower> borrowers_;

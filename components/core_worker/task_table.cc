@@ -20,15 +20,10 @@ TaskTable::TaskTable(Deps deps, Config config, std::function<void(SubmittedTask&
 
 std::vector<internal::ReferencePtr> TaskTable::Submit(const TaskId& id, TaskKindPtr kind,
                                                       std::unique_ptr<TaskArguments> arguments) {
-  auto owned = std::make_unique<Record>();
-  Record& record = *owned;
-  record.id = id;
-  record.kind = std::move(kind);
-  record.arguments = std::move(arguments);
+  Record& record = records_.Add(SubmittedTask{id, std::move(kind), std::move(arguments), 0});
   record.retries_left = record.kind->options.max_retries;
   record.reconstructions_left = config_.reconstructions_max;
   if (record.arguments != nullptr) record.arguments->missing_left = config_.missing_max;
-  Check(records_.insert(std::move(owned)).second, "a task is submitted once");
 
   std::vector<internal::ReferencePtr> results;
   results.reserve(record.kind->result_count);
@@ -72,9 +67,9 @@ void TaskTable::Enqueue(Record& record) {
 }
 
 void TaskTable::OnArgumentKnown(const TaskId& id, std::size_t index, const ObjectState& state) {
-  const auto it = records_.find(id);
-  if (it == records_.end()) return;
-  Record& record = **it;
+  Record* found = records_.Find(id);
+  if (found == nullptr) return;
+  Record& record = *found;
   TaskArguments& arguments = *record.arguments;
   if (std::exchange(arguments.references[index].watch, 0) == 0) return;
   --arguments.unknown;
@@ -101,7 +96,7 @@ void TaskTable::OnValue(SubmittedTask& task, Payload value, const WorkerPlace& w
   ReportPulledArguments(record, where);
   if (!HasAllResults(record, 1)) return;
   deps_.references.SetIfPending(ObjectId::OfTask(task.id, 0), std::move(value));
-  Drop(task.id);
+  Drop(record);
 }
 
 void TaskTable::OnFinished(SubmittedTask& task, TaskResult result, const WorkerPlace& where) {
@@ -117,7 +112,7 @@ void TaskTable::OnFinished(SubmittedTask& task, TaskResult result, const WorkerP
   if (!HasAllResults(record, result.results().objects_size())) return;
   const bool is_any_stored = SetResults(record, *result.mutable_results(), where);
   const bool is_lineage = is_any_stored && !task.kind->runs_once() && IsAnyResultOwned(record);
-  is_lineage ? KeepLineage(record) : Drop(task.id);
+  is_lineage ? KeepLineage(record) : Drop(record);
 }
 
 bool TaskTable::HasAllResults(Record& record, int count) {
@@ -246,7 +241,7 @@ void TaskTable::Fail(Record& record, const Error& error) {
   for (std::uint32_t i = 0; i < record.kind->result_count; ++i) {
     deps_.references.SetIfPending(ObjectId::OfTask(id, i), error);
   }
-  Drop(id);
+  Drop(record);
 }
 
 // ---- lineage ----
@@ -277,7 +272,8 @@ void TaskTable::KeepLineage(Record& record) {
   record.lineage_number = ++last_lineage_;
   lineage_[record.lineage_number] = {record.id, bytes};
   lineage_bytes_ += bytes;
-  while (lineage_bytes_ > config_.lineage_bytes_max) Drop(TaskId(lineage_.begin()->second.id));
+  while (lineage_bytes_ > config_.lineage_bytes_max)
+    Drop(*records_.Find(lineage_.begin()->second.id));
 }
 
 void TaskTable::ForgetLineage(Record& record) {
@@ -292,15 +288,15 @@ void TaskTable::OnObjectLost(const ObjectId& id) {
         id, Error(ErrorCode::kObjectLost,
                   fmt::format("object {}: no copy is left, and {}", id.Hex(), std::move(why))));
   };
-  const auto it = records_.find(id.Task());
-  if (it == records_.end()) {
+  Record* found = records_.Find(id.Task());
+  if (found == nullptr) {
     lose(id.IsPut() ? "a Put object cannot be made again"
                     : fmt::format("its task {} cannot run again: max_retries is 0, or its lineage "
                                   "was dropped at lineage_bytes_max",
                                   id.Task().Short()));
     return;
   }
-  Record& record = **it;
+  Record& record = *found;
   if (record.state != State::kLineage) return;  // on its way already
   if (record.reconstructions_left == 0) {
     lose(fmt::format("its task {} was run again {} times, which is reconstructions_max",
@@ -330,7 +326,7 @@ void TaskTable::MakeAgain(Record& record) {
 }
 
 void TaskTable::OnObjectReleased(const ObjectId& id) {
-  if (!records_.contains(id.Task())) return;
+  if (records_.Find(id.Task()) == nullptr) return;
   if (maybe_unneeded_.empty()) deps_.loop.Defer(alive_.Bind([this] { DropUnneeded(); }));
   if (maybe_unneeded_.empty() || maybe_unneeded_.back() != id.Task()) {
     maybe_unneeded_.push_back(id.Task());
@@ -340,16 +336,14 @@ void TaskTable::OnObjectReleased(const ObjectId& id) {
 /// A worklist and not recursion: dropping the end of a chain of a million tasks drops all of it.
 void TaskTable::DropUnneeded() {
   for (std::size_t i = 0; i < maybe_unneeded_.size();) {  // it grows on the way
-    const auto it = records_.find(maybe_unneeded_[i++]);
-    if (it == records_.end() || (*it)->state != State::kLineage) continue;
-    if (!IsAnyResultOwned(**it)) Drop(TaskId((*it)->id));
+    Record* record = records_.Find(maybe_unneeded_[i++]);
+    if (record == nullptr || record->state != State::kLineage) continue;
+    if (!IsAnyResultOwned(*record)) Drop(*record);
   }
   maybe_unneeded_.clear();
 }
 
-void TaskTable::Drop(const TaskId& id) {
-  const auto it = records_.find(id);
-  Record& record = **it;
+void TaskTable::Drop(Record& record) {
   if (record.state == State::kLineage) ForgetLineage(record);
   if (const TaskArguments* arguments = record.arguments.get()) {
     for (const auto& argument : arguments->references) {
@@ -357,7 +351,7 @@ void TaskTable::Drop(const TaskId& id) {
     }
     for (const auto& [held, owner] : arguments->lineage_of) deps_.references.RemoveLineage(held);
   }
-  Erase(records_, it);
+  records_.Erase(record);
 }
 
 TaskTable::Record& TaskTable::Of(SubmittedTask& task) {
@@ -367,10 +361,10 @@ TaskTable::Record& TaskTable::Of(SubmittedTask& task) {
 }
 
 std::string TaskTable::Describe(const ObjectId& id) const {
-  const auto it = records_.find(id.Task());
-  if (it == records_.end()) return "object " + id.Short();
-  const State state = (*it)->state;
-  return fmt::format("the result of task {}, which {}", (*it)->kind->name,
+  const Record* record = records_.Find(id.Task());
+  if (record == nullptr) return "object " + id.Short();
+  const State state = record->state;
+  return fmt::format("the result of task {}, which {}", record->kind->name,
                      state == State::kWaiting ? "waits for its arguments"
                      : state == State::kLent  ? "waits for a worker or runs"
                                               : "has ended");
@@ -378,19 +372,19 @@ std::string TaskTable::Describe(const ObjectId& id) const {
 
 void TaskTable::Stop() {
   alive_.End();
-  records_.clear();
+  records_.Clear();
   lineage_.clear();
   lineage_bytes_ = 0;
 }
 
 void TaskTable::CheckInvariants() const {
   std::size_t lineage_records = 0;
-  for (const auto& record : records_) {
-    if (record->state == State::kLineage) ++lineage_records;
-    const bool is_waiting = record->arguments != nullptr && record->arguments->unknown > 0;
-    Check(is_waiting == (record->state == State::kWaiting),
+  records_.ForEach([&](const Record& record) {
+    if (record.state == State::kLineage) ++lineage_records;
+    const bool is_waiting = record.arguments != nullptr && record.arguments->unknown > 0;
+    Check(is_waiting == (record.state == State::kWaiting),
           "a task waits exactly while an argument is unknown");
-  }
+  });
   Check(lineage_records == lineage_.size(), "the lineage list is the lineage records");
 }
 

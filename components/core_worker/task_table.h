@@ -69,10 +69,10 @@ class TaskTable final : public PushObserver {
 
  private:
   enum class State : std::uint8_t { kWaiting, kLent, kLineage };
-  struct Record : SubmittedTask {
-    State state = State::kWaiting;
+  struct Record : SubmittedTask {  // 56 bytes
     std::int32_t retries_left = 0;
-    std::uint32_t reconstructions_left = 0;
+    std::uint32_t reconstructions_left : 30 = 0;
+    State state : 2 = State::kWaiting;
     std::uint64_t lineage_number = 0;  ///< Its key in `lineage_`, when kLineage.
   };
   struct Lineage {
@@ -94,7 +94,7 @@ class TaskTable final : public PushObserver {
   void KeepLineage(Record& record);
   void MakeAgain(Record& record);
   void ForgetLineage(Record& record);
-  void Drop(const TaskId& id);
+  void Drop(Record& record);
   void DropUnneeded();
   void QueueHandoffRelease(const TaskId& id, const WorkerPlace& where);
 

@@ -16,6 +16,11 @@ std::shared_ptr<Runtime>& ProcessRuntime() {
 
 }  // namespace
 
+void Release(const Reference& unshared) {
+  const OwnerPtr owner = unshared.owner;  // outlives the call, in which it may lose all others
+  owner && owner->released ? owner->released(const_cast<Reference&>(unshared)) : delete &unshared;
+}
+
 std::shared_ptr<Runtime> CurrentRuntime() {
   if (t_thread != nullptr) return {std::shared_ptr<void>(), t_thread};  // outlives its own thread
   const std::lock_guard lock(g_mutex);

@@ -6,6 +6,9 @@
 /// fake in tests. Not for user programs: only the rest of `include/mobula` is promised.
 #pragma once
 
+#include <atomic>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -25,29 +28,28 @@
 namespace mobula::internal {
 
 /// Who owns an object, and who is told when a hold on it is gone: what references share.
-struct Owner {
-  explicit Owner(std::string encoded_address, std::function<void(const ObjectId&)> released = {})
-      : address(std::move(encoded_address)), on_released(std::move(released)) {}
-  const std::string address;                               ///< Encoded.
-  const std::function<void(const ObjectId&)> on_released;  ///< Threads: any. May be null.
+struct Owner final : boost::intrusive_ref_counter<Owner> {
+  using Released = std::function<void(struct Reference&)>;
+  Owner(std::string encoded, Released f) : address(std::move(encoded)), released(std::move(f)) {}
+  const std::string address;  ///< Encoded.
+  const Released released;    ///< Keeps or deletes what nobody shares any more. Threads: any.
 };
+using OwnerPtr = boost::intrusive_ptr<const Owner>;  // owners: the runtime, its references
 
-/// One process's hold on one object. The last share of it to go tells the runtime, which may free
-/// the object everywhere. Made by a `Runtime` only. There may be millions: 64 bytes, all told.
-/// Threads: any, as `shared_ptr`.
+/// One process's hold on one object, in 32 bytes. The last share to go tells the runtime, which may
+/// free the object everywhere. Made by a `Runtime` only. Threads: any, as `shared_ptr`.
 struct Reference {
-  Reference(const ObjectId& object, std::shared_ptr<const Owner> its_owner)
-      : id(object), owner(std::move(its_owner)) {}
-  ~Reference() {
-    if (owner != nullptr && owner->on_released) owner->on_released(id);
-  }
-  Reference(const Reference&) = delete;
-  Reference& operator=(const Reference&) = delete;
-
+  Reference(const ObjectId& object, OwnerPtr its_owner) : owner(std::move(its_owner)), id(object) {}
+  OwnerPtr owner;
   const ObjectId id;
-  const std::shared_ptr<const Owner> owner;  // owners: the runtime, all references of that owner
+  mutable std::atomic<std::uint32_t> shares = 0;
 };
-using ReferencePtr = std::shared_ptr<const Reference>;
+inline void intrusive_ptr_add_ref(const Reference* one) { one->shares.fetch_add(1); }
+void Release(const Reference& unshared);
+inline void intrusive_ptr_release(const Reference* one) {
+  if (one->shares.fetch_sub(1) == 1) Release(*one);
+}
+using ReferencePtr = boost::intrusive_ptr<const Reference>;
 
 /// A value on its way out: one MessagePack document, then large buffers at 64-byte offsets.
 struct SerializedValue {

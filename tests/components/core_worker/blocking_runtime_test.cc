@@ -219,8 +219,8 @@ TEST_F(BlockingRuntimeTest, TimeoutsEndGetAndWait) {
 }
 
 TEST_F(BlockingRuntimeTest, AReferenceOfAnEarlierSessionIsRefused) {
-  const auto stale =
-      std::make_shared<const internal::Reference>(ObjectId::OfTask(TaskId(), 3), nullptr);
+  const internal::ReferencePtr stale =
+      new internal::Reference(ObjectId::OfTask(TaskId(), 3), nullptr);
   const std::vector<internal::ReferencePtr> references = {stale};
   EXPECT_EQ(driver_->runtime.Get(references, {}).error().code(), ErrorCode::kInvalidArgument);
   EXPECT_EQ(driver_->runtime.Wait(references, 1, {}).error().code(), ErrorCode::kInvalidArgument);

@@ -104,13 +104,15 @@ class FakeRuntime final : public internal::Runtime {
   [[nodiscard]] internal::ReferencePtr Handle(const ObjectId& id,
                                               std::shared_ptr<const std::string> owner = {}) {
     if (owner == nullptr) owner = self_;
-    std::shared_ptr<const internal::Owner>& known = owners_[owner];
+    internal::OwnerPtr& known = owners_[owner];
     if (known == nullptr) {
-      known = std::make_shared<const internal::Owner>(*owner,
-                                                      [live = live_](const ObjectId&) { --*live; });
+      known = new internal::Owner(*owner, [live = live_](internal::Reference& reference) {
+        --*live;
+        delete &reference;
+      });
     }
     ++*live_;
-    return std::make_shared<const internal::Reference>(id, known);
+    return new internal::Reference(id, known);
   }
   [[nodiscard]] ObjectId NewId() { return ObjectId::OfTask(ChildTaskId(TaskId(), next_++), 0); }
 
@@ -135,7 +137,7 @@ class FakeRuntime final : public internal::Runtime {
     return Flatten(*result);
   }
 
-  std::map<std::shared_ptr<const std::string>, std::shared_ptr<const internal::Owner>> owners_;
+  std::map<std::shared_ptr<const std::string>, internal::OwnerPtr> owners_;
   std::shared_ptr<std::size_t> live_ = std::make_shared<std::size_t>(0);
   std::shared_ptr<const std::string> self_ = std::make_shared<const std::string>("fake://owner");
   std::uint64_t next_ = 0;
