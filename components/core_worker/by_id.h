@@ -2,9 +2,11 @@
 /// \brief A set of things that know their id, found by it: five to twelve bytes beside each thing.
 #pragma once
 
+#include <sanitizer/asan_interface.h>
 #include <algorithm>
 #include <array>
 #include <boost/unordered/unordered_flat_set.hpp>
+#include <cstring>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -31,6 +33,7 @@ class SetById {
     Slab& slab = *slabs_[open_.back()];
     const std::uint32_t number = open_.back() * kPlaces + slab.first_free;
     Place& place = At(number);
+    ASAN_UNPOISON_MEMORY_REGION(&place, sizeof place);
     slab.first_free = place.next_free;
     if (++slab.used == kPlaces) open_.pop_back();
     std::construct_at(&place.thing, std::forward<decltype(arguments)>(arguments)...);
@@ -44,6 +47,7 @@ class SetById {
     std::destroy_at(&thing);
     auto& slab = slabs_[number / kPlaces];
     At(number).next_free = std::exchange(slab->first_free, number % kPlaces);
+    ASAN_POISON_MEMORY_REGION(&At(number), sizeof(Place));  // whoever still uses it is told
     if (slab->used-- == kPlaces) open_.push_back(number / kPlaces);
     if (slab->used > 0 || open_.size() == 1) return;
     std::erase(open_, number / kPlaces);
