@@ -12,12 +12,13 @@ namespace {
 
 constexpr Duration kFreeTimeout = std::chrono::seconds(10);
 constexpr Duration kRemoveTimeout = std::chrono::seconds(30);
+constexpr Duration kReconnectDelay = std::chrono::milliseconds(200);
 
-Error OwnerDied(const ObjectId& id, const Address& owner, std::string_view why) {
-  return {ErrorCode::kOwnerDied,
-          fmt::format("the owner of object {} is gone (worker {}, pid {}, node {}): {}", id.Short(),
-                      WorkerId::FromBinaryOrNil(owner.worker_id()).Short(), owner.pid(),
-                      NodeId::FromBinaryOrNil(owner.node_id()).Short(), why)};
+Error OwnerLost(ErrorCode code, const ObjectId& id, const Address& owner, std::string_view why) {
+  return {code, fmt::format("the owner of object {} {} (worker {}, pid {}, node {}): {}",
+                            id.Short(), code == ErrorCode::kOwnerDied ? "is gone" : "is away",
+                            WorkerId::FromBinaryOrNil(owner.worker_id()).Short(), owner.pid(),
+                            NodeId::FromBinaryOrNil(owner.node_id()).Short(), why)};
 }
 
 /// Sends `request` with `ids`, as often as it takes with at most `ids_max` in one.
@@ -49,10 +50,6 @@ BorrowedObject& ReferenceTable::AddBorrowed(const ObjectId& id, const OwnerPtr& 
   }
   entry.owner = owner;
   BorrowLink& link = LinkTo(owner);
-  if (link.is_gone) {
-    entry.state = OwnerDied(id, Decode(owner), "its process could not be reached");
-    return entry;
-  }
   link.borrowed.insert(id);
   link.to_remove.erase(id);  // held again before the owner was told
   link.to_add.push_back(id);
@@ -77,14 +74,8 @@ void ReferenceTable::FinishRelease(const ObjectId& id) {
 }
 
 void ReferenceTable::AskOwner(const ObjectId& id, BorrowedObject& entry) {
-  if (entry.is_asked) return;
-  const auto link = links_.find(entry.owner->address);
-  if (link == links_.end() || link->second.is_gone) {
-    Resolve(entry, OwnerDied(id, Decode(entry.owner), "its process could not be reached"));
-    return;
-  }
-  entry.is_asked = true;
-  link->second.to_watch.push_back(id);
+  if (std::exchange(entry.is_asked, true)) return;
+  LinkTo(entry.owner).to_watch.push_back(id);
   ScheduleFlush();
 }
 
@@ -109,12 +100,10 @@ void ReferenceTable::ReportMissing(const ObjectId& id, std::vector<std::string> 
   const auto it = borrowed_.find(id);
   if (it == borrowed_.end() || std::holds_alternative<Error>(it->second.state)) return;
   it->second.state = Pending{};
-  const auto link = links_.find(it->second.owner->address);
-  if (link == links_.end() || link->second.is_gone) return;
   ReportCopiesRequest report;
   report.add_missing_ids(std::string(id.Binary()));
   for (std::string& endpoint : endpoints) report.add_missing_endpoints(std::move(endpoint));
-  link->second.client->Notify(kReportCopies, report);
+  LinkTo(it->second.owner).client->Notify(kReportCopies, report);
 }
 
 void ReferenceTable::ReportCopy(const ObjectId& id, const NodeId& node,
@@ -122,12 +111,11 @@ void ReferenceTable::ReportCopy(const ObjectId& id, const NodeId& node,
   if (owned_.Find(id) != nullptr) return AddCopy(id, node, endpoint);
   const auto it = borrowed_.find(id);
   if (it == borrowed_.end()) return;
-  const auto link = links_.find(it->second.owner->address);
-  if (link == links_.end() || link->second.is_gone) return;
-  ReportCopiesRequest& report = link->second.report;
+  BorrowLink& link = LinkTo(it->second.owner);
+  ReportCopiesRequest& report = link.report;
   const bool is_full = static_cast<std::size_t>(report.added_ids_size()) >= config_.batch_ids_max;
   if (is_full || (report.added_ids_size() > 0 && report.node().node_id() != node.Binary())) {
-    link->second.client->Notify(kReportCopies, report);  // one message speaks of one node
+    link.client->Notify(kReportCopies, report);  // one message speaks of one node
     report.Clear();
   }
   report.mutable_node()->set_node_id(std::string(node.Binary()));
@@ -148,7 +136,7 @@ void ReferenceTable::AfterBorrowsAcknowledged(std::move_only_function<void()> ne
 }
 
 void ReferenceTable::FinishBatch(std::uint64_t batch) {
-  batches_.erase(batch);
+  batches_.erase(batches_.find(batch));
   const std::uint64_t oldest = batches_.empty() ? UINT64_MAX : *batches_.begin();
   while (!after_.empty() && after_.front().first < oldest) {
     auto next = std::move(after_.front().second);
@@ -158,28 +146,25 @@ void ReferenceTable::FinishBatch(std::uint64_t batch) {
 }
 
 BorrowLink& ReferenceTable::LinkTo(const OwnerPtr& owner) {
-  const auto it = links_.find(owner->address);
-  if (it != links_.end()) return it->second;
-  BorrowLink& link = links_[owner->address];
-  link.client = deps_.peers.Get(EndpointFor(Decode(owner), self_.node_id()));
-  link.client->OnConnected(alive_.Bind([this, owner](rpc::Peer&) { OnLinkConnected(owner); }));
-  link.client->OnDisconnected(alive_.Bind([this, owner](const Error&) {
-    const auto found = links_.find(owner->address);
-    if (found != links_.end() && !found->second.borrowed.empty()) found->second.client->Connect();
-  }));
-  link.client->OnGone(alive_.Bind([this, owner](const Error& why) { OnLinkGone(owner, why); }));
-  if (link.client->IsGone()) {
-    link.is_gone = true;
-  } else {
-    link.client->Connect();
+  const auto [it, is_new] = links_.try_emplace(owner->address);
+  BorrowLink& link = it->second;
+  if (is_new) {
+    link.owner = owner;
+    Connect(link);
   }
   return link;
 }
 
-void ReferenceTable::OnLinkConnected(const OwnerPtr& owner) {
-  const auto it = links_.find(owner->address);
-  if (it == links_.end()) return;
-  BorrowLink& link = it->second;
+void ReferenceTable::Connect(BorrowLink& link) {
+  link.client = deps_.peers.Get(EndpointFor(Decode(link.owner), self_.node_id()));
+  link.client->OnConnected(link.alive.Bind([this, &link](rpc::Peer&) { OnLinkConnected(link); }));
+  link.client->OnGone(link.alive.Bind([this, &link](const Error& why) { OnLinkGone(link, why); }));
+  link.client->Connect();
+  if (link.client->IsConnected()) OnLinkConnected(link);
+}
+
+void ReferenceTable::OnLinkConnected(BorrowLink& link) {
+  link.away_since.reset();
   // A new connection: the owner may have begun to forget us. Register and ask again.
   link.to_add.assign(link.borrowed.begin(), link.borrowed.end());
   link.to_watch.clear();
@@ -191,25 +176,43 @@ void ReferenceTable::OnLinkConnected(const OwnerPtr& owner) {
   ScheduleFlush();
 }
 
-void ReferenceTable::OnLinkGone(const OwnerPtr& owner, const Error& reason) {
-  const auto it = links_.find(owner->address);
-  if (it == links_.end()) return;
-  const std::set<ObjectId> ids = std::move(it->second.borrowed);
-  links_.erase(it);
-  if (ids.empty()) return;
+/// Who cannot be reached may live: only who knows of its death can say that it does not.
+void ReferenceTable::OnLinkGone(BorrowLink& link, const Error& reason) {
+  if (!link.away_since) link.away_since = deps_.loop.Now();
+  const Address owner = Decode(link.owner);
   DescribeDeathRequest request;
-  request.set_worker_id(Decode(owner).worker_id());
-  deps_.raylet.Call(
-      kDescribeDeath, request,
-      alive_.Bind([this, owner, ids, reason](Result<DescribeDeathReply> reply) {
-        const bool is_known = reply && !reply->cause().empty();
-        for (const ObjectId& id : ids) {
-          const auto entry = borrowed_.find(id);
-          if (entry == borrowed_.end()) continue;
-          Resolve(entry->second,
-                  OwnerDied(id, Decode(owner), is_known ? reply->cause() : reason.message()));
-        }
-      }));
+  request.set_worker_id(owner.worker_id());
+  request.set_node_id(owner.node_id());
+  deps_.raylet.Call(kDescribeDeath, request,
+                    link.alive.Bind([this, &link, reason](const Result<DescribeDeathReply>& reply) {
+                      if (reply && !reply->cause().empty()) {
+                        EndLink(link, ErrorCode::kOwnerDied, reply->cause());
+                      } else if ((link.borrowed.empty() && link.to_remove.empty()) ||
+                                 deps_.loop.Now() - *link.away_since >= config_.owner_away_max) {
+                        EndLink(link, ErrorCode::kUnavailable, reason.message());
+                      } else {
+                        deps_.loop.Schedule(kReconnectDelay,
+                                            link.alive.Bind([this, &link] { Connect(link); }));
+                      }
+                    }));
+}
+
+void ReferenceTable::EndLink(BorrowLink& link, ErrorCode code, std::string_view why) {
+  const auto ended = links_.extract(link.owner->address);
+  const Address owner = Decode(link.owner);
+  for (const ObjectId& id : link.borrowed) {
+    const auto entry = borrowed_.find(id);
+    if (entry != borrowed_.end()) Resolve(entry->second, OwnerLost(code, id, owner, why));
+  }
+  if (link.failed_batch != 0) FinishBatch(link.failed_batch);
+}
+
+void ReferenceTable::EndLinksTo(const NodeId& dead, std::string_view reason) {
+  std::vector<BorrowLink*> over;
+  for (auto& [address, link] : links_) {
+    if (Decode(link.owner).node_id() == dead.Binary()) over.push_back(&link);
+  }
+  for (BorrowLink* link : over) EndLink(*link, ErrorCode::kOwnerDied, reason);
 }
 
 void ReferenceTable::ScheduleFlush() {
@@ -234,27 +237,32 @@ void ReferenceTable::FlushAll() {
 void ReferenceTable::SendAdds(BorrowLink& link) {
   AddBorrowsRequest to_owner;
   *to_owner.mutable_borrower() = self_;
-  const std::vector<ObjectId> ids = std::exchange(link.to_add, {});
-  SendInParts(
-      std::move(to_owner), ids, config_.batch_ids_max, [&](const AddBorrowsRequest& request) {
-        const std::uint64_t batch = ++last_batch_;
-        batches_.insert(batch);
-        link.client->Call(
-            kAddBorrows, request, alive_.Bind([this, batch](Result<AddBorrowsReply> reply) {
-              if (!reply) reply = AddBorrowsReply();  // the link's end, or a watch, tells of it
-              for (const std::string& binary : reply->unknown_ids()) {
-                const ObjectId id(ObjectId::FromBinaryOrNil(binary));
-                const auto it = borrowed_.find(id);
-                if (it == borrowed_.end() || !std::holds_alternative<Pending>(it->second.state)) {
-                  continue;
-                }
-                Resolve(it->second,
-                        Error(ErrorCode::kObjectLost,
-                              fmt::format("object {} was freed by its owner", id.Short())));
-              }
-              FinishBatch(batch);
-            }));
-      });
+  const std::uint64_t failed = std::exchange(link.failed_batch, 0);
+  const std::uint64_t batch = failed != 0 ? failed : ++last_batch_;
+  SendInParts(std::move(to_owner), std::exchange(link.to_add, {}), config_.batch_ids_max,
+              [&](const AddBorrowsRequest& request) {
+                batches_.insert(batch);
+                link.client->Call(kAddBorrows, request,
+                                  alive_.Bind([this, batch, owner = link.owner](const auto& reply) {
+                                    OnAdded(owner->address, batch, reply);
+                                  }),
+                                  {.timeout = config_.owner_away_max});
+              });
+  if (failed != 0) batches_.erase(batches_.find(failed));  // these stand for it
+}
+
+void ReferenceTable::OnAdded(const std::string& owner, std::uint64_t batch,
+                             const Result<NoReply>& reply) {
+  const auto it = links_.find(owner);
+  if (reply || it == links_.end()) return FinishBatch(batch);
+  BorrowLink& link = it->second;
+  if (reply.error().code() == ErrorCode::kDeadlineExceeded) {
+    EndLink(link, ErrorCode::kUnavailable, reply.error().message());
+  } else if (!link.client->IsConnected()) {  // made again when the owner is reached
+    if (link.failed_batch == 0) return void(link.failed_batch = batch);
+    if (batch < link.failed_batch) std::swap(batch, link.failed_batch);
+  }
+  FinishBatch(batch);
 }
 
 void ReferenceTable::Flush(BorrowLink& link) {
@@ -268,8 +276,16 @@ void ReferenceTable::Flush(BorrowLink& link) {
   SendInParts(std::move(remove), std::exchange(link.to_remove, {}), config_.batch_ids_max,
               [&](const RemoveBorrowsRequest& request) {
                 // A call, as it is made again when its connection is lost.
-                link.client->Call(kRemoveBorrows, request, [](const Result<NoReply>&) {},
-                                  {.timeout = kRemoveTimeout});
+                link.client->Call(
+                    kRemoveBorrows, request,
+                    link.alive.Bind([&link, ids = request.ids()](const Result<NoReply>& reply) {
+                      if (reply) return;
+                      for (const std::string& binary : ids) {
+                        const ObjectId id(ObjectId::FromBinaryOrNil(binary));
+                        if (!link.borrowed.contains(id)) link.to_remove.insert(id);
+                      }
+                    }),
+                    {.timeout = kRemoveTimeout});
               });
   if (!link.client->IsConnected()) return;  // OnLinkConnected asks
   SendInParts(WatchRequest(), std::exchange(link.to_watch, {}), config_.batch_ids_max,

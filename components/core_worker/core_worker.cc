@@ -121,7 +121,7 @@ void CoreWorker::AddHandlers(rpc::ServiceTable& services) {
   hear(kNodeDied, [impl](const NodeDiedRequest& request, auto&) {
     const NodeId node = NodeId::FromBinaryOrNil(request.node_id());
     impl->leases.OnNodeDied(node, request.reason());
-    impl->references.DropNode(node);
+    impl->references.DropNode(node, request.reason());
   });
   services.Handle(kExitWorker, alive.Bind([impl](auto& request, CallContext call, auto respond) {
     ExitWorkerReply reply;

@@ -27,8 +27,8 @@ inline constexpr rpc::Method<WatchRequest, NoReply> kWatch{
     {0x0401, "mobula.core_worker.OwnerService/Watch", kIdempotent, seconds(0)}};
 inline constexpr rpc::Method<StatusRequest, NoReply> kStatus{
     {0x0402, "mobula.core_worker.OwnerService/Status", kIdempotent, seconds(0)}};
-inline constexpr rpc::Method<AddBorrowsRequest, AddBorrowsReply> kAddBorrows{
-    {0x0403, "mobula.core_worker.OwnerService/AddBorrows", kIdempotent, seconds(30)}};
+inline constexpr rpc::Method<AddBorrowsRequest, NoReply> kAddBorrows{
+    {0x0403, "mobula.core_worker.OwnerService/AddBorrows", kIdempotent, seconds(0)}};
 inline constexpr rpc::Method<RemoveBorrowsRequest, NoReply> kRemoveBorrows{
     {0x0404, "mobula.core_worker.OwnerService/RemoveBorrows", kIdempotent, seconds(0)}};
 inline constexpr rpc::Method<ReportCopiesRequest, NoReply> kReportCopies{

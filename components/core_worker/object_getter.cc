@@ -55,13 +55,7 @@ void ObjectGetter::OnPulled(WatchId get, const InStore& asked, Result<Payload> v
   if (it == running_.end()) return;
   const ObjectId id = it->second.reference->id;
   if (value) {
-    if (!asked.copies.contains(node_)) {
-      if (references_.IsOwned(id)) {
-        references_.AddCopy(id, node_, raylet_endpoint_);
-      } else {
-        references_.ReportCopy(id, node_, raylet_endpoint_);
-      }
-    }
+    if (!asked.copies.contains(node_)) references_.ReportCopy(id, node_, raylet_endpoint_);
     Finish(get, std::move(value));
   } else if (value.error().code() != ErrorCode::kNotFound) {
     Finish(get, std::move(value));

@@ -163,7 +163,7 @@ void ReferenceTable::DoubtCopies(const ObjectId& id,
   });
 }
 
-void ReferenceTable::DropNode(const NodeId& node) {
+void ReferenceTable::DropNode(const NodeId& node, std::string_view reason) {
   std::set<ObjectId> affected;  // sorted: what is made again first must not depend on hashing
   owned_.ForEach([&](const OwnedObject& entry) {
     const InStore* stored = entry.Stored();
@@ -177,6 +177,7 @@ void ReferenceTable::DropNode(const NodeId& node) {
     if (stored == nullptr || stored->copies.erase(node) == 0) continue;
     if (stored->copies.empty()) entry.state = Pending{};  // ask the owner when it is wanted
   }
+  EndLinksTo(node, reason);
 }
 
 void ReferenceTable::AddLineage(const ObjectId& id) {
@@ -243,15 +244,15 @@ void ReferenceTable::AnswerWatches(rpc::Peer* peer) {
       const ObjectId id = asked.front();
       asked.pop_front();
       OwnedObject* entry = owned_.Find(id);
-      if (entry != nullptr && entry->IsPending()) {
+      const bool is_freed = entry == nullptr || entry->is_released;
+      if (!is_freed && entry->IsPending()) {
         entry->MakeDetails().remote_watchers.push_back(peer);
         continue;
       }
       ToMessage(id,
-                entry != nullptr
-                    ? entry->State()
-                    : Error(ErrorCode::kObjectLost,
-                            fmt::format("object {} was freed by its owner", id.Short())),
+                !is_freed ? entry->State()
+                          : Error(ErrorCode::kObjectLost,
+                                  fmt::format("object {} was freed by its owner", id.Short())),
                 status.add_objects());
       bytes += status.objects().rbegin()->ByteSizeLong();
     }
@@ -261,23 +262,18 @@ void ReferenceTable::AnswerWatches(rpc::Peer* peer) {
   unanswered_.erase(it);
 }
 
-AddBorrowsReply ReferenceTable::HandleAddBorrows(const AddBorrowsRequest& request,
-                                                 rpc::Peer* peer) {
-  AddBorrowsReply reply;
+void ReferenceTable::HandleAddBorrows(const AddBorrowsRequest& request, rpc::Peer* peer) {
   const WorkerId worker = WorkerId::FromBinaryOrNil(request.borrower().worker_id());
   Borrower& borrower = borrowers_[worker];
   borrower.peer = peer;
   borrower.grace.reset();
   for (const std::string& binary : request.ids()) {
     const ObjectId id(ObjectId::FromBinaryOrNil(binary));
-    if (OwnedObject* entry = owned_.Find(id); entry != nullptr && !entry->is_released) {
-      entry->MakeDetails().borrowers.insert(worker);
-      borrower.ids.insert(id);
-    } else {
-      reply.add_unknown_ids(binary);
-    }
+    OwnedObject* entry = owned_.Find(id);
+    if (entry == nullptr || entry->is_released) continue;
+    entry->MakeDetails().borrowers.insert(worker);
+    borrower.ids.insert(id);
   }
-  return reply;
 }
 
 void ReferenceTable::HandleRemoveBorrows(const RemoveBorrowsRequest& request) {

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -16,6 +17,7 @@
 
 #include "components/base/event_loop.h"
 #include "components/base/ids.h"
+#include "components/base/lifetime.h"
 #include "components/base/payload.h"
 #include "components/core_worker/by_id.h"
 #include "components/core_worker/worker.pb.h"
@@ -146,14 +148,18 @@ struct BorrowedObject {
   std::vector<WatchId> watches;
   WaitList waiting;
 };
-/// Our dealings with one owner process. Lives as long as its client, which may serve others too.
+/// Our dealings with one owner process. Outlives its clients, which may serve others too: each that
+/// gives up is replaced until the owner is reached, is known to be dead, or was away for too long.
 struct BorrowLink {
+  OwnerPtr owner;
   std::shared_ptr<rpc::Client> client;  // owners: the pool and this link
+  std::optional<TimePoint> away_since;  // the first client gave up; none was connected since
   std::set<ObjectId> borrowed;
   std::vector<ObjectId> to_add, to_watch;
   std::set<ObjectId> to_remove;
   ReportCopiesRequest report;
-  bool is_gone = false;
+  std::uint64_t failed_batch = 0;  // the oldest registration to make again; 0: none
+  Lifetime alive;
 };
 /// One process that borrows from us.
 struct Borrower {

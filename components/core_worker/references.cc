@@ -222,7 +222,8 @@ void ReferenceTable::AddHandlers(rpc::ServiceTable& services) {
   services.Hear(kStatus, bind([this](auto& request, auto&) { HandleStatus(request); }));
   services.Hear(kReportCopies, bind([this](auto& request, auto&) { HandleReportCopies(request); }));
   services.Handle(kAddBorrows, bind([this](auto& request, rpc::CallContext call, auto respond) {
-                    respond(HandleAddBorrows(request, call.peer));
+                    HandleAddBorrows(request, call.peer);
+                    respond(NoReply());
                   }));
   services.Handle(kRemoveBorrows, bind([this](auto& request, rpc::CallContext, auto respond) {
                     HandleRemoveBorrows(request);

@@ -15,9 +15,11 @@
 /// worker holds references inside its results until the receiver says `ReleaseHandoff`. So no count
 /// ever reaches zero while a reference is on its way.
 ///
-/// *Owner death*: a borrower that cannot reach the owner's process turns the object into
-/// kOwnerDied, with how it ended if it was on this node; nobody hangs. An owner drops the borrows
-/// of a process whose connection is lost and does not come back within `borrower_grace`.
+/// *Owner death*: a borrower that cannot reach the owner's process asks its raylet. If the process
+/// or its node is known to be dead, the object turns into kOwnerDied, with how it ended. Until then
+/// the owner is only away: it is tried again, and what waits for it waits, registrations included,
+/// for `owner_away_max` at most; then the object turns into kUnavailable. An owner drops the
+/// borrows of a process whose connection is lost and does not come back within `borrower_grace`.
 #pragma once
 
 #include <deque>
@@ -50,6 +52,7 @@ class ReferenceTable {
   };
   struct Config {
     Duration borrower_grace = std::chrono::seconds(5);
+    Duration owner_away_max = std::chrono::seconds(60);
     std::size_t batch_ids_max = 10'000;  ///< Ids in one message.
   };
   /// What the rest of the core worker wants to hear.
@@ -80,9 +83,10 @@ class ReferenceTable {
                     std::vector<internal::ReferencePtr> contained = {});
   /// Back to `Pending`, for an object that is being made again.
   void SetPending(const ObjectId& id);
-  /// A node has, or has lost, a copy. Losing the last one of a wanted object calls `on_lost`.
+  /// A node has a copy, or is dead, with its copies and owners. Losing the last copy of a wanted
+  /// object calls `on_lost`.
   void AddCopy(const ObjectId& id, const NodeId& node, std::string raylet_endpoint);
-  void DropNode(const NodeId& node);
+  void DropNode(const NodeId& node, std::string_view reason);
   /// Holds by lineage: the id stays known although its value may be freed.
   void AddLineage(const ObjectId& id);
   void RemoveLineage(const ObjectId& id);
@@ -112,11 +116,11 @@ class ReferenceTable {
   /// A copy we were told of is not there. Tells the owner (or ourselves) and forgets what we knew;
   /// watch again for the news.
   void ReportMissing(const ObjectId& id, std::vector<std::string> raylet_endpoints);
-  /// Our node has a copy of a borrowed object now; the owner is told, batched.
+  /// Our node has a copy now; the owner is told, batched if it is someone else.
   void ReportCopy(const ObjectId& id, const NodeId& node, const std::string& raylet_endpoint);
 
-  /// Runs `next` when every registration begun so far is acknowledged or has failed; at once,
-  /// inside this call, if there is none outstanding.
+  /// Runs `next` when every registration begun so far is acknowledged, or its owner is given up; at
+  /// once, inside this call, if there is none outstanding.
   void AfterBorrowsAcknowledged(std::move_only_function<void()> next);
 
   // ---- plumbing ----
@@ -159,7 +163,7 @@ class ReferenceTable {
   void TellWatchers(OwnedObject& entry);
   void HandleWatch(const WatchRequest& request, rpc::Peer* peer);
   void AnswerWatches(rpc::Peer* peer);
-  AddBorrowsReply HandleAddBorrows(const AddBorrowsRequest& request, rpc::Peer* peer);
+  void HandleAddBorrows(const AddBorrowsRequest& request, rpc::Peer* peer);
   void HandleRemoveBorrows(const RemoveBorrowsRequest& request);
   void HandleReportCopies(const ReportCopiesRequest& request);
   void DropBorrower(const WorkerId& borrower);
@@ -172,12 +176,16 @@ class ReferenceTable {
   void AskOwner(const ObjectId& id, BorrowedObject& entry);
   void HandleStatus(const StatusRequest& request);
   BorrowLink& LinkTo(const OwnerPtr& owner);
+  void Connect(BorrowLink& link);
   void Flush(BorrowLink& link);
   void SendAdds(BorrowLink& link);
+  void OnAdded(const std::string& owner, std::uint64_t batch, const Result<NoReply>& reply);
   void ScheduleFlush();
   void FlushAll();
-  void OnLinkConnected(const OwnerPtr& owner);
-  void OnLinkGone(const OwnerPtr& owner, const Error& reason);
+  void OnLinkConnected(BorrowLink& link);
+  void OnLinkGone(BorrowLink& link, const Error& reason);
+  void EndLink(BorrowLink& link, ErrorCode code, std::string_view why);
+  void EndLinksTo(const NodeId& dead, std::string_view reason);
   void FinishBatch(std::uint64_t batch);
   void Resolve(BorrowedObject& entry, ObjectState state);
 
@@ -201,7 +209,7 @@ class ReferenceTable {
 
   // As borrower: links and the barrier.
   std::map<std::string, BorrowLink, std::less<>> links_;  // by encoded address: a stable order
-  std::set<std::uint64_t> batches_;                       // registrations that are not answered
+  std::multiset<std::uint64_t> batches_;  // registrations that are not answered, by message
   std::uint64_t last_batch_ = 0;
   std::deque<std::pair<std::uint64_t, std::move_only_function<void()>>> after_;
   bool is_flush_due_ = false;

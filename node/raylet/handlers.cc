@@ -21,14 +21,7 @@ void Impl::AddHandlers() {
     respond(cw::FinishJobReply());
   });
   services.Handle(cw::kDescribeDeath, [this](auto& request, const CallContext&, auto respond) {
-    pool.DescribeDeath(
-        WorkerId::FromBinaryOrNil(request.worker_id()),
-        [respond = std::move(respond)](const std::optional<gcs::WorkerDeath>& death) mutable {
-          cw::DescribeDeathReply reply;
-          if (death) reply.set_cause(death->cause());
-          respond(reply);
-        },
-        WorkerPool::IfAlive::kWait);
+    DescribeDeath(request, std::move(respond));
   });
   services.Hear(cw::kSetBlocked, [this](auto& request, rpc::Peer& peer) {
     if (const WorkerId* worker = pool.WorkerAt(peer)) leases.SetBlocked(*worker, request.blocked());
@@ -52,6 +45,29 @@ void Impl::AddHandlers() {
     owners.Free(drop);
     leases.Return(request, std::move(respond));
   });
+}
+
+/// Only who answers for a process says that it is dead: the GCS, or the raylet of its node.
+void Impl::DescribeDeath(const core_worker::DescribeDeathRequest& request,
+                         rpc::Respond<core_worker::DescribeDeathReply> respond) {
+  const WorkerId worker = WorkerId::FromBinaryOrNil(request.worker_id());
+  const NodeId node = NodeId::FromBinaryOrNil(request.node_id());
+  core_worker::DescribeDeathReply reply;
+  if (const std::string* cause = owners.CauseOfDeath(worker, node)) {
+    reply.set_cause(*cause);
+    return respond(reply);
+  }
+  if (const std::string other = EndpointOf(node); !other.empty()) {
+    return deps.peers.Get(other)->Call(core_worker::kDescribeDeath, request, std::move(respond));
+  }
+  if (node == config.node_id) reply.set_cause("its raylet no longer knows it");
+  pool.DescribeDeath(
+      worker,
+      [reply, respond = std::move(respond)](const auto& death) mutable {
+        if (death) reply.set_cause(death->cause());
+        respond(reply);
+      },
+      WorkerPool::IfAlive::kWait);
 }
 
 core_worker::RegisterWorkerReply Impl::Welcome(const JobId& job) const {

@@ -21,7 +21,7 @@ void ObjectOwners::Adopt(const core_worker::AdoptObjectsRequest& request, const 
   for (const std::string& binary : request.ids()) {
     const ObjectId object(ObjectId::FromBinaryOrNil(binary));
     if (unclaimed != unclaimed_.end()) unclaimed->second.erase(object);
-    if (dead_.contains(id) || dead_nodes_.contains(node)) {
+    if (CauseOfDeath(id, node) != nullptr) {
       remove_(object);
       continue;
     }
@@ -45,9 +45,9 @@ void ObjectOwners::Free(const core_worker::FreeObjectsRequest& request) {
   }
 }
 
-void ObjectOwners::OnOwnerDied(const WorkerId& owner) {
+void ObjectOwners::OnOwnerDied(const WorkerId& owner, const std::string& cause) {
   if (dead_.size() >= kDeadKeptMax) dead_.clear();
-  dead_.insert(owner);
+  dead_.emplace(owner, cause);
   const auto it = owners_.find(owner);
   if (it == owners_.end()) return;
   for (const ObjectId& object : it->second.objects) {
@@ -57,14 +57,20 @@ void ObjectOwners::OnOwnerDied(const WorkerId& owner) {
   owners_.erase(it);
 }
 
-void ObjectOwners::OnNodeDied(const NodeId& node) {
+void ObjectOwners::OnNodeDied(const NodeId& node, const std::string& reason) {
   if (dead_nodes_.size() >= kDeadKeptMax) dead_nodes_.clear();
-  dead_nodes_.insert(node);
+  const std::string& cause = dead_nodes_.emplace(node, "its node died: " + reason).first->second;
   std::set<WorkerId> gone;
   for (const auto& [worker, owner] : owners_) {
     if (owner.node == node) gone.insert(worker);
   }
-  for (const WorkerId& worker : gone) OnOwnerDied(worker);
+  for (const WorkerId& worker : gone) OnOwnerDied(worker, cause);
+}
+
+const std::string* ObjectOwners::CauseOfDeath(const WorkerId& owner, const NodeId& node) const {
+  if (const auto it = dead_.find(owner); it != dead_.end()) return &it->second;
+  const auto it = dead_nodes_.find(node);
+  return it == dead_nodes_.end() ? nullptr : &it->second;
 }
 
 }  // namespace mobula::node

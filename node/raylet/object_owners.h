@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <string>
 
 #include "components/base/ids.h"
 #include "components/core_worker/worker.pb.h"
@@ -27,8 +28,10 @@ class ObjectOwners {
   /// Their owner says that nobody holds them any more.
   void Free(const core_worker::FreeObjectsRequest& request);
   /// A process, or every process of a node, ended: what it owned is deleted.
-  void OnOwnerDied(const WorkerId& owner);
-  void OnNodeDied(const NodeId& node);
+  void OnOwnerDied(const WorkerId& owner, const std::string& cause);
+  void OnNodeDied(const NodeId& node, const std::string& reason);
+  /// \return how a process or its node ended; null if neither is known to be dead.
+  [[nodiscard]] const std::string* CauseOfDeath(const WorkerId& owner, const NodeId& node) const;
 
  private:
   struct Owner {
@@ -39,8 +42,8 @@ class ObjectOwners {
   std::function<void(const ObjectId&)> remove_;
   std::map<WorkerId, Owner> owners_;
   std::map<ObjectId, WorkerId> owner_of_;
-  std::set<WorkerId> dead_;
-  std::set<NodeId> dead_nodes_;
+  std::map<WorkerId, std::string> dead_;  // how they ended
+  std::map<NodeId, std::string> dead_nodes_;
   std::map<const rpc::Peer*, std::set<ObjectId>> unclaimed_;  // never walked
 };
 

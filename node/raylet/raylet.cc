@@ -93,15 +93,14 @@ void Impl::OnRegistered(const gcs::RegisterNodeReply& reply) {
   cluster_id = reply.cluster_id();
   heartbeat_period = std::chrono::milliseconds(reply.heartbeat_period_ms());
   heartbeat_timer.Set(heartbeat_period, [this] { Heartbeat(); });
-  deps.gcs.Subscribe({gcs::NODES, gcs::WORKERS, gcs::JOBS},
-                     {.on_node = alive.Bind([this](const gcs::NodeInfo& n) { OnNode(n); }),
-                      .on_worker_death = alive.Bind([this](const gcs::WorkerDeath& death) {
-                        OnOwnerDied(WorkerId::FromBinaryOrNil(death.worker_id()));
-                      }),
-                      .on_job = alive.Bind([this](const gcs::JobInfo& job) {
-                        if (job.state() != "RUNNING") EndJob(gcs::IdOf(job));
-                      })},
-                     [](Result<gcs::SubscribeReply>) {});
+  deps.gcs.Subscribe(
+      {gcs::NODES, gcs::WORKERS, gcs::JOBS},
+      {.on_node = alive.Bind([this](const gcs::NodeInfo& n) { OnNode(n); }),
+       .on_worker_death = alive.Bind([this](const gcs::WorkerDeath& death) { OnOwnerDied(death); }),
+       .on_job = alive.Bind([this](const gcs::JobInfo& job) {
+         if (job.state() != "RUNNING") EndJob(gcs::IdOf(job));
+       })},
+      [](Result<gcs::SubscribeReply>) {});
   deps.log.Info("node", "joined", "node={} endpoint={} resources={}", config.node_id.Short(),
                 endpoint, config.resources.ToString());
 }
@@ -144,13 +143,13 @@ void Impl::OnNode(const gcs::NodeInfo& node) {
 }
 
 void Impl::OnNodeDied(const NodeId& node, const std::string& reason) {
+  owners.OnNodeDied(node, reason);
   const auto it = endpoints.find(node);
   if (it == endpoints.end()) return;
   deps.log.Info("node", "died", "node={} reason=\"{}\"", node.Short(), reason);
   deps.peers.Drop(it->second);
   endpoints.erase(it);
   deps.scheduler.RemoveNode(node);
-  owners.OnNodeDied(node);
   leases.OnNodeDied(node);
   core_worker::NodeDiedRequest notice;
   notice.set_node_id(std::string(node.Binary()));
@@ -183,9 +182,7 @@ void Impl::PrepareJob(const core_worker::RequestLeaseRequest& request, bool for_
 }
 
 void Impl::OnProcessEnded(const gcs::WorkerDeath& death) {
-  const WorkerId worker = WorkerId::FromBinaryOrNil(death.worker_id());
-  leases.OnProcessEnded(worker);
-  OnOwnerDied(worker);
+  OnOwnerDied(death);
   deps.gcs.ReportWorkerDeath(death);
   if (death.is_driver()) {
     const JobId job = JobId::FromBinaryOrNil(death.job_id());
@@ -197,9 +194,10 @@ void Impl::OnProcessEnded(const gcs::WorkerDeath& death) {
   ReportSoon();
 }
 
-void Impl::OnOwnerDied(const WorkerId& owner) {
-  owners.OnOwnerDied(owner);
+void Impl::OnOwnerDied(const gcs::WorkerDeath& death) {
+  const WorkerId owner = WorkerId::FromBinaryOrNil(death.worker_id());
   leases.OnProcessEnded(owner);
+  owners.OnOwnerDied(owner, death.cause());
 }
 
 void Impl::EndJob(const JobId& job) {

@@ -34,6 +34,8 @@ class Raylet::Impl {
   void RegisterDriver(const core_worker::RegisterWorkerRequest& request, rpc::Peer& peer,
                       rpc::Respond<core_worker::RegisterWorkerReply> respond);
   [[nodiscard]] core_worker::RegisterWorkerReply Welcome(const JobId& job) const;
+  void DescribeDeath(const core_worker::DescribeDeathRequest& request,
+                     rpc::Respond<core_worker::DescribeDeathReply> respond);
 
   // raylet.cc
   void OnRegistered(const gcs::RegisterNodeReply& reply);
@@ -45,7 +47,7 @@ class Raylet::Impl {
   void PrepareJob(const core_worker::RequestLeaseRequest& request, bool for_spill,
                   std::move_only_function<void(Result<void>)> done);
   void OnProcessEnded(const gcs::WorkerDeath& death);
-  void OnOwnerDied(const WorkerId& owner);
+  void OnOwnerDied(const gcs::WorkerDeath& death);
   void EndJob(const JobId& job);
   void OnPeerClosed(rpc::Peer& peer);
   void MustExit(const Error& why);

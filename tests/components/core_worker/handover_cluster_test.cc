@@ -106,6 +106,62 @@ TEST_F(HandoverTest, ThroughABorrowerToItsOwnTask) {
   cluster.ExpectNothingLeft();
 }
 
+TEST_F(HandoverTest, ToABorrowerThatCannotReachTheOwnerForAWhile) {
+  ReferencePtr kept;
+  cluster.programs["keep"] = [&kept](const TaskRunPtr& run) {
+    kept = run->Borrow(run->Argument(0));
+    run->Return("kept");
+  };
+  EXPECT_TRUE(driver->Get(driver->Submit("slow", {})));  // the driver has reached its worker
+  ReferencePtr inner = driver->Submit("slow", {});
+  EXPECT_TRUE(driver->Get(inner));
+  faults->refuse_connects = 1;
+  ReferencePtr done = driver->Submit("keep", {PutMention(inner)});
+  inner.reset();
+  cluster.RunFor(seconds(50));
+  ASSERT_NE(kept, nullptr);
+  EXPECT_EQ(driver->core.Count().tasks, 1U) << "the reply waits for the registration";
+  faults->refuse_connects = 0;
+  EXPECT_EQ(driver->Get(done).value_or("?"), "kept");
+  cluster.RunFor(seconds(10));
+  Process* worker = cluster.nodes[0]->FindWorker(
+      [](const Process& one) { return one.core.Count().references.borrowed > 0; });
+  ASSERT_NE(worker, nullptr);
+  EXPECT_EQ(worker->Get(kept).value_or("?"), "slow");
+  kept.reset();
+  done.reset();
+  cluster.ExpectNothingLeft();
+}
+
+TEST_F(HandoverTest, ToABorrowerThatLosesTheOwnerForAWhile) {
+  ReferencePtr inner = driver->Submit("slow", {});
+  ReferencePtr read = driver->Submit("read", {PutMention(inner)});
+  cluster.RunFor(milliseconds(20));  // it has registered, and has not asked yet
+  faults->rules.push_back({.method = kWatch.id, .times_max = 1});
+  faults->refuse_connects = 1;
+  cluster.RunFor(seconds(30));
+  EXPECT_EQ(driver->core.Count().tasks, 1U);
+  faults->refuse_connects = 0;
+  EXPECT_EQ(driver->Get(read).value_or("?"), "4");
+  inner.reset();
+  read.reset();
+  cluster.ExpectNothingLeft();
+}
+
+TEST_F(HandoverTest, ToABorrowerThatNeverReachesTheOwner) {
+  EXPECT_TRUE(driver->Get(driver->Submit("slow", {})));
+  ReferencePtr inner = driver->Submit("slow", {});
+  EXPECT_TRUE(driver->Get(inner));
+  faults->refuse_connects = 1;
+  ReferencePtr read = driver->Submit("read", {PutMention(inner)});
+  const Result<std::string> said = driver->Get(read);  // within 100 s
+  EXPECT_THAT(said.value_or("?"), testing::StartsWith("unavailable: the owner of object "));
+  faults->refuse_connects = 0;
+  inner.reset();
+  read.reset();
+  cluster.ExpectNothingLeft();
+}
+
 TEST_F(HandoverTest, AsInlineArgumentOfAPendingTask) {
   ReferencePtr gate = driver->Submit("slow", {});
   ReferencePtr inner = driver->Submit("fill", {"x"});

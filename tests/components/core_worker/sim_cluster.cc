@@ -247,6 +247,19 @@ void Cluster::KillNode(Node& node) {
   });
 }
 
+std::string Cluster::CauseOfDeath(const std::string& worker) const {
+  for (const auto& driver : drivers) {
+    if (driver->worker_id() == worker) return {};
+  }
+  for (const auto& node : nodes) {
+    if (node->workers.contains(worker)) return {};
+    if (const auto it = node->deaths().find(worker); it != node->deaths().end()) {
+      return it->second.cause();
+    }
+  }
+  return "nobody knows it";
+}
+
 Node* Cluster::FindNode(std::string_view endpoint) {
   for (const auto& node : nodes) {
     if (node->endpoint == endpoint) return node.get();

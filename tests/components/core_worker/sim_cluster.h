@@ -121,6 +121,7 @@ class Node {
   [[nodiscard]] std::string any_lease() const { return leases_.begin()->first; }
   [[nodiscard]] std::size_t queued_count() const { return queue_.size(); }
   [[nodiscard]] const std::map<std::string, rpc::Peer*>& peers() const { return peers_; }
+  [[nodiscard]] const std::map<std::string, ReturnLeaseReply>& deaths() const { return deaths_; }
 
   Cluster& cluster;
   const std::string endpoint;
@@ -177,6 +178,8 @@ class Cluster {
   /// The node is gone with all on it; the others are told a little later.
   void KillNode(Node& node);
   Node* FindNode(std::string_view endpoint);
+  /// \return how a process ended; empty: it lives.
+  [[nodiscard]] std::string CauseOfDeath(const std::string& worker) const;
   void RunFor(Duration time) { loop.RunFor(time); }
   /// Lets everything come to rest, then expects that nothing is left anywhere.
   void ExpectNothingLeft();

@@ -71,8 +71,7 @@ void Node::AddHandlers() {
   services_.Handle(kDescribeDeath, [this](const DescribeDeathRequest& request, CallContext,
                                           Respond<DescribeDeathReply> respond) {
     DescribeDeathReply reply;
-    const auto death = deaths_.find(request.worker_id());
-    if (death != deaths_.end()) reply.set_cause(death->second.cause());
+    reply.set_cause(cluster.CauseOfDeath(request.worker_id()));
     respond(reply);
   });
   services_.Hear(kSetBlocked, [this](const SetBlockedRequest& request, rpc::Peer& peer) {

@@ -102,6 +102,39 @@ TEST(RayletHandlersTest, HowAProcessEndsIsToldOnceItHasEnded) {
   EXPECT_EQ(cause, "signal 9 (SIGKILL)");
 }
 
+TEST(RayletHandlersTest, AProcessOfAnotherNodeIsDeadWhenThatNodeOrTheGcsSaysSo) {
+  World world({{"CPU", 1}});
+  JobId job;
+  const auto driver = world.AddDriver(job);
+  const auto other = world.random.NewId<NodeId>();
+  const auto client = world.AddNode(other);
+  world.RunFor(milliseconds(100));
+  const auto ask = [&](char worker, const NodeId& node) {
+    core_worker::DescribeDeathRequest request;
+    request.set_worker_id(std::string(WorkerId::kSize, worker));
+    request.set_node_id(std::string(node.Binary()));
+    client->Heartbeat(nullptr);
+    std::string cause;
+    driver->client->Call(core_worker::kDescribeDeath, request, [&](const auto& reply) {
+      cause = reply ? reply->cause() : std::string(ErrorCodeName(reply.error().code()));
+    });
+    world.RunFor(std::chrono::seconds(3));
+    return cause;
+  };
+  EXPECT_EQ(ask('u', world.config.node_id), "its raylet no longer knows it");
+  EXPECT_EQ(ask('u', world.random.NewId<NodeId>()), "") << "that node may have joined just now";
+  EXPECT_EQ(ask('u', other), "unavailable") << "its raylet cannot be asked";
+  gcs::WorkerDeath death;
+  death.set_worker_id(std::string(WorkerId::kSize, 'w'));
+  death.set_cause("signal 9 (SIGKILL)");
+  client->ReportWorkerDeath(death);
+  world.RunFor(milliseconds(100));
+  EXPECT_EQ(ask('w', other), "signal 9 (SIGKILL)");
+  client->LeaveNode("asked to", [](const auto&) {});
+  world.RunFor(milliseconds(100));
+  EXPECT_EQ(ask('u', other), "its node died: left: asked to");
+}
+
 TEST(RayletHandlersTest, WhoAsksForTheEndOfALiveProcessEndsNobody) {
   World world({{"CPU", 1}});
   JobId job;

@@ -30,7 +30,7 @@ TEST_F(ObjectOwnersTest, WhatADeadOwnerLeavesIsRemovedNowAndLater) {
   const auto early = Adoption(node_);
   owners_.Adopt(early, nullptr);
   EXPECT_EQ(removed_, 0U);
-  owners_.OnOwnerDied(OwnerOf(early));
+  owners_.OnOwnerDied(OwnerOf(early), "signal 9 (SIGKILL)");
   EXPECT_EQ(removed_, 1U);
   owners_.Adopt(early, nullptr);
   EXPECT_EQ(removed_, 2U);
@@ -38,12 +38,16 @@ TEST_F(ObjectOwnersTest, WhatADeadOwnerLeavesIsRemovedNowAndLater) {
 
 TEST_F(ObjectOwnersTest, WhatIsSealedForAnOwnerOnADeadNodeIsRemoved) {
   owners_.Adopt(Adoption(node_), nullptr);
-  owners_.OnNodeDied(node_);
+  owners_.OnNodeDied(node_, "no heartbeat");
   EXPECT_EQ(removed_, 1U);
   owners_.Adopt(Adoption(node_), nullptr);  // of an owner that had nothing here when it died
   EXPECT_EQ(removed_, 2U);
   owners_.Adopt(Adoption(random_.NewId<NodeId>()), nullptr);
   EXPECT_EQ(removed_, 2U) << "another node lives";
+  const auto worker = random_.NewId<WorkerId>();
+  EXPECT_EQ(owners_.CauseOfDeath(worker, random_.NewId<NodeId>()), nullptr);
+  ASSERT_NE(owners_.CauseOfDeath(worker, node_), nullptr);
+  EXPECT_EQ(*owners_.CauseOfDeath(worker, node_), "its node died: no heartbeat");
 }
 
 }  // namespace
