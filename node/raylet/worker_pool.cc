@@ -111,6 +111,8 @@ void WorkerPool::OnStarted(const WorkerId& startup, Result<std::int64_t> pid) {
     worker->pid = *pid;
     return;
   }
+  // It was quicker than the news of its start, and has ended with its zygote.
+  if (worker->state != State::kStarting) return Forget(startup, pid.error().message());
   const JobId job = worker->job;
   workers_.erase(startup);
   FailStart(job, pid.error(), kStartFailuresMax);
@@ -159,6 +161,7 @@ void WorkerPool::RegisterDriver(const core_worker::Address& address, const JobId
                                 rpc::Peer& peer) {
   const WorkerId id = WorkerId::FromBinaryOrNil(address.worker_id());
   Worker& driver = workers_[id];
+  if (driver.peer != nullptr) by_peer_.erase(driver.peer);  // it has connected again
   driver.id = id;
   driver.job = job;
   driver.state = State::kDriver;
@@ -236,10 +239,9 @@ void WorkerPool::Kill(const WorkerId& id) {
 }
 
 void WorkerPool::OnPeerClosed(rpc::Peer& peer) {
-  const auto it = by_peer_.find(&peer);
-  if (it == by_peer_.end()) return;
-  const WorkerId id = it->second;
-  by_peer_.erase(it);
+  const auto known = by_peer_.extract(&peer);
+  if (known.empty()) return;
+  const WorkerId id = known.mapped();
   const WorkerId key = by_worker_id_.at(id);
   Worker& worker = workers_.at(key);
   worker.peer = nullptr;
@@ -279,8 +281,8 @@ void WorkerPool::Forget(const WorkerId& key, std::string cause) {
   // A killed process leaves the file of its socket behind.
   const auto local = ParseEndpoint(LocalEndpointOf(key, config_.local_listen_endpoint));
   if (local && local->scheme.ends_with("unix")) (void)deps_.files.Remove(local->path);
-  if (worker.state == State::kStarting) return;
   by_worker_id_.erase(worker.id);
+  if (worker.state == State::kStarting) return;
   if (const auto job = jobs_.find(worker.job); job != jobs_.end()) {
     std::erase(job->second.idle, worker.id);
   }

@@ -67,6 +67,7 @@ void Process::Reconnect() {
 void Launcher::Start(WorkerSpec spec, std::move_only_function<void(Result<std::int64_t>)> started,
                      OnExit on_exit) {
   ++start_count;
+  last_started = spec.startup_id;
   if (starts == Starts::kSilent) {
     silent_.push_back({std::move(spec), std::move(started), std::move(on_exit)});
     return;
@@ -114,6 +115,12 @@ void Launcher::Wake() {
   starts = Starts::kRegister;
   for (Silent& one : std::exchange(silent_, {})) {
     Start(std::move(one.spec), std::move(one.started), std::move(one.on_exit));
+  }
+}
+
+void Launcher::Die() {
+  for (Silent& one : std::exchange(silent_, {})) {
+    one.started(Fail(ErrorCode::kInternal, "the zygote died"));
   }
 }
 

@@ -57,9 +57,12 @@ class Launcher final : public WorkerLauncher {
   [[nodiscard]] std::string_view Name() const override { return "test"; }
   /// The zygote wakes: those that were silent get their pids.
   void Wake();
+  /// The zygote ends, and with it those that were silent.
+  void Die();
 
   Starts starts = Starts::kRegister;
   std::size_t start_count = 0;
+  WorkerId last_started;
   struct Worker {
     JobId job;
     OnExit on_exit;

@@ -62,6 +62,32 @@ TEST_F(WorkerPoolTest, AWorkerThatComesTooLateIsKilledAndTheNextOneServes) {
   EXPECT_TRUE(world.Granted(driver->Ask(job, {{"CPU", 1}})).has_grant());
 }
 
+TEST_F(WorkerPoolTest, AWorkerThatRegistersBeforeItsZygoteDiesIsForgottenOnce) {
+  (void)AskFirst(Launcher::Starts::kSilent);
+  Process worker(world, world.config.node_id);
+  ASSERT_TRUE(worker.Register(false, job, world.launcher.last_started).has_value());
+  EXPECT_EQ(world.raylet->Count().leases, 1U);
+  world.launcher.Die();
+  EXPECT_EQ(world.raylet->Count().leases, 0U);
+  worker.client.reset();
+  world.RunFor(seconds(1));
+  world.launcher.starts = Launcher::Starts::kRegister;
+  EXPECT_TRUE(world.Granted(driver->Ask(job, {{"CPU", 1}})).has_grant());
+}
+
+TEST_F(WorkerPoolTest, ADriverThatRegistersAgainLivesAsLongAsItsLastConnection) {
+  driver = world.AddDriver(job);
+  Process again(world, world.config.node_id);
+  again.address = driver->address;
+  ASSERT_TRUE(again.Register(true, JobId(), WorkerId()).has_value());
+  driver->client.reset();
+  world.RunFor(seconds(1));
+  EXPECT_EQ(world.raylet->Count().drivers, 1U);
+  again.client.reset();
+  world.RunFor(seconds(1));
+  EXPECT_EQ(world.raylet->Count().drivers, 0U);
+}
+
 TEST_F(WorkerPoolTest, ALongLogIsToldByItsEnd) {
   world.config.log_folder = "/logs";
   EXPECT_TRUE(world.files.MakeFolder("/logs").has_value());
