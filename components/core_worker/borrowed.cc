@@ -11,7 +11,6 @@ namespace mobula::core_worker {
 namespace {
 
 constexpr Duration kFreeTimeout = std::chrono::seconds(10);
-constexpr Duration kRemoveTimeout = std::chrono::seconds(30);
 constexpr Duration kReconnectDelay = std::chrono::milliseconds(200);
 
 Error OwnerLost(ErrorCode code, const ObjectId& id, const Address& owner, std::string_view why) {
@@ -31,12 +30,6 @@ void SendInParts(Request request, const Ids& ids, std::size_t ids_max, Send send
     request.clear_ids();
   }
   if (request.ids_size() > 0) send(request);
-}
-
-Address Decode(const OwnerPtr& owner) {
-  Address address;
-  address.ParseFromString(owner->address);
-  return address;
 }
 
 }  // namespace
@@ -150,13 +143,14 @@ BorrowLink& ReferenceTable::LinkTo(const OwnerPtr& owner) {
   BorrowLink& link = it->second;
   if (is_new) {
     link.owner = owner;
+    link.address.ParseFromString(owner->address);
     Connect(link);
   }
   return link;
 }
 
 void ReferenceTable::Connect(BorrowLink& link) {
-  link.client = deps_.peers.Get(EndpointFor(Decode(link.owner), self_.node_id()));
+  link.client = deps_.peers.Get(EndpointFor(link.address, self_.node_id()));
   link.client->OnConnected(link.alive.Bind([this, &link](rpc::Peer&) { OnLinkConnected(link); }));
   link.client->OnGone(link.alive.Bind([this, &link](const Error& why) { OnLinkGone(link, why); }));
   link.client->Connect();
@@ -179,10 +173,9 @@ void ReferenceTable::OnLinkConnected(BorrowLink& link) {
 /// Who cannot be reached may live: only who knows of its death can say that it does not.
 void ReferenceTable::OnLinkGone(BorrowLink& link, const Error& reason) {
   if (!link.away_since) link.away_since = deps_.loop.Now();
-  const Address owner = Decode(link.owner);
   DescribeDeathRequest request;
-  request.set_worker_id(owner.worker_id());
-  request.set_node_id(owner.node_id());
+  request.set_worker_id(link.address.worker_id());
+  request.set_node_id(link.address.node_id());
   deps_.raylet.Call(kDescribeDeath, request,
                     link.alive.Bind([this, &link, reason](const Result<DescribeDeathReply>& reply) {
                       if (reply && !reply->cause().empty()) {
@@ -199,20 +192,11 @@ void ReferenceTable::OnLinkGone(BorrowLink& link, const Error& reason) {
 
 void ReferenceTable::EndLink(BorrowLink& link, ErrorCode code, std::string_view why) {
   const auto ended = links_.extract(link.owner->address);
-  const Address owner = Decode(link.owner);
   for (const ObjectId& id : link.borrowed) {
     const auto entry = borrowed_.find(id);
-    if (entry != borrowed_.end()) Resolve(entry->second, OwnerLost(code, id, owner, why));
+    if (entry != borrowed_.end()) Resolve(entry->second, OwnerLost(code, id, link.address, why));
   }
   if (link.failed_batch != 0) FinishBatch(link.failed_batch);
-}
-
-void ReferenceTable::EndLinksTo(const NodeId& dead, std::string_view reason) {
-  std::vector<BorrowLink*> over;
-  for (auto& [address, link] : links_) {
-    if (Decode(link.owner).node_id() == dead.Binary()) over.push_back(&link);
-  }
-  for (BorrowLink* link : over) EndLink(*link, ErrorCode::kOwnerDied, reason);
 }
 
 void ReferenceTable::ScheduleFlush() {
@@ -285,7 +269,7 @@ void ReferenceTable::Flush(BorrowLink& link) {
                         if (!link.borrowed.contains(id)) link.to_remove.insert(id);
                       }
                     }),
-                    {.timeout = kRemoveTimeout});
+                    {.timeout = config_.owner_away_max});
               });
   if (!link.client->IsConnected()) return;  // OnLinkConnected asks
   SendInParts(WatchRequest(), std::exchange(link.to_watch, {}), config_.batch_ids_max,

@@ -177,7 +177,10 @@ void ReferenceTable::DropNode(const NodeId& node, std::string_view reason) {
     if (stored == nullptr || stored->copies.erase(node) == 0) continue;
     if (stored->copies.empty()) entry.state = Pending{};  // ask the owner when it is wanted
   }
-  EndLinksTo(node, reason);
+  for (auto next = links_.begin(); next != links_.end();) {
+    BorrowLink& link = next++->second;
+    if (link.address.node_id() == node.Binary()) EndLink(link, ErrorCode::kOwnerDied, reason);
+  }
 }
 
 void ReferenceTable::AddLineage(const ObjectId& id) {
@@ -249,11 +252,11 @@ void ReferenceTable::AnswerWatches(rpc::Peer* peer) {
         entry->MakeDetails().remote_watchers.push_back(peer);
         continue;
       }
-      ToMessage(id,
-                !is_freed ? entry->State()
-                          : Error(ErrorCode::kObjectLost,
-                                  fmt::format("object {} was freed by its owner", id.Short())),
-                status.add_objects());
+      const auto state = is_freed
+                             ? Error(ErrorCode::kObjectLost,
+                                     fmt::format("object {} was freed by its owner", id.Short()))
+                             : entry->State();
+      ToMessage(id, state, status.add_objects());
       bytes += status.objects().rbegin()->ByteSizeLong();
     }
     if (status.objects_size() > 0) peer->Notify(kStatus, status);

@@ -152,6 +152,7 @@ struct BorrowedObject {
 /// gives up is replaced until the owner is reached, is known to be dead, or was away for too long.
 struct BorrowLink {
   OwnerPtr owner;
+  Address address;                      // the same, decoded
   std::shared_ptr<rpc::Client> client;  // owners: the pool and this link
   std::optional<TimePoint> away_since;  // the first client gave up; none was connected since
   std::set<ObjectId> borrowed;

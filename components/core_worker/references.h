@@ -185,7 +185,6 @@ class ReferenceTable {
   void OnLinkConnected(BorrowLink& link);
   void OnLinkGone(BorrowLink& link, const Error& reason);
   void EndLink(BorrowLink& link, ErrorCode code, std::string_view why);
-  void EndLinksTo(const NodeId& dead, std::string_view reason);
   void FinishBatch(std::uint64_t batch);
   void Resolve(BorrowedObject& entry, ObjectState state);
 

@@ -52,15 +52,13 @@ void Impl::DescribeDeath(const core_worker::DescribeDeathRequest& request,
                          rpc::Respond<core_worker::DescribeDeathReply> respond) {
   const WorkerId worker = WorkerId::FromBinaryOrNil(request.worker_id());
   const NodeId node = NodeId::FromBinaryOrNil(request.node_id());
-  core_worker::DescribeDeathReply reply;
-  if (const std::string* cause = owners.CauseOfDeath(worker, node)) {
-    reply.set_cause(*cause);
-    return respond(reply);
-  }
-  if (const std::string other = EndpointOf(node); !other.empty()) {
+  const std::string* const cause = owners.CauseOfDeath(worker, node);
+  if (const std::string other = EndpointOf(node); cause == nullptr && !other.empty()) {
     return deps.peers.Get(other)->Call(core_worker::kDescribeDeath, request, std::move(respond));
   }
+  core_worker::DescribeDeathReply reply;
   if (node == config.node_id) reply.set_cause("its raylet no longer knows it");
+  if (cause != nullptr) reply.set_cause(*cause);
   pool.DescribeDeath(
       worker,
       [reply, respond = std::move(respond)](const auto& death) mutable {
