@@ -15,7 +15,7 @@ namespace mobula {
 /// waits have been short of late, for a few times as long as they were, and only if every thread
 /// that wants a core has one. Not if the peer is on this very core, where the kernel likes to wake
 /// it: passing a core on costs 3 us, and spinning keeps the peer from it. But in a burst of waits
-/// two that sleep by turns would do better awake: one of them moves to another core and spins there.
+/// two that sleep by turns would do better awake: one moves to another core and spins there.
 /// (Adaptive mutexes; eRPC.)
 /// Threads: one at a time.
 class SpinBudget {
