@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <fstream>
+#include <iterator>
 #include <sstream>
 
 #include "components/base/config_value.h"
@@ -35,8 +37,8 @@ Result<NodeRecord> ReadRecord(FileSystem& files, const std::string& folder) {
   ConfigReader reader(*root, "record");
   NodeRecord record;
   record.folder = folder;
-  record.pid = reader.Integer("pid", 0, 0, INT64_MAX);
-  record.pid_start = reader.Integer("pid_start", 0, 0, INT64_MAX);
+  record.pid = reader.Integer("pid", record.pid, 0, INT64_MAX);
+  record.pid_start = reader.Integer("pid_start", record.pid_start, 0, INT64_MAX);
   record.is_head = reader.Boolean("is_head", false);
   record.is_background = reader.Boolean("is_background", false);
   record.head_address = reader.Text("head_address", "");
@@ -91,14 +93,8 @@ std::string SessionsFolder() {
 }
 
 std::int64_t ProcessStart(std::int64_t pid) {
-  char path[64];
-  std::snprintf(path, sizeof path, "/proc/%lld/stat", static_cast<long long>(pid));
-  FILE* const file = std::fopen(path, "re");
-  if (file == nullptr) return 0;
-  char line[1024];
-  const std::size_t size = std::fread(line, 1, sizeof line - 1, file);
-  std::fclose(file);
-  const std::string text(line, size);
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
   const std::size_t name_end = text.rfind(')');  // the name may hold anything
   if (name_end == std::string::npos) return 0;
   std::istringstream fields(text.substr(name_end + 2));
@@ -121,16 +117,14 @@ Result<std::string> MakeSession(FileSystem& files, std::string_view id) {
   }
   // It gets its name when its record is there: what has no record may be swept by others.
   const std::string unnamed = fmt::format("{}/new-{}", root, id);
-  if (Result<void> made = files.MakeFolder(unnamed + "/logs"); !made) {
-    return Fail(std::move(made.error()));
-  }
+  Result<void> made = files.MakeFolder(unnamed + "/logs");
+  if (!made) return Fail(std::move(made.error()));
   NodeRecord record;
   record.folder = unnamed;
   record.pid = ::getpid();
   record.pid_start = ProcessStart(record.pid);
-  if (Result<void> written = WriteRecord(files, record); !written) {
-    return Fail(std::move(written.error()));
-  }
+  Result<void> written = WriteRecord(files, record);
+  if (!written) return Fail(std::move(written.error()));
   std::string folder = fmt::format("{}/n-{}", root, id);
   if (std::rename(unnamed.c_str(), folder.c_str()) != 0) {
     return Fail(ErrorCode::kInternal, "{} cannot be renamed to {}", unnamed, folder);

@@ -42,7 +42,7 @@ std::string_view ConfigValue::TypeName() const {
 ConfigReader::ConfigReader(const ConfigValue& value, std::string path)
     : value_(&value), path_(std::move(path)) {
   if (value.IsNull() || value.map() != nullptr) return;
-  Reject("", fmt::format("is {}; a map of keys is wanted", value.TypeName()));
+  Reject("", "is {}; a map of keys is wanted", value.TypeName());
 }
 
 const ConfigValue* ConfigReader::Find(std::string_view key) {
@@ -58,7 +58,7 @@ const std::string* ConfigReader::Scalar(std::string_view key, std::string_view w
   if (value == nullptr || value->scalar() != nullptr) {
     return value == nullptr ? nullptr : value->scalar();
   }
-  Reject(key, fmt::format("is {}; {} is wanted", value->TypeName(), wanted));
+  Reject(key, "is {}; {} is wanted", value->TypeName(), wanted);
   return nullptr;
 }
 
@@ -76,13 +76,13 @@ std::string ConfigReader::Text(std::string_view key, std::string_view fallback) 
   return text == nullptr ? std::string(fallback) : *text;
 }
 
-std::int64_t ConfigReader::Integer(std::string_view key, std::int64_t fallback, std::int64_t min,
-                                   std::int64_t max) {
+std::int64_t ConfigReader::Whole(std::string_view key, std::int64_t fallback, std::int64_t min,
+                                 std::int64_t max) {
   const auto* text = Scalar(key, "a whole number");
   if (text == nullptr) return fallback;
   std::int64_t value = 0;
   if (!ParseWhole(*text, &value) || value < min || value > max) {
-    Reject(key, fmt::format("is '{}'; a whole number from {} to {} is wanted", *text, min, max));
+    Reject(key, "is '{}'; a whole number from {} to {} is wanted", *text, min, max);
     return fallback;
   }
   return value;
@@ -93,7 +93,7 @@ double ConfigReader::Number(std::string_view key, double fallback, double min, d
   if (text == nullptr) return fallback;
   double value = 0;
   if (!ParseWhole(*text, &value) || !(value >= min && value <= max)) {
-    Reject(key, fmt::format("is '{}'; a number from {} to {} is wanted", *text, min, max));
+    Reject(key, "is '{}'; a number from {} to {} is wanted", *text, min, max);
     return fallback;
   }
   return value;
@@ -104,7 +104,7 @@ bool ConfigReader::Boolean(std::string_view key, bool fallback) {
   if (text == nullptr) return fallback;
   if (*text == "true" || *text == "yes" || *text == "on") return true;
   if (*text == "false" || *text == "no" || *text == "off") return false;
-  Reject(key, fmt::format("is '{}'; true or false is wanted", *text));
+  Reject(key, "is '{}'; true or false is wanted", *text);
   return fallback;
 }
 
@@ -112,7 +112,7 @@ std::uint64_t ConfigReader::Size(std::string_view key, std::uint64_t fallback) {
   const auto* text = Scalar(key, "a size such as 512MiB");
   if (text == nullptr) return fallback;
   const auto size = ParseSize(*text);
-  if (!size) Reject(key, fmt::format("is '{}'; a size such as 512MiB or 4GB is wanted", *text));
+  if (!size) Reject(key, "is '{}'; a size such as 512MiB or 4GB is wanted", *text);
   return size.value_or(fallback);
 }
 
@@ -120,7 +120,7 @@ Duration ConfigReader::Time(std::string_view key, Duration fallback) {
   const auto* text = Scalar(key, "a time such as 250ms");
   if (text == nullptr) return fallback;
   const auto time = ParseTime(*text);
-  if (!time) Reject(key, fmt::format("is '{}'; a time such as 250ms, 5s or 2min is wanted", *text));
+  if (!time) Reject(key, "is '{}'; a time such as 250ms, 5s or 2min is wanted", *text);
   return time.value_or(fallback);
 }
 
@@ -136,7 +136,7 @@ std::map<std::string, double> ConfigReader::NumberMap(std::string_view key) {
     if (ParseWhole<double>(text, &value) && std::isfinite(value)) {
       numbers.emplace(name, value);
     } else {
-      Reject(key, fmt::format("has '{}' under '{}'; a number is wanted", text, name));
+      Reject(key, "has '{}' under '{}'; a number is wanted", text, name);
     }
   }
   return numbers;
@@ -147,14 +147,14 @@ std::map<std::string, std::string> ConfigReader::TextMap(std::string_view key) {
   const ConfigValue* value = Find(key);
   if (value == nullptr) return texts;
   if (value->map() == nullptr) {
-    Reject(key, fmt::format("is {}; a map is wanted", value->TypeName()));
+    Reject(key, "is {}; a map is wanted", value->TypeName());
     return texts;
   }
   for (const auto& [name, entry] : *value->map()) {
     if (entry.scalar() != nullptr) {
       texts.emplace(name, *entry.scalar());
     } else {
-      Reject(key, fmt::format("has {} under '{}'; a text is wanted", entry.TypeName(), name));
+      Reject(key, "has {} under '{}'; a text is wanted", entry.TypeName(), name);
     }
   }
   return texts;

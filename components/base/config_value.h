@@ -6,10 +6,9 @@
 /// that lists the known ones. The first error wins; reading goes on with defaults.
 #pragma once
 
-#include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -55,8 +54,11 @@ class ConfigReader {
   ConfigReader(const ConfigValue& value, std::string path);
 
   [[nodiscard]] std::string Text(std::string_view key, std::string_view fallback);
-  [[nodiscard]] std::int64_t Integer(std::string_view key, std::int64_t fallback, std::int64_t min,
-                                     std::int64_t max);
+  /// A whole number of the fallback's type, which holds all from `min` to `max`.
+  template <std::integral T>
+  [[nodiscard]] T Integer(std::string_view key, T fallback, std::int64_t min, std::int64_t max) {
+    return static_cast<T>(Whole(key, static_cast<std::int64_t>(fallback), min, max));
+  }
   [[nodiscard]] double Number(std::string_view key, double fallback, double min, double max);
   [[nodiscard]] bool Boolean(std::string_view key, bool fallback);
   /// A size such as `512MiB`, `4GiB`, `100000`; binary (KiB) and decimal (kB) units.
@@ -73,12 +75,19 @@ class ConfigReader {
 
   /// Records an error of the caller's own about `key`, unless one came before.
   void Reject(std::string_view key, std::string_view why);
+  template <typename... Args>
+    requires(sizeof...(Args) > 0)
+  void Reject(std::string_view key, fmt::format_string<Args...> why, Args&&... args) {
+    Reject(key, fmt::format(why, std::forward<Args>(args)...));
+  }
   /// \return the first error: wrong type, out of range, or an unknown key with the known ones.
   [[nodiscard]] Result<void> Finish() const;
 
  private:
   const ConfigValue* Find(std::string_view key);
   const std::string* Scalar(std::string_view key, std::string_view wanted);
+  std::int64_t Whole(std::string_view key, std::int64_t fallback, std::int64_t min,
+                     std::int64_t max);
 
   const ConfigValue* value_;
   std::string path_;

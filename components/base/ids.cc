@@ -54,9 +54,7 @@ Result<std::string> FromHex(std::string_view hex) {
   for (std::size_t i = 0; i < hex.size(); i += 2) {
     const int high = HexDigit(hex[i]);
     const int low = HexDigit(hex[i + 1]);
-    if (high < 0 || low < 0) {
-      return Fail(ErrorCode::kInvalidArgument, "'{}' is not hex", hex);
-    }
+    if (high < 0 || low < 0) return Fail(ErrorCode::kInvalidArgument, "'{}' is not hex", hex);
     bytes.push_back(static_cast<char>(high * 16 + low));
   }
   return bytes;

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -54,6 +55,10 @@ class Error {
  public:
   Error() = default;
   Error(ErrorCode code, std::string message) : code_(code), message_(std::move(message)) {}
+  template <typename... Args>
+    requires(sizeof...(Args) > 0)
+  Error(ErrorCode code, fmt::format_string<Args...> format, Args&&... args)
+      : Error(code, fmt::format(format, std::forward<Args>(args)...)) {}
 
   [[nodiscard]] ErrorCode code() const { return code_; }
   [[nodiscard]] const std::string& message() const { return message_; }
@@ -77,11 +82,15 @@ class Error {
 template <typename T>
 using Result = std::expected<T, Error>;
 
+/// What is called once with how something ended.
+template <typename T>
+using Done = std::move_only_function<void(Result<T>)>;
+
 /// Builds the failure side of a `Result`: `return Fail(ErrorCode::kNotFound, "no node {}", id);`
 template <typename... Args>
 [[nodiscard]] std::unexpected<Error> Fail(ErrorCode code, fmt::format_string<Args...> format,
                                           Args&&... args) {
-  return std::unexpected<Error>(Error(code, fmt::format(format, std::forward<Args>(args)...)));
+  return std::unexpected(Error(code, fmt::format(format, std::forward<Args>(args)...)));
 }
 
 /// Passes an existing error on: `if (!r) return Fail(std::move(r.error()));`

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <utility>
 
@@ -30,7 +29,7 @@ class TaskGroup {
   /// Starts `task` at once, on this stack, until it waits. `on_end` gets its result, on the stack
   /// of whoever completed it. \return false after `Stop()`; the task is dropped then.
   template <typename T>
-  bool Spawn(Task<T> task, std::move_only_function<void(Result<T>)> on_end = nullptr) {
+  bool Spawn(Task<T> task, Done<T> on_end = nullptr) {
     if (stopped_) return false;
     const std::uint64_t id = ++last_id_;
     auto [it, added] = running_.emplace(id, Root{});
@@ -73,8 +72,7 @@ class TaskGroup {
   };
 
   template <typename T>
-  static Root Run(Task<T> task, std::move_only_function<void(Result<T>)> on_end, TaskGroup* group,
-                  std::uint64_t id) {
+  static Root Run(Task<T> task, Done<T> on_end, TaskGroup* group, std::uint64_t id) {
     Result<T> result = co_await task;
     if (auto it = group->running_.find(id); it != group->running_.end()) {
       it->second.handle = nullptr;  // this frame frees itself when it ends

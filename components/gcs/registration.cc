@@ -1,6 +1,5 @@
 #include "components/gcs/registration.h"
 
-#include <limits>
 #include <utility>
 
 #include "components/gcs/faulty/storage.h"
@@ -8,8 +7,6 @@
 
 namespace mobula::gcs {
 namespace {
-
-constexpr auto kIntegerMax = std::numeric_limits<std::int64_t>::max();
 
 Result<std::unique_ptr<Storage>> MakeMemory(const ConfigValue& config,
                                             const StorageContext& context) {
@@ -34,7 +31,7 @@ Result<StorageFault> ReadFault(const ConfigValue& config, const std::string& pat
     reader.Reject("operation", "must be any, write, read or scan");
   }
   fault.table = reader.Text("table", "");
-  fault.skip = static_cast<std::uint64_t>(reader.Integer("skip", 0, 0, kIntegerMax));
+  fault.skip = reader.Integer("skip", fault.skip, 0, INT64_MAX);
   fault.chance = reader.Number("chance", 1, 0, 1);
   fault.delay = reader.Time("delay", Duration(0));
   fault.error = reader.Boolean("error", false);
@@ -57,7 +54,7 @@ Result<std::unique_ptr<Storage>> MakeFaulty(const ConfigValue& config,
       rules.push_back(std::move(*rule));
     }
   } else if (reader.Has("rules")) {
-    reader.Reject("rules", fmt::format("must be a list, not {}", listed.TypeName()));
+    reader.Reject("rules", "must be a list, not {}", listed.TypeName());
   }
   if (auto read = reader.Finish(); !read) return Fail(std::move(read.error()));
   auto made = MakeStorage(inner, {context.loop, context.random.Fork("inner"), context.registry,

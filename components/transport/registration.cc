@@ -37,14 +37,10 @@ FaultRule ReadRule(ConfigReader& reader) {
   if (frame == "reply") rule.kind = FrameKind::kReply;
   if (frame == "notify") rule.kind = FrameKind::kNotify;
   if (!rule.kind && frame != "any") reader.Reject("frame", "is any, request, reply or notify");
-  if (reader.Has("method")) {
-    rule.method = static_cast<std::uint32_t>(reader.Integer("method", 0, 0, UINT32_MAX));
-  }
-  rule.at_frame = static_cast<std::uint64_t>(reader.Integer("at_frame", 0, 0, INT64_MAX));
+  if (reader.Has("method")) rule.method = reader.Integer("method", 0U, 0, UINT32_MAX);
+  rule.at_frame = reader.Integer("at_frame", rule.at_frame, 0, INT64_MAX);
   rule.probability = reader.Number("probability", 1, 0, 1);
-  if (reader.Has("times")) {
-    rule.times_max = static_cast<std::uint64_t>(reader.Integer("times", 1, 0, INT64_MAX));
-  }
+  if (reader.Has("times")) rule.times_max = reader.Integer("times", std::uint64_t{1}, 0, INT64_MAX);
   rule.delay = reader.Time("delay", {});
   return rule;
 }

@@ -2,7 +2,6 @@
 
 #include <deque>
 #include <map>
-#include <utility>
 #include <vector>
 
 #include "components/base/check.h"
