@@ -8,7 +8,6 @@
 
 #include <cstdint>
 #include <map>
-#include <string>
 
 #include "components/base/ids.h"
 #include "components/base/resources.h"

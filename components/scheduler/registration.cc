@@ -1,13 +1,6 @@
 #include "components/scheduler/registration.h"
 
-#include "components/scheduler/policies/hybrid.h"
-#include "components/scheduler/policies/least_loaded.h"
-#include "components/scheduler/policies/locality.h"
-#include "components/scheduler/policies/pack.h"
-#include "components/scheduler/policies/power_of_two.h"
-#include "components/scheduler/policies/random.h"
-#include "components/scheduler/policies/round_robin.h"
-#include "components/scheduler/policies/spread.h"
+#include "components/scheduler/policies/policies.h"
 #include "components/scheduler/policies/strategy.h"
 #include "components/scheduler/queue/queue_scheduler.h"
 

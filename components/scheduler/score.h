@@ -2,8 +2,6 @@
 /// \brief Second and third step of every policy: how good a node is, and which good one to take.
 #pragma once
 
-#include <concepts>
-#include <cstddef>
 #include <span>
 #include <utility>
 #include <vector>

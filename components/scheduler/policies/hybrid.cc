@@ -1,9 +1,8 @@
-#include "components/scheduler/policies/hybrid.h"
-
 #include <algorithm>
 #include <utility>
 #include <vector>
 
+#include "components/scheduler/policies/policies.h"
 #include "components/scheduler/policies/policy_config.h"
 #include "components/scheduler/score.h"
 
@@ -72,14 +71,13 @@ class HybridPolicy final : public SchedulingPolicy {
 
 }  // namespace
 
-Result<std::unique_ptr<SchedulingPolicy>> MakeHybridPolicy(const ConfigValue& config,
-                                                           Random random) {
+MadePolicy MakeHybridPolicy(const ConfigValue& config, Random random) {
   PolicyConfig reader(config, "hybrid");
   HybridOptions options;
   options.spread_threshold = reader.Number("spread_threshold", options.spread_threshold, 0, 1);
   options.top_k_fraction = reader.Number("top_k_fraction", options.top_k_fraction, 0, 1);
   options.top_k_nodes_min =
-      static_cast<std::size_t>(reader.Integer("top_k_nodes_min", 1, 1, 1'000'000));
+      reader.Integer("top_k_nodes_min", options.top_k_nodes_min, 1, 1'000'000);
   options.avoid_gpu_nodes = reader.Boolean("avoid_gpu_nodes", options.avoid_gpu_nodes);
   options.sample_nodes = reader.SampleNodes();
   if (auto read = reader.Finish(); !read) return Fail(read.error());

@@ -1,5 +1,4 @@
-#include "components/scheduler/policies/locality.h"
-
+#include "components/scheduler/policies/policies.h"
 #include "components/scheduler/policies/policy_config.h"
 #include "components/scheduler/score.h"
 
@@ -28,8 +27,7 @@ class LocalityPolicy final : public SchedulingPolicy {
 
 }  // namespace
 
-Result<std::unique_ptr<SchedulingPolicy>> MakeLocalityPolicy(const ConfigValue& config,
-                                                             Random random) {
+MadePolicy MakeLocalityPolicy(const ConfigValue& config, Random random) {
   PolicyConfig reader(config, "locality");
   const std::size_t sample_nodes = reader.SampleNodes();
   if (auto read = reader.Finish(); !read) return Fail(read.error());

@@ -18,7 +18,7 @@ class PolicyConfig : public ConfigReader {
   }
   /// \return `sample_nodes`: at most how many nodes one decision weighs; 0: all of them.
   [[nodiscard]] std::size_t SampleNodes() {
-    return static_cast<std::size_t>(Integer("sample_nodes", 32, 0, 1'000'000));
+    return Integer("sample_nodes", std::size_t{32}, 0, 1'000'000);
   }
 };
 

@@ -1,5 +1,4 @@
-#include "components/scheduler/policies/round_robin.h"
-
+#include "components/scheduler/policies/policies.h"
 #include "components/scheduler/policies/policy_config.h"
 #include "components/scheduler/score.h"
 
@@ -27,7 +26,7 @@ class RoundRobinPolicy final : public SchedulingPolicy {
 
 }  // namespace
 
-Result<std::unique_ptr<SchedulingPolicy>> MakeRoundRobinPolicy(const ConfigValue& config, Random) {
+MadePolicy MakeRoundRobinPolicy(const ConfigValue& config, Random) {
   if (auto read = PolicyConfig(config, "round_robin").Finish(); !read) return Fail(read.error());
   return std::make_unique<RoundRobinPolicy>();
 }

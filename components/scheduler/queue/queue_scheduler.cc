@@ -228,8 +228,7 @@ void QueueScheduler::RemoveNode(const NodeId& id) {
 void QueueScheduler::OnChange(const NodeId& id, ViewChange change) {
   if (change == ViewChange::kNone) return;
   if (change == ViewChange::kShape) {
-    queue_.Wake([](const AskClassKey&, const AskClass&) { return true; });
-    return;
+    return queue_.Wake([](const AskClassKey&, const AskClass&) { return true; });
   }
   const NodeView& node = *view_.Find(id);
   queue_.Wake([&](const AskClassKey& key, const AskClass& members) {
@@ -295,12 +294,11 @@ Result<std::unique_ptr<Scheduler>> MakeQueueScheduler(const ConfigValue& config,
   QueueSchedulerOptions options{.name = reader.Text("kind", "distributed")};
   ConfigValue policy_config{ConfigValue::Map()};
   if (options.name != "local") {
-    options.spill_hops_max =
-        static_cast<std::uint32_t>(reader.Integer("spill_hops_max", 3, 1, 1000));
+    options.spill_hops_max = reader.Integer("spill_hops_max", 3U, 1, 1000);
     policy_config = reader.Child("policy");
   }
   options.queue_asks_max =
-      static_cast<std::size_t>(reader.Integer("queue_asks_max", 1'000'000, 1, 1'000'000'000));
+      reader.Integer("queue_asks_max", options.queue_asks_max, 1, 1'000'000'000);
   if (auto read = reader.Finish(); !read) return Fail(read.error());
   auto policy = MakePolicy(policies, policy_config, random);
   if (!policy) return Fail(policy.error());
