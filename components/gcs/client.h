@@ -36,9 +36,6 @@ enum class KeyMatch : std::uint8_t { kWhole, kPrefix };
 /// Threads: the state lock. Lifetime: transport outlives it; callbacks stop with it.
 class GcsClient {
  public:
-  template <typename T>
-  using Done = std::move_only_function<void(Result<T>)>;
-
   GcsClient(EventLoop& loop, Transport& transport, std::string endpoint, Random random,
             rpc::ClientOptions options);
   ~GcsClient();

@@ -28,6 +28,10 @@ JobId IdOf(const JobInfo& job) { return JobId::FromBinaryOrNil(job.job_id()); }
 bool IsAlive(const NodeInfo& node) { return node.state() != DEAD; }
 bool IsRunning(const JobInfo& job) { return job.state() == "RUNNING"; }
 
+std::int64_t Milliseconds(Duration time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
+}
+
 std::string Serialize(const google::protobuf::MessageLite& message) {
   std::string bytes;
   google::protobuf::io::StringOutputStream stream(&bytes);

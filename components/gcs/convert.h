@@ -10,6 +10,7 @@
 #include <map>
 #include <string>
 
+#include "components/base/event_loop.h"
 #include "components/base/ids.h"
 #include "components/base/resources.h"
 #include "components/gcs/gcs.pb.h"
@@ -28,6 +29,9 @@ namespace mobula::gcs {
 [[nodiscard]] bool IsAlive(const NodeInfo& node);
 /// \return true for "RUNNING".
 [[nodiscard]] bool IsRunning(const JobInfo& job);
+
+/// \return `time` as records have it.
+[[nodiscard]] std::int64_t Milliseconds(Duration time);
 
 /// \return the message as bytes with its maps by key: equal messages, equal bytes.
 [[nodiscard]] std::string Serialize(const google::protobuf::MessageLite& message);

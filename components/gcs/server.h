@@ -54,7 +54,7 @@ class Server {
   /// Reads the storage; serves from then on. Jobs that ran when the last GCS ended are kept.
   /// kCorrupt: the storage holds what is no record of ours. kInvalidArgument: it belongs to another
   /// cluster than `cluster_id`. kInternal: the storage failed.
-  void Start(std::move_only_function<void(Result<void>)> done);
+  void Start(Done<void> done);
   /// Accepts at one more endpoint. \return it, with the real port. kUnavailable before `Start` is
   /// done; otherwise as `Transport::Listen`.
   [[nodiscard]] Result<std::string> Listen(Transport& transport, std::string_view endpoint);

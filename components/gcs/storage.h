@@ -6,7 +6,6 @@
 /// durable kinds write on a thread of their own and batch commits.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,14 +34,12 @@ class Storage {
 
   /// Applies all changes or none. kInternal on an I/O error: the storage refuses everything from
   /// then on, and the process must stop.
-  virtual void Write(std::vector<Change> changes,
-                     std::move_only_function<void(Result<void>)> done) = 0;
+  virtual void Write(std::vector<Change> changes, Done<void> done) = 0;
   /// Calls back with the value, nullopt if the key is absent.
   virtual void Read(std::string_view table, std::string_view key,
-                    std::move_only_function<void(Result<std::optional<std::string>>)> done) = 0;
+                    Done<std::optional<std::string>> done) = 0;
   /// All entries whose key begins with `prefix`, by key; sees every write called before.
-  virtual void Scan(std::string_view table, std::string_view prefix,
-                    std::move_only_function<void(Result<Entries>)> done) = 0;
+  virtual void Scan(std::string_view table, std::string_view prefix, Done<Entries> done) = 0;
   [[nodiscard]] virtual std::string_view Name() const = 0;
 };
 //! [storage-interface]

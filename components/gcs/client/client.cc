@@ -219,7 +219,7 @@ namespace {
 
 /// Hands on one field of a reply.
 template <typename Reply, typename T, typename Pick>
-auto Picked(GcsClient::Done<T> done, Pick pick) {
+auto Picked(Done<T> done, Pick pick) {
   return [done = std::move(done), pick](Result<Reply> reply) mutable {
     if (!reply) return done(Fail(std::move(reply.error())));
     done(pick(*reply));

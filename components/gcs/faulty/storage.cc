@@ -39,21 +39,18 @@ void FaultyStorage::RunDue() {
     delayed_.pop_front();
     step();
   }
-  if (!delayed_.empty()) {
-    timer_.Set(delayed_.front().first - loop_.Now(), [this] { RunDue(); });
-  }
+  if (!delayed_.empty()) timer_.Set(delayed_.front().first - loop_.Now(), [this] { RunDue(); });
 }
 
 /// The empty write keeps the refusal in line behind the calls before it.
 template <typename T>
-void FaultyStorage::Refuse(std::move_only_function<void(Result<T>)> done) {
+void FaultyStorage::Refuse(Done<T> done) {
   inner_->Write({}, [done = std::move(done)](const Result<void>&) mutable {
     done(Fail(ErrorCode::kInternal, "storage fault: an I/O error was injected"));
   });
 }
 
-void FaultyStorage::Write(std::vector<Change> changes,
-                          std::move_only_function<void(Result<void>)> done) {
+void FaultyStorage::Write(std::vector<Change> changes, Done<void> done) {
   const Verdict verdict = Judge(Operation::kWrite, changes, "");
   After(verdict.delay,
         [this, verdict, changes = std::move(changes), done = std::move(done)]() mutable {
@@ -67,7 +64,7 @@ void FaultyStorage::Write(std::vector<Change> changes,
 }
 
 void FaultyStorage::Read(std::string_view table, std::string_view key,
-                         std::move_only_function<void(Result<std::optional<std::string>>)> done) {
+                         Done<std::optional<std::string>> done) {
   const Verdict verdict = Judge(Operation::kRead, {}, table);
   After(verdict.delay, [this, verdict, table = std::string(table), key = std::string(key),
                         done = std::move(done)]() mutable {
@@ -77,8 +74,7 @@ void FaultyStorage::Read(std::string_view table, std::string_view key,
   });
 }
 
-void FaultyStorage::Scan(std::string_view table, std::string_view prefix,
-                         std::move_only_function<void(Result<Entries>)> done) {
+void FaultyStorage::Scan(std::string_view table, std::string_view prefix, Done<Entries> done) {
   const Verdict verdict = Judge(Operation::kScan, {}, table);
   After(verdict.delay, [this, verdict, table = std::string(table), prefix = std::string(prefix),
                         done = std::move(done)]() mutable {

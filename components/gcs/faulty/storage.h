@@ -40,12 +40,10 @@ class FaultyStorage final : public Storage {
   FaultyStorage(EventLoop& loop, Random random, std::unique_ptr<Storage> inner,
                 std::vector<StorageFault> rules);
 
-  void Write(std::vector<Change> changes,
-             std::move_only_function<void(Result<void>)> done) override;
+  void Write(std::vector<Change> changes, Done<void> done) override;
   void Read(std::string_view table, std::string_view key,
-            std::move_only_function<void(Result<std::optional<std::string>>)> done) override;
-  void Scan(std::string_view table, std::string_view prefix,
-            std::move_only_function<void(Result<Entries>)> done) override;
+            Done<std::optional<std::string>> done) override;
+  void Scan(std::string_view table, std::string_view prefix, Done<Entries> done) override;
   [[nodiscard]] std::string_view Name() const override { return "faulty"; }
 
  private:
@@ -62,7 +60,7 @@ class FaultyStorage final : public Storage {
   void After(Duration delay, EventLoop::Callback step);
   void RunDue();
   template <typename T>
-  void Refuse(std::move_only_function<void(Result<T>)> done);
+  void Refuse(Done<T> done);
 
   EventLoop& loop_;
   Random random_;

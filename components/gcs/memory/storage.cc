@@ -2,8 +2,7 @@
 
 namespace mobula::gcs {
 
-void MemoryStorage::Write(std::vector<Change> changes,
-                          std::move_only_function<void(Result<void>)> done) {
+void MemoryStorage::Write(std::vector<Change> changes, Done<void> done) {
   for (Change& change : changes) {
     Table& table = tables_[change.table];
     if (change.value) {
@@ -16,7 +15,7 @@ void MemoryStorage::Write(std::vector<Change> changes,
 }
 
 void MemoryStorage::Read(std::string_view table, std::string_view key,
-                         std::move_only_function<void(Result<std::optional<std::string>>)> done) {
+                         Done<std::optional<std::string>> done) {
   std::optional<std::string> value;
   if (const auto at = tables_.find(table); at != tables_.end()) {
     if (const auto it = at->second.find(key); it != at->second.end()) value = it->second;
@@ -25,8 +24,7 @@ void MemoryStorage::Read(std::string_view table, std::string_view key,
       [value = std::move(value), done = std::move(done)]() mutable { done(std::move(value)); }));
 }
 
-void MemoryStorage::Scan(std::string_view table, std::string_view prefix,
-                         std::move_only_function<void(Result<Entries>)> done) {
+void MemoryStorage::Scan(std::string_view table, std::string_view prefix, Done<Entries> done) {
   Entries entries;
   if (const auto at = tables_.find(table); at != tables_.end()) {
     for (auto it = at->second.lower_bound(prefix);

@@ -16,12 +16,10 @@ class MemoryStorage final : public Storage {
  public:
   explicit MemoryStorage(EventLoop& loop) : loop_(loop) {}
 
-  void Write(std::vector<Change> changes,
-             std::move_only_function<void(Result<void>)> done) override;
+  void Write(std::vector<Change> changes, Done<void> done) override;
   void Read(std::string_view table, std::string_view key,
-            std::move_only_function<void(Result<std::optional<std::string>>)> done) override;
-  void Scan(std::string_view table, std::string_view prefix,
-            std::move_only_function<void(Result<Entries>)> done) override;
+            Done<std::optional<std::string>> done) override;
+  void Scan(std::string_view table, std::string_view prefix, Done<Entries> done) override;
   [[nodiscard]] std::string_view Name() const override { return "memory"; }
 
  private:

@@ -14,7 +14,7 @@ void Server::Impl::HandleNodes() {
                                  WallNow(), step);
     if (!epoch) {
       deps_.log.Info("node", "refused", "node={} error={}", id.Short(), epoch.error().ToString());
-      return Answer<RegisterNodeReply>({}, std::move(respond), Fail(std::move(epoch.error())));
+      return Answer({}, std::move(respond), Fail(std::move(epoch.error())));
     }
     deps_.log.Info("node", is_new ? "registered" : "reconnected", "node={} endpoint={}", id.Short(),
                    request.node().endpoint());
@@ -23,9 +23,8 @@ void Server::Impl::HandleNodes() {
     RegisterNodeReply reply;
     reply.set_cluster_id(std::string(cluster_id.Binary()));
     reply.set_epoch(*epoch);
-    reply.set_heartbeat_period_ms(
-        std::chrono::duration_cast<std::chrono::milliseconds>(config_.heartbeat_period).count());
-    Answer<RegisterNodeReply>(std::move(step), std::move(respond), std::move(reply));
+    reply.set_heartbeat_period_ms(Milliseconds(config_.heartbeat_period));
+    Answer(std::move(step), std::move(respond), std::move(reply));
   });
   services_.Handle(kHeartbeat, [this](auto& request, const auto& context, auto respond) {
     ++heartbeats_;
@@ -36,7 +35,7 @@ void Server::Impl::HandleNodes() {
       deps_.log.Info("node", "fenced", "node={} epoch={}",
                      NodeId::FromBinaryOrNil(request.node_id()).Short(), request.epoch());
     }
-    Answer<HeartbeatReply>(std::move(step), std::move(respond), std::move(reply));
+    Answer(std::move(step), std::move(respond), std::move(reply));
   });
   services_.Handle(kLeaveNode, [this](auto& request, const auto&, auto respond) {
     Bury(NodeId::FromBinaryOrNil(request.node_id()), fmt::format("left: {}", request.reason()),
@@ -45,7 +44,7 @@ void Server::Impl::HandleNodes() {
   services_.Handle(kListNodes, [this](auto&, const auto&, auto respond) {
     ListNodesReply reply;
     nodes_.ForEach([&reply](const NodeInfo& node) { *reply.add_nodes() = node; });
-    Answer<ListNodesReply>({}, std::move(respond), std::move(reply));
+    Answer({}, std::move(respond), std::move(reply));
   });
   services_.Handle(kReportWorkerDeath, [this](auto& request, const auto&, auto respond) {
     Result<ReportWorkerDeathReply> reply;
@@ -56,7 +55,7 @@ void Server::Impl::HandleNodes() {
       deps_.log.Info("worker", "dead", "pid={} cause=\"{}\"", request.death().pid(),
                      request.death().cause());
     }
-    Answer<ReportWorkerDeathReply>(std::move(step), std::move(respond), std::move(reply));
+    Answer(std::move(step), std::move(respond), std::move(reply));
   });
 }
 
@@ -64,35 +63,35 @@ void Server::Impl::HandleJobs() {
   services_.Handle(kStartJob, [this](auto& request, const auto&, auto respond) {
     const NodeInfo* node = nodes_.Find(NodeId::FromBinaryOrNil(request.job().node_id()));
     if (node != nullptr && !IsAlive(*node)) {
-      return Answer<StartJobReply>({}, std::move(respond),
-                                   Fail(ErrorCode::kNodeDied, "the driver's node {} is dead: {}",
-                                        IdOf(*node).Short(), node->death_reason()));
+      return Answer({}, std::move(respond),
+                    Fail(ErrorCode::kNodeDied, "the driver's node {} is dead: {}",
+                         IdOf(*node).Short(), node->death_reason()));
     }
     Step step;
     auto id = jobs_.Start(request, WallNow(), step);
-    if (!id) return Answer<StartJobReply>({}, std::move(respond), Fail(std::move(id.error())));
+    if (!id) return Answer({}, std::move(respond), Fail(std::move(id.error())));
     if (!step.changes.empty()) {
       deps_.log.Info("job", "started", "job={} entrypoint=\"{}\"", id->Hex(),
                      request.job().entrypoint());
     }
     StartJobReply reply;
     reply.set_job_id(std::string(id->Binary()));
-    Answer<StartJobReply>(std::move(step), std::move(respond), std::move(reply));
+    Answer(std::move(step), std::move(respond), std::move(reply));
   });
   services_.Handle(kFinishJob, [this](auto& request, const auto&, auto respond) {
     Step step;
     const JobId id = JobId::FromBinaryOrNil(request.job_id());
     auto done = jobs_.Finish(id, request.state(), request.message(), WallNow(), step);
-    if (!done) return Answer<FinishJobReply>({}, std::move(respond), Fail(std::move(done.error())));
+    if (!done) return Answer({}, std::move(respond), Fail(std::move(done.error())));
     if (!step.changes.empty()) {
       deps_.log.Info("job", "finished", "job={} state={}", id.Hex(), request.state());
     }
-    Answer<FinishJobReply>(std::move(step), std::move(respond), FinishJobReply());
+    Answer(std::move(step), std::move(respond), FinishJobReply());
   });
   services_.Handle(kListJobs, [this](auto&, const auto&, auto respond) {
     ListJobsReply reply;
     jobs_.ForEach([&reply](const JobInfo& job) { *reply.add_jobs() = job; });
-    Answer<ListJobsReply>({}, std::move(respond), std::move(reply));
+    Answer({}, std::move(respond), std::move(reply));
   });
 }
 
@@ -100,11 +99,11 @@ void Server::Impl::HandleKeyValue() {
   services_.Handle(kPut, [this](auto& request, const auto&, auto respond) {
     Step step;
     const auto put = key_value_.Put(request, step);
-    if (!put) return Answer<PutReply>({}, std::move(respond), Fail(Error(put.error())));
+    if (!put) return Answer({}, std::move(respond), Fail(Error(put.error())));
     if (!*put) return CompareKept(request, std::move(respond));
     PutReply reply;
     reply.set_added(true);
-    Answer<PutReply>(std::move(step), std::move(respond), std::move(reply));
+    Answer(std::move(step), std::move(respond), std::move(reply));
   });
   services_.Handle(kGet, [this](auto& request, const auto&, auto respond) {
     deps_.storage.Read(kKeyValueTable, KeyValue::StorageKey(request.space(), request.key()),
@@ -121,14 +120,14 @@ void Server::Impl::HandleKeyValue() {
     Step step;
     DeleteReply reply;
     reply.set_count(key_value_.Delete(request, step));
-    Answer<DeleteReply>(std::move(step), std::move(respond), std::move(reply));
+    Answer(std::move(step), std::move(respond), std::move(reply));
   });
   services_.Handle(kKeys, [this](auto& request, const auto&, auto respond) {
     KeysReply reply;
     for (auto& key : key_value_.Keys(request.space(), request.prefix())) {
       reply.add_keys(std::move(key));
     }
-    Answer<KeysReply>({}, std::move(respond), std::move(reply));
+    Answer({}, std::move(respond), std::move(reply));
   });
 }
 

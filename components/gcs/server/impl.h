@@ -25,7 +25,7 @@ class Server::Impl {
  public:
   Impl(Deps deps, ServerConfig config);
 
-  void Start(std::move_only_function<void(Result<void>)> done);
+  void Start(Done<void> done);
   Result<std::string> Listen(Transport& transport, std::string_view endpoint);
   void Stop();
   void CheckInvariants() const;
@@ -45,7 +45,7 @@ class Server::Impl {
   /// Stores and publishes `step`, then runs `then`: in order of the calls, also for empty steps.
   void Commit(Step step, Then then);
   template <typename Reply>
-  void Answer(Step step, rpc::Respond<Reply> respond, Result<Reply> reply) {
+  void Answer(Step step, rpc::Respond<Reply> respond, std::type_identity_t<Result<Reply>> reply) {
     Commit(std::move(step),
            [respond = std::move(respond), reply = std::move(reply)]() mutable { respond(reply); });
   }

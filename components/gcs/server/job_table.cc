@@ -8,10 +8,6 @@
 namespace mobula::gcs {
 namespace {
 
-std::int64_t Milliseconds(Duration time) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
-}
-
 JobId JobIdOf(std::uint32_t number) {
   const std::array<char, JobId::kSize> bytes{
       static_cast<char>(number >> 24), static_cast<char>(number >> 16),

@@ -44,8 +44,7 @@ Result<std::uint64_t> NodeTable::Register(NodeInfo info, SessionId session, Time
     node.info.clear_death_reason();
     node.info.set_epoch(++last_epoch_);
     step.Store(kMetaTable, kLastEpochKey, fmt::format("{}", last_epoch_));
-    node.info.set_start_time_ms(
-        std::chrono::duration_cast<std::chrono::milliseconds>(wall_now).count());
+    node.info.set_start_time_ms(Milliseconds(wall_now));
     HeardOf(node, session, now);
     Changed(node, step);
     return node.info.epoch();

@@ -13,6 +13,7 @@ namespace {
 
 constexpr char kClusterKey[] = "cluster_id";
 constexpr char kGenerationKey[] = "generation";  // how often a GCS has started on this storage
+constexpr const char* kTables[] = {kMetaTable, kNodeTable, kJobTable, kDeathTable, kKeyValueTable};
 
 std::uint64_t NumberIn(const std::map<std::string, std::string>& meta, const char* key) {
   std::uint64_t number = 0;
@@ -47,9 +48,7 @@ Server::Impl::Impl(Deps deps, ServerConfig config)
               }));
 }
 
-void Server::Impl::Start(std::move_only_function<void(Result<void>)> done) {
-  tasks_.Spawn<void>(Load(), std::move(done));
-}
+void Server::Impl::Start(Done<void> done) { tasks_.Spawn<void>(Load(), std::move(done)); }
 
 Result<std::string> Server::Impl::Listen(Transport& transport, std::string_view endpoint) {
   if (!started_) return Fail(ErrorCode::kUnavailable, "the GCS has not started");
@@ -89,28 +88,24 @@ auto Server::Impl::Write(Step step) {
 }
 
 Task<void> Server::Impl::Load() {
-  auto meta_entries = co_await Scan(kMetaTable);
-  if (!meta_entries) co_return Fail(std::move(meta_entries.error()));
-  auto nodes = co_await Scan(kNodeTable);
-  if (!nodes) co_return Fail(std::move(nodes.error()));
-  auto jobs = co_await Scan(kJobTable);
-  if (!jobs) co_return Fail(std::move(jobs.error()));
-  auto deaths = co_await Scan(kDeathTable);
-  if (!deaths) co_return Fail(std::move(deaths.error()));
-  auto values = co_await Scan(kKeyValueTable);
-  if (!values) co_return Fail(std::move(values.error()));
-
-  const Meta meta(meta_entries->begin(), meta_entries->end());
+  std::map<std::string_view, Storage::Entries> stored;
+  for (const char* table : kTables) {
+    auto entries = co_await Scan(table);
+    if (!entries) co_return Fail(std::move(entries.error()));
+    stored[table] = std::move(*entries);
+  }
+  const Meta meta(stored[kMetaTable].begin(), stored[kMetaTable].end());
   Result<ClusterId> cluster = ClusterOf(meta);
   if (!cluster) co_return Fail(std::move(cluster.error()));
   // Versions of heartbeats are not stored; a new generation puts all new ones above them.
   const std::uint64_t generation = NumberIn(meta, kGenerationKey) + 1;
   const NodeTable::Given given{.version = generation << 32, .epoch = NumberIn(meta, kLastEpochKey)};
-  auto loaded = nodes_.Load(*nodes, given, deps_.loop.Now());
-  if (loaded) loaded = jobs_.Load(*jobs, static_cast<std::uint32_t>(NumberIn(meta, kLastJobKey)));
-  if (loaded) loaded = deaths_.Load(*deaths);
+  auto loaded = nodes_.Load(stored[kNodeTable], given, deps_.loop.Now());
+  if (loaded)
+    loaded = jobs_.Load(stored[kJobTable], static_cast<std::uint32_t>(NumberIn(meta, kLastJobKey)));
+  if (loaded) loaded = deaths_.Load(stored[kDeathTable]);
   if (!loaded) co_return Fail(std::move(loaded.error()));
-  key_value_.Load(*values);
+  key_value_.Load(stored[kKeyValueTable]);
 
   Step step;
   step.Store(kMetaTable, kClusterKey, std::string(cluster->Binary()));
@@ -171,8 +166,7 @@ void Server::Impl::Publish(const Delta& delta) {
   if (delta.nodes().empty() && delta.worker_deaths().empty() && delta.jobs().empty()) return;
   for (const SessionId session : pubsub_.Publish(delta)) {
     Cut(session, Error(ErrorCode::kResourceExhausted,
-                       fmt::format("more than {} changes wait for this subscriber",
-                                   config_.deltas_queued_max)));
+                       "more than {} changes wait for this subscriber", config_.deltas_queued_max));
   }
   for (const SessionId session : pubsub_.Subscribers()) Deliver(session);
 }
@@ -261,9 +255,7 @@ void Server::Impl::Bury(const NodeId& id, const std::string& reason, Then then) 
 
 Server::Server(Deps deps, ServerConfig config) : impl_(std::make_unique<Impl>(deps, config)) {}
 Server::~Server() { Stop(); }
-void Server::Start(std::move_only_function<void(Result<void>)> done) {
-  impl_->Start(std::move(done));
-}
+void Server::Start(Done<void> done) { impl_->Start(std::move(done)); }
 Result<std::string> Server::Listen(Transport& transport, std::string_view endpoint) {
   return impl_->Listen(transport, endpoint);
 }
