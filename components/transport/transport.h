@@ -10,7 +10,6 @@
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -92,7 +91,7 @@ class Listener {
 class Transport {
  public:
   using OnAccept = std::move_only_function<void(std::unique_ptr<Connection>)>;
-  using OnConnect = std::move_only_function<void(Result<std::unique_ptr<Connection>>)>;
+  using OnConnect = Done<std::unique_ptr<Connection>>;
   virtual ~Transport() = default;
 
   /// Accepts connections at `endpoint`. kAlreadyExists when it is in use ("port 6379 on 127.0.0.1

@@ -115,9 +115,8 @@ class AuthenticatedTransport final : public Transport {
 
   Result<std::unique_ptr<Listener>> Listen(std::string_view endpoint, OnAccept on_accept) override {
     auto listener = std::make_unique<AuthenticatedListener>(maker_, std::move(on_accept));
-    if (auto opened = listener->Open(inner_, endpoint); !opened) {
-      return Fail(std::move(opened.error()));
-    }
+    auto opened = listener->Open(inner_, endpoint);
+    if (!opened) return Fail(std::move(opened.error()));
     return listener;
   }
 

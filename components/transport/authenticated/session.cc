@@ -141,22 +141,21 @@ std::optional<Error> Session::Objection(const Introduction& peer) const {
   const std::string_view other = NameOf(OtherThan(side_));
   if (peer.protocol() != kProtocolVersion) {
     return Error(ErrorCode::kVersionMismatch,
-                 fmt::format("the {} speaks protocol {} (build {}), the {} protocol {} (build {}); "
-                             "build both from the same version",
-                             other, peer.protocol(), Printable(peer.build()), me, kProtocolVersion,
-                             config.self.build.empty() ? BuildName() : config.self.build));
+                 "the {} speaks protocol {} (build {}), the {} protocol {} (build {}); "
+                 "build both from the same version",
+                 other, peer.protocol(), Printable(peer.build()), me, kProtocolVersion,
+                 config.self.build.empty() ? BuildName() : config.self.build);
   }
   const bool has_cluster = !peer.cluster().empty();
   if (peer.nonce().size() != kNonceBytes ||
       (has_cluster && peer.cluster().size() != ClusterId::kSize)) {
-    return Error(ErrorCode::kCorrupt, fmt::format("the {}'s introduction is not valid", other));
+    return Error(ErrorCode::kCorrupt, "the {}'s introduction is not valid", other);
   }
   if (has_cluster && !config.self.cluster.IsNil() &&
       peer.cluster() != config.self.cluster.Binary()) {
-    return Error(ErrorCode::kPermissionDenied,
-                 fmt::format("the {} belongs to cluster {}, the {} to cluster {}", other,
-                             ClusterId::FromBinaryOrNil(peer.cluster()).Hex(), me,
-                             config.self.cluster.Hex()));
+    return Error(ErrorCode::kPermissionDenied, "the {} belongs to cluster {}, the {} to cluster {}",
+                 other, ClusterId::FromBinaryOrNil(peer.cluster()).Hex(), me,
+                 config.self.cluster.Hex());
   }
   if (peer.has_token() == !config.token.IsEmpty()) return std::nullopt;
   return Error(
@@ -180,9 +179,8 @@ std::string Session::Proof(Side prover) const {
 void Session::OnProof(const std::string& hmac) {
   const std::string wanted = Proof(OtherThan(side_));
   if (hmac.size() != wanted.size() || CRYPTO_memcmp(hmac.data(), wanted.data(), hmac.size()) != 0) {
-    Refuse(Error(ErrorCode::kPermissionDenied,
-                 fmt::format("the token does not match this cluster's; {}", kHowToPassIt)));
-    return;
+    return Refuse(Error(ErrorCode::kPermissionDenied, "the token does not match this cluster's; {}",
+                        kHowToPassIt));
   }
   if (side_ == Side::kServer) {
     Step step;

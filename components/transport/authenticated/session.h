@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,7 +26,7 @@ enum class Side : std::uint8_t { kClient, kServer };
 /// that call; dropping it closes the connection and calls nobody.
 class Session final : private ConnectionHandler, public std::enable_shared_from_this<Session> {
  public:
-  using OnEnd = std::move_only_function<void(Result<std::unique_ptr<Connection>>)>;
+  using OnEnd = Done<std::unique_ptr<Connection>>;
 
   /// \param nonce 32 bytes nobody can foresee.
   Session(EventLoop& loop, Side side, std::unique_ptr<Connection> connection,

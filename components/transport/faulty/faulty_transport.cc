@@ -173,8 +173,7 @@ class FaultyConnection final : public Connection, private ConnectionHandler {
     faults_->loop.Post(alive_.Bind([this] {
       if (handler_ == nullptr || !std::exchange(cut_, false)) return;
       std::exchange(handler_, nullptr)
-          ->OnClose(Error(ErrorCode::kUnavailable,
-                          fmt::format("{}: cut by a fault rule", inner_->Describe())));
+          ->OnClose(Error(ErrorCode::kUnavailable, "{}: cut by a fault rule", inner_->Describe()));
     }));
   }
 
@@ -207,11 +206,10 @@ class FaultyTransport final : public Transport {
   }
   void Connect(std::string_view endpoint, Duration timeout, OnConnect done) override {
     if (faults_->random.Chance(faults_->plan->refuse_connects)) {
-      faults_->loop.Post(
+      return faults_->loop.Post(
           alive_.Bind([endpoint = std::string(endpoint), done = std::move(done)]() mutable {
             done(Fail(ErrorCode::kUnavailable, "{}: refused by a fault rule", endpoint));
           }));
-      return;
     }
     inner_->Connect(endpoint, timeout,
                     alive_.Bind([faults = faults_, done = std::move(done)](

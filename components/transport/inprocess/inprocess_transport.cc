@@ -42,9 +42,7 @@ class InprocessTransport final : public Transport {
   Result<std::unique_ptr<Listener>> Listen(std::string_view endpoint, OnAccept on_accept) override {
     auto name = NameIn(endpoint);
     if (!name) return Fail(std::move(name.error()));
-    if (names_->contains(*name)) {
-      return Fail(ErrorCode::kAlreadyExists, "{} is in use", endpoint);
-    }
+    if (names_->contains(*name)) return Fail(ErrorCode::kAlreadyExists, "{} is in use", endpoint);
     names_->emplace(*name, std::make_shared<OnAccept>(std::move(on_accept)));
     return std::make_unique<InprocessListener>(names_, *name);
   }
@@ -69,8 +67,7 @@ class InprocessTransport final : public Transport {
     if (!name) return done(Fail(std::move(name.error())));
     const auto found = names_->find(*name);
     if (found == names_->end()) {
-      done(Fail(ErrorCode::kUnavailable, "nothing listens at {}", endpoint));
-      return;
+      return done(Fail(ErrorCode::kUnavailable, "nothing listens at {}", endpoint));
     }
     const auto on_accept = found->second;  // accepting may remove the listener
     Pipe pipe = MakePipe({&loop_, endpoint}, {&loop_, fmt::format("inproc://client-{}", ++made_)},

@@ -70,11 +70,9 @@ class Core : public std::enable_shared_from_this<Core> {
     end.queued_body_bytes += frame.body.size();
     end.unsent.push_back(std::move(frame));
     if (end.queued_body_bytes > end.limits.queued_bytes_max) {
-      Break(from,
-            Error(ErrorCode::kResourceExhausted,
-                  fmt::format("{}: {} bytes wait to be sent, allowed are {}", end.side.describe,
-                              end.queued_body_bytes, end.limits.queued_bytes_max)));
-      return;
+      return Break(
+          from, Error(ErrorCode::kResourceExhausted, "{}: {} bytes wait to be sent, allowed are {}",
+                      end.side.describe, end.queued_body_bytes, end.limits.queued_bytes_max));
     }
     if (end.flush_posted) return;
     end.flush_posted = true;
@@ -143,8 +141,8 @@ class Core : public std::enable_shared_from_this<Core> {
 
   void TellOther(PipeEnd which) {
     wire_->Carry(which, [self = shared_from_this(), to = Other(which)] {
-      self->Finish(to, Error(ErrorCode::kUnavailable, fmt::format("{}: connection closed by peer",
-                                                                  self->At(to).side.describe)));
+      self->Finish(to, Error(ErrorCode::kUnavailable, "{}: connection closed by peer",
+                             self->At(to).side.describe));
     });
   }
 
@@ -170,9 +168,7 @@ class Core : public std::enable_shared_from_this<Core> {
       end.arrived.pop_front();
       if (auto fits = CheckFrameLengths(frame.header, end.limits); !fits) {
         if (frame.descriptor >= 0) ::close(frame.descriptor);
-        if (!end.end_reason) {
-          Break(to, std::move(fits.error()).Context(end.side.describe));
-        }
+        if (!end.end_reason) Break(to, std::move(fits.error()).Context(end.side.describe));
         break;
       }
       if (frame.header.attachment_bytes > 0) {

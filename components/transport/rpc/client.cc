@@ -58,12 +58,12 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
       FailLater(std::move(request), gone_reason_);
     } else if (request.options.descriptor >= 0) {
       FailLater(std::move(request),
-                Error(ErrorCode::kUnavailable, fmt::format("not connected to {}", endpoint_)));
+                Error(ErrorCode::kUnavailable, "not connected to {}", endpoint_));
     } else if (held_.size() >= options_.waiting_calls_max) {
       FailLater(std::move(request),
                 Error(ErrorCode::kResourceExhausted,
-                      fmt::format("{} calls wait for a connection to {}, which is the bound",
-                                  held_.size(), endpoint_)));
+                      "{} calls wait for a connection to {}, which is the bound", held_.size(),
+                      endpoint_));
     } else {
       Hold(++last_id_, std::move(request));
       Connect();

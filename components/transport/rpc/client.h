@@ -2,7 +2,6 @@
 /// \brief A `Client` stays connected to one endpoint and retries what may be retried.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -42,8 +41,7 @@ class Client {
   ~Client();
 
   template <typename M>
-  void Call(const M& method, const typename M::Request& request,
-            std::move_only_function<void(Result<typename M::Reply>)> done,
+  void Call(const M& method, const typename M::Request& request, Done<typename M::Reply> done,
             CallOptions options = {}) {
     CallRaw(method, request.SerializeAsString(), std::move(options),
             [done = std::move(done), &method](Result<RawReply> raw) mutable {

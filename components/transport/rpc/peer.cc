@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <vector>
 
 #include "components/transport/rpc/error_codec.h"
 
@@ -51,13 +50,13 @@ CallId Peer::CallRaw(const MethodInfo& method, std::string body, CallOptions opt
     return 0;
   };
   if (!open_) {
-    return refuse(Error(ErrorCode::kUnavailable,
-                        fmt::format("{}: the connection is closed", connection_->Describe())));
+    return refuse(
+        Error(ErrorCode::kUnavailable, "{}: the connection is closed", connection_->Describe()));
   }
   if (outgoing_.size() >= kCallsInFlightMax) {
     return refuse(Error(ErrorCode::kResourceExhausted,
-                        fmt::format("{}: {} calls wait for their replies, which is the bound",
-                                    connection_->Describe(), outgoing_.size())));
+                        "{}: {} calls wait for their replies, which is the bound",
+                        connection_->Describe(), outgoing_.size()));
   }
   if (auto fits = CheckBody(method.name, body); !fits) return refuse(std::move(fits.error()));
   const CallId id = ++last_call_;
@@ -211,8 +210,8 @@ void Peer::OnFrame(Frame frame) {
     case FrameKind::kHandshake:
       CloseDescriptor(frame.descriptor);
       connection_->Close();
-      OnClose(Error(ErrorCode::kCorrupt, fmt::format("{}: a handshake came where calls are spoken",
-                                                     connection_->Describe())));
+      OnClose(Error(ErrorCode::kCorrupt, "{}: a handshake came where calls are spoken",
+                    connection_->Describe()));
       return;
   }
 }
@@ -230,8 +229,8 @@ void Peer::OnRequest(Frame frame) {
   if (entry == nullptr || place_error || full) {
     CloseDescriptor(frame.descriptor);
     if (entry == nullptr) {
-      responder.SendError(Error(ErrorCode::kInvalidArgument,
-                                fmt::format("unknown method {:#06x}", frame.header.method)));
+      responder.SendError(
+          Error(ErrorCode::kInvalidArgument, "unknown method {:#06x}", frame.header.method));
     } else if (place_error) {
       responder.SendError(*place_error);
     } else {

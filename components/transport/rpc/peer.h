@@ -52,7 +52,7 @@ using CallId = std::uint64_t;
 /// nobody. After `OnClosed` every pending call has failed with kUnavailable.
 class Peer final : private ConnectionHandler {
  public:
-  using OnRawReply = std::move_only_function<void(Result<RawReply>)>;
+  using OnRawReply = Done<RawReply>;
   /// \param services what the other side may call; null: nothing. Outlives the peer.
   Peer(EventLoop& loop, std::unique_ptr<Connection> connection, const ServiceTable* services);
   ~Peer() override;
@@ -60,8 +60,7 @@ class Peer final : private ConnectionHandler {
   /// Calls a method; `done` runs once on the loop, never inside this call. Errors: those of the
   /// handler, kUnavailable (connection lost), kDeadlineExceeded, kResourceExhausted, kCorrupt.
   template <typename M>
-  CallId Call(const M& method, const typename M::Request& request,
-              std::move_only_function<void(Result<typename M::Reply>)> done,
+  CallId Call(const M& method, const typename M::Request& request, Done<typename M::Reply> done,
               CallOptions options = {}) {
     return CallRaw(method, request.SerializeAsString(), std::move(options),
                    [done = std::move(done), &method](Result<RawReply> raw) mutable {

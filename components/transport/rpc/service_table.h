@@ -97,9 +97,8 @@ class ServiceTable {
                 std::string_view body, CallContext context, Responder responder) {
               typename M::Request request;
               if (!request.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
-                responder.SendError(Error(ErrorCode::kCorrupt,
-                                          fmt::format("the request to {} is not valid", name)));
-                return;
+                return responder.SendError(
+                    Error(ErrorCode::kCorrupt, "the request to {} is not valid", name));
               }
               handler(request, std::move(context),
                       Respond<typename M::Reply>(std::move(responder)));

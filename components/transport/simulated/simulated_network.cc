@@ -68,7 +68,6 @@ class SimulatedNetwork::Impl : public std::enable_shared_from_this<Impl> {
   std::set<std::string> dead_;
   std::set<std::pair<std::string, std::string>> parted_;
   std::vector<std::weak_ptr<SimulatedWire>> held_;  // wires that hold something back, in order
-  std::uint64_t carried_ = 0;
 };
 
 /// Carries the frames of one connection.
@@ -88,7 +87,6 @@ class SimulatedNetwork::Impl::SimulatedWire final
     const auto sender = static_cast<std::size_t>(from);
     const std::size_t receiver = 1 - sender;
     if (network_->dead_.contains(sides_[sender].member.process)) return;
-    ++network_->carried_;
     Side& side = sides_[receiver];
     const TimePoint now = network_->loop_.Now();
     side.last_arrival = std::max(now + network_->Latency(), side.last_arrival + Duration(1));
@@ -174,11 +172,10 @@ void SimulatedNetwork::Impl::Connect(Member client, std::string endpoint, Durati
                                      Transport::OnConnect done) {
   constexpr std::string_view kScheme = "sim://";
   if (!endpoint.starts_with(kScheme)) {
-    client.loop->Post([endpoint, done = std::move(done)]() mutable {
+    return client.loop->Post([endpoint, done = std::move(done)]() mutable {
       done(Fail(ErrorCode::kInvalidArgument,
                 "'{}' is no simulated endpoint; write one such as sim://n1.gcs/rpc", endpoint));
     });
-    return;
   }
   const std::string target =
       endpoint.substr(kScheme.size(), endpoint.find('/', kScheme.size()) - kScheme.size());
@@ -198,10 +195,9 @@ void SimulatedNetwork::Impl::Accept(Member client, const std::string& endpoint,
                                     Transport::OnConnect done) {
   const auto it = listening_.find(endpoint);
   if (it == listening_.end() || !Lives(it->second.member)) {
-    client.loop->Post([endpoint, done = std::move(done)]() mutable {
+    return client.loop->Post([endpoint, done = std::move(done)]() mutable {
       done(Fail(ErrorCode::kUnavailable, "nothing listens at {}", endpoint));
     });
-    return;
   }
   const Member server = it->second.member;
   auto wire = std::make_shared<SimulatedWire>(
@@ -273,7 +269,5 @@ void SimulatedNetwork::Heal() {
     if (const auto wire = held.lock()) wire->Release();
   }
 }
-
-std::uint64_t SimulatedNetwork::carried() const { return impl_->carried_; }
 
 }  // namespace mobula

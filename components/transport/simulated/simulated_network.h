@@ -47,8 +47,6 @@ class SimulatedNetwork {
   void Part(const std::string& from, const std::string& to);
   /// Ends all partings; what was held back arrives.
   void Heal();
-  /// \return frames batches carried so far.
-  [[nodiscard]] std::uint64_t carried() const;
 
  private:
   class Impl;

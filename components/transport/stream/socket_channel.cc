@@ -1,6 +1,5 @@
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <array>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>

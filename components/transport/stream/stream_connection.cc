@@ -38,20 +38,18 @@ class Core final : public std::enable_shared_from_this<Core> {
   void Send(Frame frame) {
     if (!open_ || write_error_) return;
     if (frame.descriptor >= 0 && !passes_descriptors_) {
-      FailWrites(Error(ErrorCode::kInternal,
-                       fmt::format("{}: this kind passes no descriptors", describe_)));
-      return;
+      return FailWrites(
+          Error(ErrorCode::kInternal, "{}: this kind passes no descriptors", describe_));
     }
     if (!queue_.Push(std::move(frame))) {
-      FailWrites(Error(ErrorCode::kResourceExhausted,
-                       fmt::format("{}: too many open files to pass one on", describe_)));
+      FailWrites(Error(ErrorCode::kResourceExhausted, "{}: too many open files to pass one on",
+                       describe_));
       return;
     }
     if (queue_.body_bytes() > limits_.queued_bytes_max) {
-      FailWrites(Error(ErrorCode::kResourceExhausted,
-                       fmt::format("{}: {} bytes wait to be sent, allowed are {}", describe_,
-                                   queue_.body_bytes(), limits_.queued_bytes_max)));
-      return;
+      return FailWrites(Error(ErrorCode::kResourceExhausted,
+                              "{}: {} bytes wait to be sent, allowed are {}", describe_,
+                              queue_.body_bytes(), limits_.queued_bytes_max));
     }
     if (flush_posted_ || write_waiting_) return;
     flush_posted_ = true;
@@ -70,8 +68,7 @@ class Core final : public std::enable_shared_from_this<Core> {
         self->Flush();
       });
     } else if (error != 0) {
-      FailWrites(
-          Error(ErrorCode::kUnavailable, fmt::format("{}: {}", describe_, SystemText(error))));
+      FailWrites(Error(ErrorCode::kUnavailable, "{}: {}", describe_, SystemText(error)));
     }
   }
 
@@ -141,10 +138,7 @@ class Core final : public std::enable_shared_from_this<Core> {
       const ssize_t got = channel_->Read(direct, scratch, descriptors_);
       if (got == -EINTR) continue;
       if (got == -EAGAIN || got == -EWOULDBLOCK) return;
-      if (got <= 0) {
-        FinishRead(static_cast<int>(-got));
-        return;
-      }
+      if (got <= 0) return FinishRead(static_cast<int>(-got));
       const auto size = static_cast<std::size_t>(got);
       const std::size_t in_place = std::min(size, direct.size());
       if (in_place > 0) reader_.Advance(in_place);
@@ -185,8 +179,7 @@ class Core final : public std::enable_shared_from_this<Core> {
   void Deliver(Frame frame) {
     if ((frame.header.flags & kFrameHasDescriptor) != 0) {
       if (descriptors_.empty()) {
-        Refuse("a frame that announces a descriptor and brings none");
-        return;
+        return Refuse("a frame that announces a descriptor and brings none");
       }
       frame.descriptor = descriptors_.front().Release();
       descriptors_.pop_front();
@@ -195,7 +188,7 @@ class Core final : public std::enable_shared_from_this<Core> {
   }
 
   void Refuse(std::string_view what) {
-    Finish(Error(ErrorCode::kCorrupt, fmt::format("{} sent {}", describe_, what)));
+    Finish(Error(ErrorCode::kCorrupt, "{} sent {}", describe_, what));
   }
 
   /// Ends the connection from within. \pre on the loop, outside any call to it, with a handler.

@@ -74,8 +74,8 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
 /// One connection in the making. Owners: the wait, timer or post under way.
 class Attempt : public std::enable_shared_from_this<Attempt> {
  public:
-  using Done = std::move_only_function<void(Result<Descriptor>)>;
-  Attempt(RealEventLoop& loop, const SocketAddress& address, std::string endpoint, Done done)
+  Attempt(RealEventLoop& loop, const SocketAddress& address, std::string endpoint,
+          Done<Descriptor> done)
       : loop_(loop),
         address_(address),
         endpoint_(std::move(endpoint)),
@@ -103,8 +103,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
       boost::system::error_code error;
       socket_.assign(fd, error);
       if (error) {
-        End(Fail(ErrorCode::kResourceExhausted, "{}: {}", endpoint_, error.message()));
-        return;
+        return End(Fail(ErrorCode::kResourceExhausted, "{}: {}", endpoint_, error.message()));
       }
       (void)socket->Release();
       socket_.async_wait(Waiter::wait_write,
@@ -135,8 +134,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
     const SocketAddress local = LocalAddress(socket.get());
     if (local.family() == AF_INET &&
         FormatAddress(local) == FormatAddress(RemoteAddress(socket.get()))) {
-      Refused(ECONNREFUSED);
-      return;
+      return Refused(ECONNREFUSED);
     }
     End(std::move(socket));
   }
@@ -161,7 +159,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   RealEventLoop& loop_;
   const SocketAddress address_;
   const std::string endpoint_;
-  Done done_;
+  Done<Descriptor> done_;
   Waiter socket_;
   Timer timeout_;
   Timer pause_;
@@ -206,10 +204,9 @@ class StreamTransport final : public Transport {
   void Connect(std::string_view endpoint, Duration timeout, OnConnect done) override {
     auto address = kind_.resolve(endpoint);
     if (!address) {
-      loop_.Post([done = std::move(done), error = std::move(address.error())]() mutable {
+      return loop_.Post([done = std::move(done), error = std::move(address.error())]() mutable {
         done(Fail(std::move(error)));
       });
-      return;
     }
     std::string name(endpoint);
     auto connected = [make = MakerFor(SocketEnd::kConnected, name),
