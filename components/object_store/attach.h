@@ -2,7 +2,6 @@
 /// \brief How a worker or driver gets its `StoreClient`.
 #pragma once
 
-#include <functional>
 #include <memory>
 
 #include "components/object_store/store_client.h"
@@ -19,7 +18,6 @@ namespace mobula {
 /// with its raylet anyway.) `done` runs once on the loop. Errors: those of the call; kInternal when
 /// the arena cannot be mapped.
 /// \pre loop and `raylet` outlive the client.
-void AttachStore(EventLoop& loop, rpc::Client& raylet,
-                 std::move_only_function<void(Result<std::unique_ptr<StoreClient>>)> done);
+void AttachStore(EventLoop& loop, rpc::Client& raylet, Done<std::unique_ptr<StoreClient>> done);
 
 }  // namespace mobula

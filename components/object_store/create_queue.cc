@@ -7,8 +7,8 @@ namespace mobula {
 CreateQueueOptions ReadCreateQueueOptions(ConfigReader& reader) {
   CreateQueueOptions options;
   options.create_wait_max = reader.Time("create_wait_max", options.create_wait_max);
-  options.creates_waiting_max = static_cast<std::size_t>(reader.Integer(
-      "creates_waiting_max", static_cast<std::int64_t>(options.creates_waiting_max), 0, 1'000'000));
+  options.creates_waiting_max =
+      reader.Integer("creates_waiting_max", options.creates_waiting_max, 0, 1'000'000);
   return options;
 }
 
@@ -19,7 +19,7 @@ CreateQueue::CreateQueue(EventLoop& loop, ObjectStore& store, CreateQueueOptions
 
 CreateQueue::~CreateQueue() { store_.OnChange(nullptr); }
 
-void CreateQueue::Create(const Request& request, Done done) {
+void CreateQueue::Create(const Request& request, Done<StoredObject> done) {
   if (stopped_) return done(Fail(ErrorCode::kCancelled, "the object store is stopping"));
   Result<StoredObject> result;
   // With others in line only a sealed copy or a hopeless size is answered at once.
@@ -60,7 +60,7 @@ void CreateQueue::StoreChanged() {
 void CreateQueue::Retry() {
   retry_posted_ = false;
   bool no_room = false;  // nobody overtakes one who waits for room
-  std::list<std::pair<Done, Result<StoredObject>>> answers;
+  std::list<std::pair<Done<StoredObject>, Result<StoredObject>>> answers;
   for (auto it = waiting_.begin(); it != waiting_.end();) {
     Result<StoredObject> result;
     if (no_room && !store_.ContainsSealed(it->request.id)) {

@@ -7,7 +7,6 @@
 /// kResourceExhausted with the store's numbers.
 #pragma once
 
-#include <functional>
 #include <list>
 
 #include "components/base/config_value.h"
@@ -27,7 +26,6 @@ struct CreateQueueOptions {
 /// Threads: the state lock. Lifetime: the store outlives it; takes the store's `OnChange`.
 class CreateQueue {
  public:
-  using Done = std::move_only_function<void(Result<StoredObject>)>;
   CreateQueue(EventLoop& loop, ObjectStore& store, CreateQueueOptions options);
   ~CreateQueue();
 
@@ -41,7 +39,7 @@ class CreateQueue {
   /// Creates now or when there is room. `done` may run inside this call. Errors: kAlreadyExists at
   /// once if a sealed copy is here, and after the wait if another writer is still at it;
   /// kResourceExhausted at once if it can never fit, else after the wait.
-  void Create(const Request& request, Done done);
+  void Create(const Request& request, Done<StoredObject> done);
   /// Forgets what this client waits for, without an answer.
   void DropClient(StoreClientId client);
   /// Fails all who wait with kCancelled.
@@ -52,7 +50,7 @@ class CreateQueue {
   struct Waiting {
     Request request;
     TimePoint until;
-    Done done;
+    Done<StoredObject> done;
     Error reason;  ///< Why it did not work the last time.
   };
   enum class Outcome : std::uint8_t { kDone, kWaitForRoom, kWaitForWriter };

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <string_view>
 
 #include "components/base/ids.h"
 
@@ -30,7 +29,6 @@ class EvictionPolicy {
   virtual void Remove(const ObjectId& id) = 0;
   /// \return the next victim, which stays until removed; nullopt if there is none.
   [[nodiscard]] virtual std::optional<ObjectId> Victim() const = 0;
-  [[nodiscard]] virtual std::string_view Name() const = 0;
 };
 
 }  // namespace mobula

@@ -27,9 +27,7 @@ Result<StoredObject> ObjectTable::Create(const ObjectId& id, std::uint64_t size_
   if (size_bytes > capacity_bytes_) return NoRoom(id, size_bytes);
   const std::uint64_t block_bytes = BlockBytes(size_bytes);
   // Nothing is evicted for an object that would not fit even then.
-  if (used_bytes_ - evictable_bytes_ + block_bytes > capacity_bytes_) {
-    return NoRoom(id, size_bytes);
-  }
+  if (used_bytes_ - evictable_bytes_ + block_bytes > capacity_bytes_) return NoRoom(id, size_bytes);
   while (used_bytes_ + block_bytes > capacity_bytes_) Check(EvictOne(), "evictable bytes exist");
   auto object = memory_->Allocate(size_bytes);
   while (!object && EvictOne()) object = memory_->Allocate(size_bytes);  // room, but in pieces

@@ -14,7 +14,7 @@ namespace mobula {
 struct PullWaiter {
   /// Runs once, never inside `Pull`. On success the object is sealed here and stays at least until
   /// this returns: pin it inside.
-  std::move_only_function<void(Result<void>)> done;
+  Done<void> done;
   /// True when nobody wants the answer any more; asked between steps. Null: always wanted.
   std::function<bool()> is_abandoned;
 };

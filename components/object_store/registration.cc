@@ -1,7 +1,6 @@
 #include "components/object_store/registration.h"
 
-#include "components/object_store/eviction/fifo.h"
-#include "components/object_store/eviction/lru.h"
+#include "components/object_store/eviction/policies.h"
 #include "components/object_store/heap/heap_store.h"
 #include "components/object_store/shared_memory/shared_memory_store.h"
 
@@ -32,8 +31,8 @@ Result<std::unique_ptr<ObjectStore>> MakeSharedMemory(ConfigReader& reader,
 }  // namespace
 
 void RegisterObjectStores(ObjectStoreKinds& kinds) {
-  kinds.policies.Add("lru", [] { return std::make_unique<LruPolicy>(); });
-  kinds.policies.Add("fifo", [] { return std::make_unique<FifoPolicy>(); });
+  kinds.policies.Add("lru", MakeLruPolicy);
+  kinds.policies.Add("fifo", MakeFifoPolicy);
   kinds.stores.Add("heap", MakeHeap);
   kinds.stores.Add("shared_memory", MakeSharedMemory);
 }

@@ -9,7 +9,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -33,19 +32,17 @@ class StoreClient {
 
   /// Reserves memory to write an object into. Waits for room up to the store's `create_wait_max`.
   /// kResourceExhausted with the numbers; kAlreadyExists; kUnavailable if the raylet is gone.
-  virtual void Create(const ObjectId& id, std::uint64_t size_bytes,
-                      std::move_only_function<void(Result<WritablePayload>)> done) = 0;
+  virtual void Create(const ObjectId& id, std::uint64_t size_bytes, Done<WritablePayload> done) = 0;
   /// Makes a created object visible as a primary copy. The writable memory must not be touched
   /// after this call.
-  virtual void Seal(const ObjectId& id, std::move_only_function<void(Result<void>)> done) = 0;
+  virtual void Seal(const ObjectId& id, Done<void> done) = 0;
   virtual void Abort(const ObjectId& id) = 0;
 
   /// Gives a pinned view, pulling the object from another node first if need be. It stays pinned
   /// until the last copy of the payload is dropped.
   /// kNotFound if no node of the hint has it (any more): the owner decides what that means;
   /// kResourceExhausted if it does not fit here; kUnavailable if the raylet is gone.
-  virtual void Get(const ObjectId& id, const ObjectHint& hint,
-                   std::move_only_function<void(Result<Payload>)> done) = 0;
+  virtual void Get(const ObjectId& id, const ObjectHint& hint, Done<Payload> done) = 0;
   /// \return what the store holds at most: a larger object can never be created.
   [[nodiscard]] virtual std::uint64_t capacity_bytes() const = 0;
   [[nodiscard]] virtual std::string_view Name() const = 0;

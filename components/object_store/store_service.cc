@@ -18,28 +18,30 @@ void StoreService::Stop() {
 }
 
 void StoreService::Bind(rpc::ServiceTable& table) {
-  using rpc::CallContext;
-  using rpc::Respond;
-  table.Handle(kAttach, [this](auto& request, const CallContext& context, auto respond) {
+  // What only attached connections may ask, about one object.
+  const auto handle = [this, &table](const auto& method, auto serve,
+                                     rpc::ServiceTable::Placer placer = nullptr) {
+    const auto served = [this, serve](auto& request, const auto& context, auto respond) {
+      const auto session = SessionOf(context.peer);
+      if (!session) return respond(Fail(session.error()));
+      const auto id = ObjectId::FromBinary(request.id());
+      if (!id) return respond(Fail(id.error()));
+      (this->*serve)({context, **session, *id}, request, std::move(respond));
+    };
+    table.Handle(method, served, std::move(placer));
+  };
+  handle(kCreate, &StoreService::Create);
+  handle(kSeal, &StoreService::Seal,
+         [this](const rpc::Peer& peer, const FrameHeader& header, std::string_view body) {
+           return PlaceSeal(peer, header.attachment_bytes, body);
+         });
+  handle(kAbort, &StoreService::Abort);
+  handle(kGet, &StoreService::Get);
+  table.Handle(kAttach, [this](auto& request, const rpc::CallContext& context, auto respond) {
     Attach(context, request, std::move(respond));
   });
-  table.Handle(kCreate, [this](auto& request, const CallContext& context, auto respond) {
-    Create(context, request, std::move(respond));
-  });
-  table.Handle(
-      kSeal,
-      [this](const SealRequest& request, const CallContext& context, Respond<SealReply> respond) {
-        respond(Seal(context, request));
-      },
-      [this](const rpc::Peer& peer, const FrameHeader& header, std::string_view body) {
-        return PlaceSeal(peer, header.attachment_bytes, body);
-      });
-  table.Handle(kAbort, [this](const AbortRequest& request, const CallContext& context,
-                              Respond<AbortReply> respond) { respond(Abort(context, request)); });
-  table.Handle(kGet, [this](const GetRequest& request, const CallContext& context,
-                            GetRespond respond) { Get(context, request, std::move(respond)); });
-  table.Handle(kRelease, [this](auto& request, const CallContext& context, auto respond) {
-    Release(context, request);
+  table.Handle(kRelease, [this](auto& request, const rpc::CallContext& context, auto respond) {
+    Release(*context.peer, request);
     respond(ReleaseReply());
   });
 }
@@ -72,17 +74,13 @@ void StoreService::OnPeerClosed(rpc::Peer& peer) {
   deps_.store.DropClient(session.mapped().client);
 }
 
-void StoreService::Create(const rpc::CallContext& context, const CreateRequest& request,
+void StoreService::Create(const Call& call, const CreateRequest& request,
                           rpc::Respond<CreateReply> respond) {
-  const auto session = SessionOf(context.peer);
-  if (!session) return respond(Fail(session.error()));
-  const auto id = ObjectId::FromBinary(request.id());
-  if (!id) return respond(Fail(id.error()));
-  const CreateQueue::Request wanted{.id = *id,
+  const CreateQueue::Request wanted{.id = call.id,
                                     .size_bytes = request.size_bytes(),
                                     .kind = CopyKind::kPrimary,
-                                    .client = (*session)->client};
-  deps_.creates.Create(wanted, alive_.Bind([this, wanted, peer = context.peer,
+                                    .client = call.session.client};
+  deps_.creates.Create(wanted, alive_.Bind([this, wanted, peer = call.context.peer,
                                             respond = std::move(respond)](
                                                Result<StoredObject> object) mutable {
     if (!object) return respond(Fail(std::move(object.error())));
@@ -120,62 +118,46 @@ Result<WritablePayload> StoreService::PlaceSeal(const rpc::Peer& peer, std::uint
   return WritablePayload{.keep = nullptr, .bytes = object->second};
 }
 
-Result<SealReply> StoreService::Seal(const rpc::CallContext& context, const SealRequest& request) {
-  const auto session = SessionOf(context.peer);
-  if (!session) return Fail(session.error());
-  const auto id = ObjectId::FromBinary(request.id());
-  if (!id) return Fail(id.error());
-  const auto object = (*session)->writing.find(*id);
-  if (object != (*session)->writing.end() && !(*session)->mapped &&
-      context.attachment.size() != object->second.size()) {
-    return Fail(ErrorCode::kInvalidArgument, "object {} was created with {} bytes, {} came",
-                id->Short(), object->second.size(), context.attachment.size());
+void StoreService::Seal(const Call& call, const SealRequest&, rpc::Respond<SealReply> respond) {
+  const auto object = call.session.writing.find(call.id);
+  if (object != call.session.writing.end() && !call.session.mapped &&
+      call.context.attachment.size() != object->second.size()) {
+    return respond(Fail(ErrorCode::kInvalidArgument, "object {} was created with {} bytes, {} came",
+                        call.id.Short(), object->second.size(), call.context.attachment.size()));
   }
-  if (auto sealed = deps_.store.Seal(*id, (*session)->client); !sealed) {
-    return Fail(std::move(sealed.error()));
-  }
-  if (on_sealed_) on_sealed_(*context.peer, *id);
-  (*session)->writing.erase(*id);
-  return SealReply();
+  auto sealed = deps_.store.Seal(call.id, call.session.client);
+  if (!sealed) return respond(Fail(std::move(sealed.error())));
+  if (on_sealed_) on_sealed_(*call.context.peer, call.id);
+  call.session.writing.erase(call.id);
+  respond(SealReply());
 }
 
-Result<AbortReply> StoreService::Abort(const rpc::CallContext& context,
-                                       const AbortRequest& request) {
-  const auto session = SessionOf(context.peer);
-  if (!session) return Fail(session.error());
-  const auto id = ObjectId::FromBinary(request.id());
-  if (!id) return Fail(id.error());
-  (*session)->writing.erase(*id);
-  if (auto aborted = deps_.store.Abort(*id, (*session)->client); !aborted) {
-    return Fail(std::move(aborted.error()));
-  }
-  return AbortReply();
+void StoreService::Abort(const Call& call, const AbortRequest&, rpc::Respond<AbortReply> respond) {
+  call.session.writing.erase(call.id);
+  auto aborted = deps_.store.Abort(call.id, call.session.client);
+  if (!aborted) return respond(Fail(std::move(aborted.error())));
+  respond(AbortReply());
 }
 
-void StoreService::Get(const rpc::CallContext& context, const GetRequest& request,
-                       GetRespond respond) {
-  const auto session = SessionOf(context.peer);
-  if (!session) return respond(Fail(session.error()));
-  const auto id = ObjectId::FromBinary(request.id());
-  if (!id) return respond(Fail(id.error()));
-  if (AnswerGet(*id, **session, respond)) return;
+void StoreService::Get(const Call& call, const GetRequest& request, GetRespond respond) {
+  if (AnswerGet(call.id, call.session, respond)) return;
   if (deps_.puller == nullptr) {
-    return respond(Fail(ErrorCode::kNotFound, "object {} is not in this store", id->Short()));
+    return respond(Fail(ErrorCode::kNotFound, "object {} is not in this store", call.id.Short()));
   }
   ObjectHint hint;
   hint.raylet_endpoints.assign(request.raylet_endpoints().begin(),
                                request.raylet_endpoints().end());
   // Owners: the two callbacks of the waiter.
   auto answer = std::make_shared<GetRespond>(std::move(respond));
-  deps_.puller->Pull(
-      *id, hint,
-      {.done = alive_.Bind([this, id = *id, peer = context.peer, answer](Result<void> pulled) {
-         if (!pulled) return (*answer)(Fail(std::move(pulled.error())));
-         if (answer->IsAbandoned()) return;
-         const bool answered = AnswerGet(id, sessions_.at(peer), *answer);
-         Check(answered, "a pulled object is here");
-       }),
-       .is_abandoned = [answer] { return answer->IsAbandoned(); }});
+  deps_.puller->Pull(call.id, hint,
+                     {.done = alive_.Bind([this, id = call.id, peer = call.context.peer,
+                                           answer](Result<void> pulled) {
+                        if (!pulled) return (*answer)(Fail(std::move(pulled.error())));
+                        if (answer->IsAbandoned()) return;
+                        const bool answered = AnswerGet(id, sessions_.at(peer), *answer);
+                        Check(answered, "a pulled object is here");
+                      }),
+                      .is_abandoned = [answer] { return answer->IsAbandoned(); }});
 }
 
 bool StoreService::AnswerGet(const ObjectId& id, const Session& session, GetRespond& respond) {
@@ -195,8 +177,8 @@ bool StoreService::AnswerGet(const ObjectId& id, const Session& session, GetResp
   return true;
 }
 
-void StoreService::Release(const rpc::CallContext& context, const ReleaseRequest& request) {
-  const auto session = SessionOf(context.peer);
+void StoreService::Release(const rpc::Peer& peer, const ReleaseRequest& request) {
+  const auto session = SessionOf(&peer);
   if (!session) return;
   for (const std::string& id : request.ids()) {
     deps_.store.Release(ObjectId::FromBinaryOrNil(id), (*session)->client);

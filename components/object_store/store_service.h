@@ -66,22 +66,26 @@ class StoreService {
     bool mapped = false;
     std::map<ObjectId, std::span<std::byte>> writing;  ///< Created and not sealed.
   };
+  struct Call {
+    const rpc::CallContext& context;
+    Session& session;
+    const ObjectId& id;
+  };
   using GetRespond = rpc::Respond<object_store::GetReply>;
 
   void Attach(const rpc::CallContext& context, const object_store::AttachRequest& request,
               rpc::Respond<object_store::AttachReply> respond);
-  void Create(const rpc::CallContext& context, const object_store::CreateRequest& request,
+  void Create(const Call& call, const object_store::CreateRequest& request,
               rpc::Respond<object_store::CreateReply> respond);
   Result<WritablePayload> PlaceSeal(const rpc::Peer& peer, std::uint64_t size_bytes,
                                     std::string_view body);
-  Result<object_store::SealReply> Seal(const rpc::CallContext& context,
-                                       const object_store::SealRequest& request);
-  Result<object_store::AbortReply> Abort(const rpc::CallContext& context,
-                                         const object_store::AbortRequest& request);
-  void Get(const rpc::CallContext& context, const object_store::GetRequest& request,
-           GetRespond respond);
+  void Seal(const Call& call, const object_store::SealRequest& request,
+            rpc::Respond<object_store::SealReply> respond);
+  void Abort(const Call& call, const object_store::AbortRequest& request,
+             rpc::Respond<object_store::AbortReply> respond);
+  void Get(const Call& call, const object_store::GetRequest& request, GetRespond respond);
   [[nodiscard]] bool AnswerGet(const ObjectId& id, const Session& session, GetRespond& respond);
-  void Release(const rpc::CallContext& context, const object_store::ReleaseRequest& request);
+  void Release(const rpc::Peer& peer, const object_store::ReleaseRequest& request);
   Result<Session*> SessionOf(const rpc::Peer* peer);
 
   Deps deps_;

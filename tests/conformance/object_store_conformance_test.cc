@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "components/object_store/eviction/lru.h"
+#include "components/object_store/eviction/policies.h"
 #include "components/object_store/heap/heap_store.h"
 #include "components/object_store/shared_memory/shared_memory_store.h"
 #include "tests/conformance/object_store_checks.h"
@@ -11,18 +11,18 @@ namespace mobula::conformance {
 namespace {
 
 std::unique_ptr<ObjectStore> MakeHeap(std::uint64_t capacity) {
-  return MakeHeapStore(capacity, std::make_unique<LruPolicy>());
+  return MakeHeapStore(capacity, MakeLruPolicy());
 }
 
 std::unique_ptr<ObjectStore> MakeShared(std::uint64_t capacity) {
-  auto store = MakeSharedMemoryStore({.capacity_bytes = capacity}, std::make_unique<LruPolicy>());
+  auto store = MakeSharedMemoryStore({.capacity_bytes = capacity}, MakeLruPolicy());
   EXPECT_TRUE(store) << store.error().ToString();
   return std::move(*store);
 }
 
 std::unique_ptr<ObjectStore> MakeSharedAhead(std::uint64_t capacity) {
   auto store = MakeSharedMemoryStore({.capacity_bytes = capacity, .populate = Populate::kAhead},
-                                     std::make_unique<LruPolicy>());
+                                     MakeLruPolicy());
   EXPECT_TRUE(store) << store.error().ToString();
   return std::move(*store);
 }

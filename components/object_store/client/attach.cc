@@ -35,8 +35,7 @@ Result<std::unique_ptr<StoreClient>> MakeClient(EventLoop& loop, rpc::Client& ra
 
 }  // namespace
 
-void AttachStore(EventLoop& loop, rpc::Client& raylet,
-                 std::move_only_function<void(Result<std::unique_ptr<StoreClient>>)> done) {
+void AttachStore(EventLoop& loop, rpc::Client& raylet, Done<std::unique_ptr<StoreClient>> done) {
   AttachRequest request;
   request.set_can_map(raylet.endpoint().find("unix://") != std::string::npos);
   raylet.CallRaw(kAttach, request.SerializeAsString(), {},

@@ -5,37 +5,28 @@ namespace mobula::object_store {
 GetRequest MakeGetRequest(const ObjectId& id, const ObjectHint& hint) {
   GetRequest request;
   request.set_id(std::string(id.Binary()));
-  for (const std::string& endpoint : hint.raylet_endpoints) {
-    request.add_raylet_endpoints(endpoint);
-  }
+  for (const std::string& endpoint : hint.raylet_endpoints) request.add_raylet_endpoints(endpoint);
   return request;
 }
 
 void CallCreate(rpc::Client& raylet, const ObjectId& id, std::uint64_t size_bytes,
-                std::move_only_function<void(Result<CreateReply>)> done) {
+                Done<CreateReply> done) {
   CreateRequest request;
   request.set_id(std::string(id.Binary()));
   request.set_size_bytes(size_bytes);
-  rpc::CallOptions options;
-  options.timeout = kNoDeadline;
-  raylet.Call(kCreate, request, std::move(done), std::move(options));
+  raylet.Call(kCreate, request, std::move(done), {.timeout = kNoDeadline});
 }
 
-void CallSeal(rpc::Client& raylet, const ObjectId& id, Payload bytes,
-              std::move_only_function<void(Result<void>)> done) {
+void CallSeal(rpc::Client& raylet, const ObjectId& id, Payload bytes, Done<void> done) {
   SealRequest request;
   request.set_id(std::string(id.Binary()));
-  rpc::CallOptions options;
-  options.timeout = kNoDeadline;
-  options.attachment = std::move(bytes);
-  raylet.Call(
-      kSeal, request,
-      [&raylet, id, done = std::move(done)](Result<SealReply> reply) mutable {
-        if (reply) return done({});
-        NotifyAbort(raylet, id);
-        done(Fail(std::move(reply.error())));
-      },
-      std::move(options));
+  raylet.Call(kSeal, request,
+              [&raylet, id, done = std::move(done)](Result<SealReply> reply) mutable {
+                if (reply) return done({});
+                NotifyAbort(raylet, id);
+                done(Fail(std::move(reply.error())));
+              },
+              {.timeout = kNoDeadline, .attachment = std::move(bytes)});
 }
 
 void NotifyAbort(rpc::Client& raylet, const ObjectId& id) {

@@ -2,8 +2,6 @@
 /// \brief The store's calls as both kinds of client make them.
 #pragma once
 
-#include <functional>
-
 #include "components/base/lifetime.h"
 #include "components/object_store/methods.h"
 #include "components/object_store/store_client.h"
@@ -20,10 +18,9 @@ inline constexpr Duration kNoDeadline{-1};
 
 /// Asks to create. `done` gets where in the arena.
 void CallCreate(rpc::Client& raylet, const ObjectId& id, std::uint64_t size_bytes,
-                std::move_only_function<void(Result<CreateReply>)> done);
+                Done<CreateReply> done);
 /// Asks to seal, with the bytes if they travel by message; aborts the object when that fails.
-void CallSeal(rpc::Client& raylet, const ObjectId& id, Payload bytes,
-              std::move_only_function<void(Result<void>)> done);
+void CallSeal(rpc::Client& raylet, const ObjectId& id, Payload bytes, Done<void> done);
 /// Tells that a created object will not be sealed.
 void NotifyAbort(rpc::Client& raylet, const ObjectId& id);
 

@@ -25,7 +25,7 @@ MappedStoreClient::MappedStoreClient(EventLoop& loop, rpc::Client& raylet,
 MappedStoreClient::~MappedStoreClient() { dropped_->Stop(); }
 
 void MappedStoreClient::Create(const ObjectId& id, std::uint64_t size_bytes,
-                               std::move_only_function<void(Result<WritablePayload>)> done) {
+                               Done<WritablePayload> done) {
   CallCreate(raylet_, id, size_bytes,
              alive_.Bind([this, id, size_bytes,
                           done = std::move(done)](const Result<CreateReply>& reply) mutable {
@@ -40,18 +40,15 @@ void MappedStoreClient::Create(const ObjectId& id, std::uint64_t size_bytes,
              }));
 }
 
-void MappedStoreClient::Seal(const ObjectId& id, std::move_only_function<void(Result<void>)> done) {
+void MappedStoreClient::Seal(const ObjectId& id, Done<void> done) {
   CallSeal(raylet_, id, {}, alive_.Bind(std::move(done)));
 }
 
 void MappedStoreClient::Abort(const ObjectId& id) { NotifyAbort(raylet_, id); }
 
-void MappedStoreClient::Get(const ObjectId& id, const ObjectHint& hint,
-                            std::move_only_function<void(Result<Payload>)> done) {
+void MappedStoreClient::Get(const ObjectId& id, const ObjectHint& hint, Done<Payload> done) {
   if (!gets_.Join(id, std::move(done))) return;
-  rpc::CallOptions options;
-  options.timeout = kNoDeadline;
-  raylet_.Call(kGet, MakeGetRequest(id, hint), alive_.Bind([this, id](Result<GetReply> reply) {
+  auto come = alive_.Bind([this, id](Result<GetReply> reply) {
     if (!reply) return gets_.Finish(id, Fail(std::move(reply.error())));
     const auto range = CheckRange(id, reply->arena_offset(), reply->size_bytes());
     if (!range) return gets_.Finish(id, Fail(range.error()));
@@ -59,8 +56,8 @@ void MappedStoreClient::Get(const ObjectId& id, const ObjectHint& hint,
                  read_->bytes().subspan(range->begin, reply->size_bytes()));
     Populate(*read_, *range, kReadStepBytes,
              [this, id, view = std::move(view)] { gets_.Finish(id, view); });
-  }),
-               std::move(options));
+  });
+  raylet_.Call(kGet, MakeGetRequest(id, hint), std::move(come), {.timeout = kNoDeadline});
 }
 
 Result<MappedStoreClient::Range> MappedStoreClient::CheckRange(const ObjectId& id,

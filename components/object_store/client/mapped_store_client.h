@@ -28,12 +28,10 @@ class MappedStoreClient final : public StoreClient {
                     std::shared_ptr<Mapping> write);
   ~MappedStoreClient() override;
 
-  void Create(const ObjectId& id, std::uint64_t size_bytes,
-              std::move_only_function<void(Result<WritablePayload>)> done) override;
-  void Seal(const ObjectId& id, std::move_only_function<void(Result<void>)> done) override;
+  void Create(const ObjectId& id, std::uint64_t size_bytes, Done<WritablePayload> done) override;
+  void Seal(const ObjectId& id, Done<void> done) override;
   void Abort(const ObjectId& id) override;
-  void Get(const ObjectId& id, const ObjectHint& hint,
-           std::move_only_function<void(Result<Payload>)> done) override;
+  void Get(const ObjectId& id, const ObjectHint& hint, Done<Payload> done) override;
   std::uint64_t capacity_bytes() const override { return read_->bytes().size(); }
   std::string_view Name() const override { return "mapped"; }
 

@@ -18,7 +18,7 @@ MessageStoreClient::MessageStoreClient(EventLoop& loop, rpc::Client& raylet,
 MessageStoreClient::~MessageStoreClient() { dropped_->Stop(); }
 
 void MessageStoreClient::Create(const ObjectId& id, std::uint64_t size_bytes,
-                                std::move_only_function<void(Result<WritablePayload>)> done) {
+                                Done<WritablePayload> done) {
   CallCreate(raylet_, id, size_bytes,
              alive_.Bind([this, id, size_bytes,
                           done = std::move(done)](const Result<CreateReply>& reply) mutable {
@@ -29,8 +29,7 @@ void MessageStoreClient::Create(const ObjectId& id, std::uint64_t size_bytes,
              }));
 }
 
-void MessageStoreClient::Seal(const ObjectId& id,
-                              std::move_only_function<void(Result<void>)> done) {
+void MessageStoreClient::Seal(const ObjectId& id, Done<void> done) {
   const auto object = writing_.extract(id);
   // Unknown here is unknown there: the store's answer says so.
   CallSeal(raylet_, id, object.empty() ? Payload() : object.mapped().Freeze(),
@@ -42,8 +41,7 @@ void MessageStoreClient::Abort(const ObjectId& id) {
   NotifyAbort(raylet_, id);
 }
 
-void MessageStoreClient::Get(const ObjectId& id, const ObjectHint& hint,
-                             std::move_only_function<void(Result<Payload>)> done) {
+void MessageStoreClient::Get(const ObjectId& id, const ObjectHint& hint, Done<Payload> done) {
   if (!gets_.Join(id, std::move(done))) return;
   rpc::CallOptions options;
   options.timeout = kNoDeadline;

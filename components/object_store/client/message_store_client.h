@@ -21,12 +21,10 @@ class MessageStoreClient final : public StoreClient {
   MessageStoreClient(EventLoop& loop, rpc::Client& raylet, std::uint64_t capacity_bytes);
   ~MessageStoreClient() override;
 
-  void Create(const ObjectId& id, std::uint64_t size_bytes,
-              std::move_only_function<void(Result<WritablePayload>)> done) override;
-  void Seal(const ObjectId& id, std::move_only_function<void(Result<void>)> done) override;
+  void Create(const ObjectId& id, std::uint64_t size_bytes, Done<WritablePayload> done) override;
+  void Seal(const ObjectId& id, Done<void> done) override;
   void Abort(const ObjectId& id) override;
-  void Get(const ObjectId& id, const ObjectHint& hint,
-           std::move_only_function<void(Result<Payload>)> done) override;
+  void Get(const ObjectId& id, const ObjectHint& hint, Done<Payload> done) override;
   std::uint64_t capacity_bytes() const override { return capacity_bytes_; }
   std::string_view Name() const override { return "message"; }
 

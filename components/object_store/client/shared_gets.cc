@@ -2,7 +2,7 @@
 
 namespace mobula {
 
-bool SharedGets::Join(const ObjectId& id, Done done) {
+bool SharedGets::Join(const ObjectId& id, Done<Payload> done) {
   const auto it = views_.find(id);
   if (auto keep = it == views_.end() ? nullptr : it->second.keep.lock()) {
     loop_.Post(alive_.Bind([view = Payload(std::move(keep), it->second.bytes),
@@ -18,7 +18,7 @@ void SharedGets::Finish(const ObjectId& id, const Result<Payload>& view) {
   auto waiting = waiting_.extract(id);
   if (view) views_[id] = {view->keep(), view->bytes()};
   if (waiting.empty()) return;
-  for (Done& done : waiting.mapped()) done(view);
+  for (Done<Payload>& done : waiting.mapped()) done(view);
 }
 
 void SharedGets::Forget(const ObjectId& id) {

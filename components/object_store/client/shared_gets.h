@@ -2,8 +2,6 @@
 /// \brief One fetch and one pin per object and process, however many ask for it.
 #pragma once
 
-#include <functional>
-#include <map>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -19,12 +17,10 @@ namespace mobula {
 /// Remembers the views that are in use and who waits for one. Threads: the state lock.
 class SharedGets {
  public:
-  using Done = std::move_only_function<void(Result<Payload>)>;
-
   explicit SharedGets(EventLoop& loop) : loop_(loop) {}
   /// Answers soon with a share of a view that somebody still holds; waits for `Finish` if nobody
   /// does. \return true for the first who waits: it has to fetch.
-  [[nodiscard]] bool Join(const ObjectId& id, Done done);
+  [[nodiscard]] bool Join(const ObjectId& id, Done<Payload> done);
   /// Answers all who wait, and remembers the view for as long as one of them holds it.
   void Finish(const ObjectId& id, const Result<Payload>& view);
   /// To be called when the last share of a view is gone.
@@ -37,7 +33,7 @@ class SharedGets {
     std::span<const std::byte> bytes;
   };
   std::unordered_map<ObjectId, View> views_;  // never walked
-  std::unordered_map<ObjectId, std::vector<Done>> waiting_;
+  std::unordered_map<ObjectId, std::vector<Done<Payload>>> waiting_;
   Lifetime alive_;
 };
 

@@ -38,8 +38,8 @@ PullOptions ReadPullOptions(ConfigReader& reader) {
   if (options.chunk_bytes == 0 || options.chunk_bytes > TransferService::kChunkBytesMax) {
     transfer.Reject("chunk", "a chunk has 1 B to 16 MiB");
   }
-  options.chunks_in_flight = static_cast<std::uint64_t>(transfer.Integer(
-      "chunks_in_flight", static_cast<std::int64_t>(options.chunks_in_flight), 1, 1000));
+  options.chunks_in_flight =
+      transfer.Integer("chunks_in_flight", options.chunks_in_flight, 1, 1000);
   options.bytes_in_flight_max = transfer.Size("bytes_in_flight_max", options.bytes_in_flight_max);
   options.reach_max = transfer.Time("reach_max", options.reach_max);
   if (const auto read = transfer.Finish(); !read) reader.Reject("transfer", read.error().message());
@@ -52,10 +52,9 @@ PullManager::~PullManager() { Stop(); }
 
 void PullManager::Pull(const ObjectId& id, const ObjectHint& hint, PullWaiter waiter) {
   if (stopped_) {
-    deps_.loop.Post([done = std::move(waiter.done)]() mutable {
+    return deps_.loop.Post([done = std::move(waiter.done)]() mutable {
       done(Fail(ErrorCode::kCancelled, "the object store is stopping"));
     });
-    return;
   }
   auto& pull = pulls_[id];
   const bool is_new = pull == nullptr;

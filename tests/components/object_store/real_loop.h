@@ -26,7 +26,7 @@ inline bool PollUntil(RealEventLoop& loop, const std::function<bool()>& conditio
 }
 
 inline std::unique_ptr<ObjectStore> MakeSharedStore(std::uint64_t capacity) {
-  auto store = MakeSharedMemoryStore({.capacity_bytes = capacity}, std::make_unique<LruPolicy>());
+  auto store = MakeSharedMemoryStore({.capacity_bytes = capacity}, MakeLruPolicy());
   EXPECT_TRUE(store) << store.error().ToString();
   return std::move(*store);
 }

@@ -12,7 +12,7 @@
 
 #include "components/base/random.h"
 #include "components/object_store/attach.h"
-#include "components/object_store/eviction/lru.h"
+#include "components/object_store/eviction/policies.h"
 #include "components/object_store/heap/heap_store.h"
 #include "components/object_store/store_service.h"
 #include "components/object_store/transfer/pull_manager.h"
@@ -48,9 +48,8 @@ class StoreNode {
     std::unique_ptr<ObjectStore> store{};  ///< Null: a heap store of `capacity`.
   };
   StoreNode(EventLoop& loop, Transport& transport, const std::string& endpoint, Options options)
-      : store(options.store != nullptr
-                  ? std::move(options.store)
-                  : MakeHeapStore(options.capacity, std::make_unique<LruPolicy>())),
+      : store(options.store != nullptr ? std::move(options.store)
+                                       : MakeHeapStore(options.capacity, MakeLruPolicy())),
         pool(loop, [&transport](std::string_view) { return &transport; }, Random(1), {}),
         creates(loop, *store, options.creates),
         pulls({loop, *store, creates, pool, Random(2)}, options.pulls),

@@ -1,7 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "components/object_store/eviction/fifo.h"
-#include "components/object_store/eviction/lru.h"
+#include "components/object_store/eviction/policies.h"
 
 namespace mobula {
 namespace {
@@ -30,22 +29,22 @@ void UseTheFirst(EvictionPolicy& policy) {
 }
 
 TEST(LruPolicyTest, UseDefersEviction) {
-  LruPolicy policy;
-  UseTheFirst(policy);
-  EXPECT_EQ(Drain(policy), (std::vector<std::uint64_t>{2, 3, 1}));
+  const auto policy = MakeLruPolicy();
+  UseTheFirst(*policy);
+  EXPECT_EQ(Drain(*policy), (std::vector<std::uint64_t>{2, 3, 1}));
 }
 
 TEST(FifoPolicyTest, UseChangesNothing) {
-  FifoPolicy policy;
-  UseTheFirst(policy);
-  EXPECT_EQ(Drain(policy), (std::vector<std::uint64_t>{1, 2, 3}));
+  const auto policy = MakeFifoPolicy();
+  UseTheFirst(*policy);
+  EXPECT_EQ(Drain(*policy), (std::vector<std::uint64_t>{1, 2, 3}));
 }
 
 TEST(EvictionPolicyTest, TheVictimStaysUntilRemoved) {
-  LruPolicy policy;
-  policy.Add(Candidate(1));
-  EXPECT_EQ(policy.Victim(), policy.Victim());
-  EXPECT_TRUE(policy.Victim());
+  const auto policy = MakeLruPolicy();
+  policy->Add(Candidate(1));
+  EXPECT_EQ(policy->Victim(), policy->Victim());
+  EXPECT_TRUE(policy->Victim());
 }
 
 }  // namespace

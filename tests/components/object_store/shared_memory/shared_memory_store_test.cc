@@ -8,14 +8,14 @@
 
 #include <algorithm>
 
-#include "components/object_store/eviction/lru.h"
+#include "components/object_store/eviction/policies.h"
 #include "components/object_store/mapping.h"
 
 namespace mobula {
 namespace {
 
 Result<std::unique_ptr<ObjectStore>> Make(std::uint64_t capacity) {
-  return MakeSharedMemoryStore({.capacity_bytes = capacity}, std::make_unique<LruPolicy>());
+  return MakeSharedMemoryStore({.capacity_bytes = capacity}, MakeLruPolicy());
 }
 
 TEST(SharedMemoryStoreTest, RefusesMoreThanTheMachineHasWithTheNumbers) {
