@@ -9,7 +9,6 @@
 #include <array>
 #include <csignal>
 #include <cstring>
-#include <vector>
 
 #include "cli/commands.h"
 #include "components/base/real/file_system.h"

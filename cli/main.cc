@@ -27,9 +27,7 @@ Result<std::string> FindAddress(const std::string& given) {
   }
   RealFileSystem files;
   std::set<std::string> found;
-  for (const node::NodeRecord& record : node::LiveRecords(files)) {
-    found.insert(record.head_address);
-  }
+  for (const node::NodeRecord& record : node::LiveRecords(files)) found.insert(record.head_address);
   if (found.size() > 1) {
     return Fail(ErrorCode::kInvalidArgument,
                 "nodes of {} clusters run here: {}; say --address or MOBULA_ADDRESS", found.size(),

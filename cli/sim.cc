@@ -2,7 +2,6 @@
 
 #include <charconv>
 #include <csignal>
-#include <cstdlib>
 #include <memory>
 
 #include "cli/commands.h"

@@ -75,9 +75,10 @@ Result<void> ReadNode(const ConfigValue& value, NodeConfig& config) {
   }
   for (const auto& [name, amount] : resources.NumberMap("custom")) {
     if (amount < 0 || name.empty() || name == kCpu || name == kGpu || name == kMemory) {
-      resources.Reject("custom", fmt::format("has {} of '{}'; a number of 0 or more is wanted, and "
-                                             "cpu, gpu and memory are keys of their own",
-                                             amount, name));
+      resources.Reject("custom",
+                       "has {} of '{}'; a number of 0 or more is wanted, and "
+                       "cpu, gpu and memory are keys of their own",
+                       amount, name);
     }
     config.raylet.resources.Set(name, Amount::FromDouble(amount));
   }
@@ -87,7 +88,7 @@ Result<void> ReadNode(const ConfigValue& value, NodeConfig& config) {
 
 Result<void> ReadGcs(const ConfigValue& value, NodeConfig& config) {
   ConfigReader reader(value, "gcs");
-  config.gcs_port = static_cast<std::uint16_t>(reader.Integer("port", config.gcs_port, 0, 65535));
+  config.gcs_port = reader.Integer("port", config.gcs_port, 0, 65535);
   config.gcs_storage = reader.Child("storage");
   gcs::ServerConfig& gcs = config.gcs;
   gcs.heartbeat_period = reader.Time("heartbeat_period", gcs.heartbeat_period);
@@ -101,14 +102,13 @@ Result<void> ReadGcs(const ConfigValue& value, NodeConfig& config) {
   gcs.reconnect_grace = reader.Time("reconnect_grace", gcs.reconnect_grace);
   gcs.value_bytes_max = reader.Size("value_bytes_max", gcs.value_bytes_max);
   gcs.values_bytes_max = reader.Size("values_max", gcs.values_bytes_max);
-  for (const auto& [key, count] : std::initializer_list<std::pair<const char*, std::size_t*>>{
-           {"dead_nodes_kept_max", &gcs.dead_nodes_kept_max},
-           {"finished_jobs_kept_max", &gcs.finished_jobs_kept_max},
-           {"worker_deaths_kept_max", &gcs.worker_deaths_kept_max},
-           {"deltas_queued_max", &gcs.deltas_queued_max}}) {
-    const auto fallback = static_cast<std::int64_t>(*count);
-    *count = static_cast<std::size_t>(reader.Integer(key, fallback, 1, 1'000'000'000));
-  }
+  const auto count = [&](std::string_view key, std::size_t& most) {
+    most = reader.Integer(key, most, 1, 1'000'000'000);
+  };
+  count("dead_nodes_kept_max", gcs.dead_nodes_kept_max);
+  count("finished_jobs_kept_max", gcs.finished_jobs_kept_max);
+  count("worker_deaths_kept_max", gcs.worker_deaths_kept_max);
+  count("deltas_queued_max", gcs.deltas_queued_max);
   return reader.Finish();
 }
 
@@ -119,11 +119,11 @@ Result<void> ReadWorkers(const ConfigValue& value, NodeConfig& config) {
     reader.Reject("kind", "is '" + config.worker_kind + "'; known: thread, zygote");
   }
   RayletConfig& raylet = config.raylet;
-  raylet.prestart_workers = static_cast<std::size_t>(reader.Integer("prestart", 0, 0, 10'000));
-  raylet.workers_max = static_cast<std::size_t>(reader.Integer("max", 1000, 1, 100'000));
+  raylet.prestart_workers = reader.Integer("prestart", raylet.prestart_workers, 0, 10'000);
+  raylet.workers_max = reader.Integer("max", raylet.workers_max, 1, 100'000);
   if (raylet.prestart_workers > raylet.workers_max) {
-    reader.Reject("prestart", fmt::format("is {}, more than workers.max, {}",
-                                          raylet.prestart_workers, raylet.workers_max));
+    reader.Reject("prestart", "is {}, more than workers.max, {}", raylet.prestart_workers,
+                  raylet.workers_max);
   }
   raylet.worker_idle_max = reader.Time("idle_max", raylet.worker_idle_max);
   raylet.worker_start_timeout = reader.Time("start_timeout", raylet.worker_start_timeout);

@@ -11,7 +11,7 @@
 #include "components/base/config_value.h"
 #include "components/base/event_log.h"
 #include "components/gcs/server.h"
-#include "node/raylet/raylet.h"
+#include "node/raylet/raylet_config.h"
 
 namespace mobula::node {
 

@@ -76,9 +76,7 @@ class Node::Impl {
         MakeScheduler(config.scheduler, std::move(local), random.Fork("scheduler"));
     if (!made_scheduler) return Fail(std::move(made_scheduler.error()));
     scheduler = std::move(*made_scheduler);
-    if (config.is_head) {
-      return BuildHead();
-    }
+    if (config.is_head) return BuildHead();
     endpoints.head_address = config.head_address;
     return {};
   }
@@ -137,7 +135,7 @@ class Node::Impl {
   }
 
   /// The GCS first, then the raylet, which joins it. \pre the state lock is held.
-  void Begin(std::move_only_function<void(Result<std::string>)> done) {
+  void Begin(Done<std::string> done) {
     if (!gcs_server) {
       BuildRaylet();
       raylet->Start(std::move(done));
@@ -220,10 +218,8 @@ Result<NodeEndpoints> Node::Start() {
   std::promise<Result<std::string>> started;
   std::future<Result<std::string>> outcome = started.get_future();
   impl_->loop.Enter([&] {
-    if (Result<void> built = impl_->Build(); !built) {
-      started.set_value(Fail(std::move(built.error())));
-      return;
-    }
+    Result<void> built = impl_->Build();
+    if (!built) return started.set_value(Fail(std::move(built.error())));
     impl_->Begin([&](Result<std::string> endpoint) { started.set_value(std::move(endpoint)); });
   });
   impl_->loop.RunInThread();

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <algorithm>
-#include <concepts>
 #include <cstring>
 #include <memory>
 #include <new>

@@ -2,8 +2,6 @@
 /// \brief `Put` stores a value once, for any number of tasks to read.
 #pragma once
 
-#include <type_traits>
-
 #include "mobula/internal/encode.h"
 #include "mobula/internal/submit.h"
 #include "mobula/object_ref.h"

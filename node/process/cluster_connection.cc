@@ -4,7 +4,6 @@
 #include <ifaddrs.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <future>
 #include <set>
 

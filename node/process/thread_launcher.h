@@ -29,11 +29,9 @@ class ThreadLauncher final : public WorkerLauncher {
   ThreadLauncher(EventLoop& loop, Settings settings);
   ~ThreadLauncher() override;
 
-  void Start(WorkerSpec spec, std::move_only_function<void(Result<std::int64_t>)> started,
-             OnExit on_exit) override;
+  void Start(WorkerSpec spec, Done<std::int64_t> started, OnExit on_exit) override;
   void Kill(std::int64_t pid) override;
   void EndJob(const JobId& job) override;
-  [[nodiscard]] std::string_view Name() const override { return "thread"; }
 
  private:
   struct Worker;

@@ -7,8 +7,6 @@
 /// descriptor 3, with one thread and nothing else running, which is what makes the fork safe.
 #pragma once
 
-#include <optional>
-
 #include "node/process/zygote.pb.h"
 
 namespace mobula::node {

@@ -25,7 +25,7 @@ struct ZygoteLauncher::Zygote {
   boost::asio::posix::stream_descriptor socket;
   std::string log_path;
   struct Starting {
-    std::move_only_function<void(Result<std::int64_t>)> started;
+    Done<std::int64_t> started;
     OnExit on_exit;
   };
   std::map<std::string, Starting> starting;  // by startup id
@@ -78,16 +78,14 @@ Result<ZygoteLauncher::Zygote*> ZygoteLauncher::ZygoteOf(const WorkerSpec& spec)
   return raw;
 }
 
-void ZygoteLauncher::Start(WorkerSpec spec,
-                           std::move_only_function<void(Result<std::int64_t>)> started,
-                           OnExit on_exit) {
-  Result<Zygote*> zygote = ZygoteOf(spec);
-  if (!zygote) {
-    deps_.loop.Post(alive_.Bind([started = std::move(started), error = zygote.error()]() mutable {
+void ZygoteLauncher::Start(WorkerSpec spec, Done<std::int64_t> started, OnExit on_exit) {
+  const auto fail = [&](Error error) {
+    deps_.loop.Post(alive_.Bind([started = std::move(started), error = std::move(error)]() mutable {
       started(Fail(std::move(error)));
     }));
-    return;
-  }
+  };
+  Result<Zygote*> zygote = ZygoteOf(spec);
+  if (!zygote) return fail(std::move(zygote.error()));
   ForkRequest request;
   request.set_startup_id(std::string(spec.startup_id.Binary()));
   request.set_job_id(std::string(spec.job.Binary()));
@@ -102,11 +100,8 @@ void ZygoteLauncher::Start(WorkerSpec spec,
   const ssize_t sent = ::send((*zygote)->socket.native_handle(), packet.data(), packet.size(),
                               MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent < 0) {
-    const std::string why = std::strerror(errno);
-    deps_.loop.Post(alive_.Bind([started = std::move(started), why]() mutable {
-      started(Fail(ErrorCode::kInternal, "cannot ask the zygote for a worker: {}", why));
-    }));
-    return;
+    return fail(Error(ErrorCode::kInternal, "cannot ask the zygote for a worker: {}",
+                      std::strerror(errno)));
   }
   (*zygote)->starting.emplace(request.startup_id(),
                               Zygote::Starting{std::move(started), std::move(on_exit)});

@@ -36,11 +36,9 @@ class ZygoteLauncher final : public WorkerLauncher {
   ZygoteLauncher(Deps deps, Settings settings);
   ~ZygoteLauncher() override;
 
-  void Start(WorkerSpec spec, std::move_only_function<void(Result<std::int64_t>)> started,
-             OnExit on_exit) override;
+  void Start(WorkerSpec spec, Done<std::int64_t> started, OnExit on_exit) override;
   void Kill(std::int64_t pid) override;
   void EndJob(const JobId& job) override;
-  [[nodiscard]] std::string_view Name() const override { return "zygote"; }
 
  private:
   struct Zygote;

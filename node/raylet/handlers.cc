@@ -1,65 +1,64 @@
 // What drivers, workers and other raylets may ask of a raylet.
 
 #include "components/core_worker/methods.h"
-#include "node/raylet/raylet_impl.h"
+#include "node/raylet/raylet.h"
 
 namespace mobula::node {
 
-using Impl = Raylet::Impl;
-
-void Impl::AddHandlers() {
+void Raylet::AddHandlers() {
   using rpc::CallContext;
   namespace cw = core_worker;
-  services.Handle(cw::kRegisterWorker,
-                  [this](auto& request, const CallContext& call, auto respond) {
-                    Register(request, *call.peer, std::move(respond));
-                  });
-  services.Handle(cw::kFinishJob, [this](auto& request, const CallContext&, auto respond) {
-    deps.gcs.FinishJob(JobId::FromBinaryOrNil(request.job_id()),
-                       request.failure().empty() ? "SUCCEEDED" : "FAILED", request.failure(),
-                       [](auto) {});
+  services_.Handle(cw::kRegisterWorker,
+                   [this](auto& request, const CallContext& call, auto respond) {
+                     Register(request, *call.peer, std::move(respond));
+                   });
+  services_.Handle(cw::kFinishJob, [this](auto& request, const CallContext&, auto respond) {
+    deps_.gcs.FinishJob(JobId::FromBinaryOrNil(request.job_id()),
+                        request.failure().empty() ? "SUCCEEDED" : "FAILED", request.failure(),
+                        [](auto) {});
     respond(cw::FinishJobReply());
   });
-  services.Handle(cw::kDescribeDeath, [this](auto& request, const CallContext&, auto respond) {
+  services_.Handle(cw::kDescribeDeath, [this](auto& request, const CallContext&, auto respond) {
     DescribeDeath(request, std::move(respond));
   });
-  services.Hear(cw::kSetBlocked, [this](auto& request, rpc::Peer& peer) {
-    if (const WorkerId* worker = pool.WorkerAt(peer)) leases.SetBlocked(*worker, request.blocked());
+  services_.Hear(cw::kSetBlocked, [this](auto& request, rpc::Peer& peer) {
+    if (const WorkerId* worker = pool_.WorkerAt(peer))
+      leases_.SetBlocked(*worker, request.blocked());
   });
-  services.Hear(cw::kAdoptObjects,
-                [this](auto& request, rpc::Peer& peer) { owners.Adopt(request, &peer); });
-  services.Hear(cw::kFreeObjects, [this](auto& request, auto&) {
-    owners.Free(request);
+  services_.Hear(cw::kAdoptObjects,
+                 [this](auto& request, rpc::Peer& peer) { owners_.Adopt(request, &peer); });
+  services_.Hear(cw::kFreeObjects, [this](auto& request, auto&) {
+    owners_.Free(request);
     ReportSoon();
   });
-  services.Handle(cw::kRequestLease, [this](auto& request, const CallContext& call, auto respond) {
-    leases.Request(std::move(request), *call.peer, std::move(respond));
+  services_.Handle(cw::kRequestLease, [this](auto& request, const CallContext& call, auto respond) {
+    leases_.Request(std::move(request), *call.peer, std::move(respond));
   });
-  services.Hear(cw::kCancelLease,
-                [this](auto& request, auto&) { leases.Cancel(request.request_id()); });
-  services.Hear(cw::kKeepLeases,
-                [this](auto& request, rpc::Peer& peer) { leases.Keep(request, peer); });
-  services.Handle(cw::kReturnLease, [this](auto& request, const CallContext&, auto respond) {
+  services_.Hear(cw::kCancelLease,
+                 [this](auto& request, auto&) { leases_.Cancel(request.request_id()); });
+  services_.Hear(cw::kKeepLeases,
+                 [this](auto& request, rpc::Peer& peer) { leases_.Keep(request, peer); });
+  services_.Handle(cw::kReturnLease, [this](auto& request, const CallContext&, auto respond) {
     cw::FreeObjectsRequest drop;
     *drop.mutable_ids() = request.drop_ids();
-    owners.Free(drop);
-    leases.Return(request, std::move(respond));
+    owners_.Free(drop);
+    leases_.Return(request, std::move(respond));
   });
 }
 
 /// Only who answers for a process says that it is dead: the GCS, or the raylet of its node.
-void Impl::DescribeDeath(const core_worker::DescribeDeathRequest& request,
-                         rpc::Respond<core_worker::DescribeDeathReply> respond) {
+void Raylet::DescribeDeath(const core_worker::DescribeDeathRequest& request,
+                           rpc::Respond<core_worker::DescribeDeathReply> respond) {
   const WorkerId worker = WorkerId::FromBinaryOrNil(request.worker_id());
   const NodeId node = NodeId::FromBinaryOrNil(request.node_id());
-  const std::string* const cause = owners.CauseOfDeath(worker, node);
+  const std::string* const cause = owners_.CauseOfDeath(worker, node);
   if (const std::string other = EndpointOf(node); cause == nullptr && !other.empty()) {
-    return deps.peers.Get(other)->Call(core_worker::kDescribeDeath, request, std::move(respond));
+    return deps_.peers.Get(other)->Call(core_worker::kDescribeDeath, request, std::move(respond));
   }
   core_worker::DescribeDeathReply reply;
-  if (node == config.node_id) reply.set_cause("its raylet no longer knows it");
+  if (node == config_.node_id) reply.set_cause("its raylet no longer knows it");
   if (cause != nullptr) reply.set_cause(*cause);
-  pool.DescribeDeath(
+  pool_.DescribeDeath(
       worker,
       [reply, respond = std::move(respond)](const auto& death) mutable {
         if (death) reply.set_cause(death->cause());
@@ -68,39 +67,36 @@ void Impl::DescribeDeath(const core_worker::DescribeDeathRequest& request,
       WorkerPool::IfAlive::kWait);
 }
 
-core_worker::RegisterWorkerReply Impl::Welcome(const JobId& job) const {
+core_worker::RegisterWorkerReply Raylet::Welcome(const JobId& job) const {
   core_worker::RegisterWorkerReply reply;
-  reply.set_node_id(std::string(config.node_id.Binary()));
+  reply.set_node_id(std::string(config_.node_id.Binary()));
   reply.set_job_id(std::string(job.Binary()));
-  reply.set_raylet_endpoint(endpoint);
-  reply.set_inline_bytes_max(config.inline_bytes_max);
+  reply.set_raylet_endpoint(endpoint_);
+  reply.set_inline_bytes_max(config_.inline_bytes_max);
   return reply;
 }
 
-void Impl::Register(const core_worker::RegisterWorkerRequest& request, rpc::Peer& peer,
-                    rpc::Respond<core_worker::RegisterWorkerReply> respond) {
-  if (cluster_id.empty()) {
-    respond(Fail(ErrorCode::kUnavailable, "this node has not joined its cluster yet"));
-    return;
+void Raylet::Register(const core_worker::RegisterWorkerRequest& request, rpc::Peer& peer,
+                      rpc::Respond<core_worker::RegisterWorkerReply> respond) {
+  if (cluster_id_.empty()) {
+    return respond(Fail(ErrorCode::kUnavailable, "this node has not joined its cluster yet"));
   }
   if (request.is_driver()) {
     RegisterDriver(request, peer, std::move(respond));
     return;
   }
   core_worker::RegisterWorkerRequest filled = request;
-  filled.mutable_address()->set_node_id(std::string(config.node_id.Binary()));
-  if (Result<void> registered = pool.Register(filled, peer); !registered) {
-    respond(Fail(std::move(registered.error())));
-    return;
-  }
+  filled.mutable_address()->set_node_id(std::string(config_.node_id.Binary()));
+  Result<void> registered = pool_.Register(filled, peer);
+  if (!registered) return respond(Fail(std::move(registered.error())));
   respond(Welcome(JobId::FromBinaryOrNil(request.job_id())));
-  leases.Step();
+  leases_.Step();
 }
 
-void Impl::RegisterDriver(const core_worker::RegisterWorkerRequest& request, rpc::Peer& peer,
-                          rpc::Respond<core_worker::RegisterWorkerReply> respond) {
+void Raylet::RegisterDriver(const core_worker::RegisterWorkerRequest& request, rpc::Peer& peer,
+                            rpc::Respond<core_worker::RegisterWorkerReply> respond) {
   core_worker::Address address = request.address();
-  address.set_node_id(std::string(config.node_id.Binary()));
+  address.set_node_id(std::string(config_.node_id.Binary()));
   gcs::JobInfo job;
   job.set_driver_id(address.worker_id());
   job.set_driver_endpoint(address.endpoint());
@@ -108,18 +104,18 @@ void Impl::RegisterDriver(const core_worker::RegisterWorkerRequest& request, rpc
   job.set_pid(address.pid());
   job.set_entrypoint(request.program().build());
   rpc::Peer* const driver = &peer;
-  deps.gcs.StartJob(job, alive.Bind([this, driver, address, program = request.program(),
-                                     respond = std::move(respond)](Result<JobId> id) mutable {
+  deps_.gcs.StartJob(job, alive_.Bind([this, driver, address, program = request.program(),
+                                       respond = std::move(respond)](Result<JobId> id) mutable {
     if (!id) return respond(Fail(std::move(id.error()).Context("starting the job")));
     if (respond.IsAbandoned()) {  // the driver left meanwhile; `driver` may be gone
-      deps.gcs.FinishJob(*id, "FAILED", "the driver left while it joined", [](auto) {});
+      deps_.gcs.FinishJob(*id, "FAILED", "the driver left while it joined", [](auto) {});
       return;
     }
-    programs.AddLocal(program);
-    pool.RegisterDriver(address, *id, *driver);
-    pool.AddJob(*id, program);
-    deps.log.Info("job", "started", "job={} driver_pid={} program=\"{}\"", id->Hex(), address.pid(),
-                  program.build());
+    programs_.AddLocal(program);
+    pool_.RegisterDriver(address, *id, *driver);
+    pool_.AddJob(*id, program);
+    deps_.log.Info("job", "started", "job={} driver_pid={} program=\"{}\"", id->Hex(),
+                   address.pid(), program.build());
     respond(Welcome(*id));
   }));
 }

@@ -50,9 +50,8 @@ LeaseManager::LeaseManager(Deps deps, const RayletConfig& config, Hooks hooks)
 void LeaseManager::Request(RequestLeaseRequest request, rpc::Peer& peer,
                            rpc::Respond<RequestLeaseReply> respond) {
   if (tickets_.contains(request.request_id())) {
-    respond(Fail(ErrorCode::kAlreadyExists, "lease request {} is already waiting",
-                 ToHex(request.request_id())));
-    return;
+    return respond(Fail(ErrorCode::kAlreadyExists, "lease request {} is already waiting",
+                        ToHex(request.request_id())));
   }
   const std::uint64_t ticket = ++last_ticket_;
   LeaseAsk ask;
@@ -61,10 +60,8 @@ void LeaseManager::Request(RequestLeaseRequest request, rpc::Peer& peer,
   ask.request = ToRequest(request);
   ask.depth = request.depth();
   ask.hops = request.hops();
-  if (Result<void> queued = deps_.scheduler.Submit(std::move(ask)); !queued) {
-    respond(Fail(std::move(queued.error())));
-    return;
-  }
+  Result<void> queued = deps_.scheduler.Submit(std::move(ask));
+  if (!queued) return respond(Fail(std::move(queued.error())));
   tickets_[request.request_id()] = ticket;
   Ask& record = asks_[ticket];
   record.request = std::move(request);
@@ -123,10 +120,9 @@ void LeaseManager::Grant(std::uint64_t ticket, const ResourceSet& resources) {
       it->second.request, false, alive_.Bind([this, ticket, resources](Result<void> ready) {
         const auto ask = asks_.find(ticket);
         if (ask == asks_.end() || !ready) {
-          FinishGrant(ticket, resources,
-                      ready ? Fail(ErrorCode::kCancelled, "nobody waits any more")
-                            : Fail(std::move(ready.error())));
-          return;
+          return FinishGrant(ticket, resources,
+                             ready ? Fail(ErrorCode::kCancelled, "nobody waits any more")
+                                   : Fail(std::move(ready.error())));
         }
         deps_.pool.Take(JobOf(ask->second.request),
                         alive_.Bind([this, ticket, resources](Result<core_worker::Address> worker) {

@@ -23,7 +23,7 @@
 #include "components/core_worker/worker.pb.h"
 #include "components/scheduler/scheduler.h"
 #include "components/transport/rpc/peer.h"
-#include "node/raylet/raylet.h"
+#include "node/raylet/raylet_config.h"
 #include "node/raylet/worker_pool.h"
 
 namespace mobula::node {
@@ -41,8 +41,7 @@ class LeaseManager {
   struct Hooks {
     /// The program of a job is wanted here or on another node. Calls back when the job can run here
     /// (`for_spill` false) or the program can be fetched by others (true).
-    std::function<void(const core_worker::RequestLeaseRequest&, bool for_spill,
-                       std::move_only_function<void(Result<void>)>)>
+    std::function<void(const core_worker::RequestLeaseRequest&, bool for_spill, Done<void>)>
         prepare_job;
     /// \return the endpoint of a raylet; empty if the node is not known.
     std::function<std::string(const NodeId&)> endpoint_of;

@@ -2,8 +2,6 @@
 
 #include <xxhash.h>
 
-#include <algorithm>
-
 namespace mobula::node {
 namespace {
 
@@ -30,14 +28,10 @@ void ProgramStore::AddLocal(const core_worker::Program& program) {
   local_[program.hash()] = program.path();
 }
 
-void ProgramStore::EnsureLocal(const core_worker::Program& program,
-                               std::move_only_function<void(Result<std::string>)> done) {
+void ProgramStore::EnsureLocal(const core_worker::Program& program, Done<std::string> done) {
   const std::string& hash = program.hash();
   if (const auto it = local_.find(hash); it != local_.end()) return done(it->second);
-  if (folder_.empty()) {
-    done(program.path());
-    return;
-  }
+  if (folder_.empty()) return done(program.path());
   const std::string path = folder_ + "/" + hash;
   if (deps_.files.Exists(path)) {
     local_[hash] = path;
@@ -49,26 +43,21 @@ void ProgramStore::EnsureLocal(const core_worker::Program& program,
   if (waiting.size() > 1) return;
   tasks_.Spawn<std::string>(Fetch(hash), [this, hash](Result<std::string> fetched) {
     if (fetched) local_[hash] = *fetched;
-    auto all = std::move(fetching_[hash]);
-    fetching_.erase(hash);
-    for (auto& one : all) one(fetched);
+    auto all = fetching_.extract(hash);
+    for (auto& one : all.mapped()) one(fetched);
   });
 }
 
-void ProgramStore::EnsureShared(const std::string& hash, Done done) {
+void ProgramStore::EnsureShared(const std::string& hash, Done<void> done) {
   const auto it = local_.find(hash);
-  if (folder_.empty() || shared_.contains(hash) || it == local_.end()) {
-    done({});
-    return;
-  }
+  if (folder_.empty() || shared_.contains(hash) || it == local_.end()) return done({});
   auto& waiting = sharing_[hash];
   waiting.push_back(std::move(done));
   if (waiting.size() > 1) return;
   tasks_.Spawn<void>(Share(hash, it->second), [this, hash](Result<void> result) {
     if (result) shared_.insert(hash);
-    auto all = std::move(sharing_[hash]);
-    sharing_.erase(hash);
-    for (auto& one : all) one(result);
+    auto all = sharing_.extract(hash);
+    for (auto& one : all.mapped()) one(result);
   });
 }
 

@@ -6,7 +6,6 @@
 /// asked to run the program fetches them, checks the hash, and keeps the file under that name.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -35,7 +34,6 @@ class ProgramStore {
     gcs::GcsClient& gcs;
     EventLog& log;
   };
-  using Done = std::move_only_function<void(Result<void>)>;
 
   /// \param folder where fetched programs are kept; empty: programs are never fetched or shared.
   ProgramStore(Deps deps, std::string folder);
@@ -44,10 +42,9 @@ class ProgramStore {
   void AddLocal(const core_worker::Program& program);
   /// Calls back with the program's path on this host, fetching it if need be. kNotFound when nobody
   /// has shared it; kCorrupt when the bytes do not match the hash.
-  void EnsureLocal(const core_worker::Program& program,
-                   std::move_only_function<void(Result<std::string>)> done);
+  void EnsureLocal(const core_worker::Program& program, Done<std::string> done);
   /// Makes sure other nodes can fetch it. At once if this node is not where it came from.
-  void EnsureShared(const std::string& hash, Done done);
+  void EnsureShared(const std::string& hash, Done<void> done);
   void Stop() { tasks_.Stop(); }
 
  private:
@@ -58,8 +55,8 @@ class ProgramStore {
   std::string folder_;
   std::map<std::string, std::string> local_;  // hash → path
   std::set<std::string> shared_;
-  std::map<std::string, std::vector<Done>> sharing_;
-  std::map<std::string, std::vector<std::move_only_function<void(Result<std::string>)>>> fetching_;
+  std::map<std::string, std::vector<Done<void>>> sharing_;
+  std::map<std::string, std::vector<Done<std::string>>> fetching_;
   TaskGroup tasks_;
 };
 

@@ -8,45 +8,20 @@
 #pragma once
 
 #include <functional>
-#include <memory>
+#include <map>
 #include <string>
 
-#include "components/base/event_log.h"
-#include "components/base/event_loop.h"
-#include "components/base/file_system.h"
+#include "components/base/lifetime.h"
 #include "components/base/metrics.h"
-#include "components/base/random.h"
-#include "components/gcs/client.h"
-#include "components/object_store/create_queue.h"
-#include "components/object_store/transfer/pull_manager.h"
-#include "components/scheduler/scheduler.h"
-#include "components/transport/rpc/client_pool.h"
+#include "components/object_store/store_service.h"
+#include "components/object_store/transfer/transfer_service.h"
 #include "components/transport/rpc/server.h"
-#include "node/raylet/worker_launcher.h"
+#include "node/raylet/lease_manager.h"
+#include "node/raylet/object_owners.h"
+#include "node/raylet/program_store.h"
+#include "node/raylet/worker_pool.h"
 
 namespace mobula::node {
-
-/// Named bounds and times. YAML: `node:`, `workers:`, `object_store:`.
-struct RayletConfig {
-  NodeId node_id;
-  bool is_head = false;
-  ResourceSet resources;
-  std::map<std::string, std::string> labels;
-  std::string listen_endpoint;        ///< "tcp://127.0.0.1:0"; others reach this node there.
-  std::string local_listen_endpoint;  ///< "shm+unix:///…/raylet.sock".
-  std::string host_name;
-  std::string log_folder;      ///< Worker logs; empty: none kept.
-  std::string program_folder;  ///< Programs fetched by hash.
-  std::int64_t pid = 0;
-  std::size_t prestart_workers = 0;  ///< Per job; 0: one per CPU.
-  std::size_t workers_max = 1000;    ///< Processes alive at once, blocked ones included.
-  Duration worker_idle_max = std::chrono::seconds(10);  ///< Beyond the prestarted number.
-  Duration worker_start_timeout = std::chrono::seconds(30);
-  Duration infeasible_grace = std::chrono::seconds(5);  ///< Time for a big node to join.
-  std::uint64_t inline_bytes_max = 100 * 1024;
-  CreateQueueOptions creates;
-  PullOptions pulls;
-};
 
 /// Threads: the state lock. Lifetime: everything in `Deps` outlives it. `Stop` twice is harmless.
 class Raylet {
@@ -69,24 +44,69 @@ class Raylet {
   ~Raylet();
 
   /// Listens, registers with the GCS, subscribes. `done` gets the node's tcp endpoint.
-  void Start(std::move_only_function<void(Result<std::string>)> done);
+  void Start(Done<std::string> done);
   /// Leaves the cluster, ends all workers, closes. `done` runs when the GCS knows or after 1 s.
   void Leave(std::string reason, std::move_only_function<void()> done);
   /// Runs once if the node must end, now or later: fenced, GCS gone for good.
   void OnMustExit(std::function<void(const Error&)> callback);
   void Stop();
   /// \return where processes of this node reach it, known when `Start` is done.
-  [[nodiscard]] const std::string& local_endpoint() const;
+  [[nodiscard]] const std::string& local_endpoint() const { return config_.local_listen_endpoint; }
 
   struct Census {
     std::size_t workers = 0, idle_workers = 0, leases = 0, queued = 0, drivers = 0;
   };
   [[nodiscard]] Census Count() const;
   void CheckInvariants() const;
-  class Impl;  ///< raylet_impl.h
 
  private:
-  std::unique_ptr<Impl> impl_;
+  // handlers.cc: what processes and other raylets call
+  void AddHandlers();
+  void Register(const core_worker::RegisterWorkerRequest& request, rpc::Peer& peer,
+                rpc::Respond<core_worker::RegisterWorkerReply> respond);
+  void RegisterDriver(const core_worker::RegisterWorkerRequest& request, rpc::Peer& peer,
+                      rpc::Respond<core_worker::RegisterWorkerReply> respond);
+  [[nodiscard]] core_worker::RegisterWorkerReply Welcome(const JobId& job) const;
+  void DescribeDeath(const core_worker::DescribeDeathRequest& request,
+                     rpc::Respond<core_worker::DescribeDeathReply> respond);
+
+  // raylet.cc
+  void OnRegistered(const gcs::RegisterNodeReply& reply);
+  void Heartbeat();
+  void ReportSoon();
+  void OnNode(const gcs::NodeInfo& node);
+  void OnNodeDied(const NodeId& node, const std::string& reason);
+  [[nodiscard]] std::string EndpointOf(const NodeId& node) const;
+  void PrepareJob(const core_worker::RequestLeaseRequest& request, bool for_spill, Done<void> done);
+  void OnProcessEnded(const gcs::WorkerDeath& death);
+  void OnOwnerDied(const gcs::WorkerDeath& death);
+  void EndJob(const JobId& job);
+  void OnPeerClosed(rpc::Peer& peer);
+  void MustExit(const Error& why);
+
+  Deps deps_;
+  RayletConfig config_;
+  std::function<void(const Error&)> on_must_exit_;
+  rpc::ServiceTable services_;
+  WorkerPool pool_;
+  LeaseManager leases_;
+  ProgramStore programs_;
+  CreateQueue creates_;
+  PullManager pulls_;
+  StoreService store_service_;
+  TransferService transfer_service_;
+  ObjectOwners owners_;
+  rpc::Server server_;
+  std::string endpoint_;                     // tcp, as others know us
+  std::string cluster_id_;                   // empty until registered
+  gcs::NodeInfo info_;                       // what the GCS knows of us
+  std::map<NodeId, std::string> endpoints_;  // of other living nodes
+  Duration heartbeat_period_ = std::chrono::seconds(1);
+  Timer heartbeat_timer_;
+  Timer report_timer_;
+  bool stopped_ = false;
+  std::optional<Error> must_exit_;  ///< Why, once it must.
+  Lifetime alive_;
 };
 
 }  // namespace mobula::node

@@ -44,13 +44,11 @@ class WorkerLauncher {
 
   /// Starts a worker. `started` gets its pid, or why it could not be started (kNotFound: no such
   /// program; kInternal otherwise); then `on_exit` does not run.
-  virtual void Start(WorkerSpec spec, std::move_only_function<void(Result<std::int64_t>)> started,
-                     OnExit on_exit) = 0;
+  virtual void Start(WorkerSpec spec, Done<std::int64_t> started, OnExit on_exit) = 0;
   /// Ends a worker by force. Unknown pids are fine.
   virtual void Kill(std::int64_t pid) = 0;
   /// Ends everything of a job by force: its workers, their children, its zygote.
   virtual void EndJob(const JobId& job) = 0;
-  [[nodiscard]] virtual std::string_view Name() const = 0;
 };
 
 }  // namespace mobula::node

@@ -24,8 +24,9 @@ std::size_t KeptWorkers(const RayletConfig& config) {
 
 }  // namespace
 
-WorkerPool::WorkerPool(Deps deps, const RayletConfig& config, Hooks hooks)
-    : deps_(deps), config_(config), hooks_(std::move(hooks)), reap_timer_(deps_.loop) {}
+WorkerPool::WorkerPool(Deps deps, const RayletConfig& config,
+                       std::function<void(const gcs::WorkerDeath&)> on_death)
+    : deps_(deps), config_(config), on_death_(std::move(on_death)), reap_timer_(deps_.loop) {}
 
 WorkerPool::~WorkerPool() { Stop(); }
 
@@ -61,9 +62,7 @@ void WorkerPool::EndJob(const JobId& job) {
   std::deque<OnWorker> waiting = std::move(it->second.waiting);
   jobs_.erase(it);
   deps_.launcher.EndJob(job);
-  for (OnWorker& done : waiting) {
-    done(Fail(ErrorCode::kCancelled, "job {} has ended", job.Hex()));
-  }
+  for (OnWorker& done : waiting) done(Fail(ErrorCode::kCancelled, "job {} has ended", job.Hex()));
 }
 
 void WorkerPool::StartWorker(const JobId& job) {
@@ -83,10 +82,9 @@ void WorkerPool::StartWorker(const JobId& job) {
     if (late.pid != 0) deps_.launcher.Kill(late.pid);
     FailStart(job,
               Error(ErrorCode::kWorkerDied,
-                    fmt::format("a worker of job {} did not register within {}; its log "
-                                "ends: {}",
-                                job.Hex(), FormatTime(config_.worker_start_timeout),
-                                LogTail(late.log_path))),
+                    "a worker of job {} did not register within {}; its log "
+                    "ends: {}",
+                    job.Hex(), FormatTime(config_.worker_start_timeout), LogTail(late.log_path)),
               kStartFailuresMax);
   });
   ++record.starting;
@@ -174,10 +172,7 @@ void WorkerPool::RegisterDriver(const core_worker::Address& address, const JobId
 
 void WorkerPool::Take(const JobId& job, OnWorker done) {
   const auto it = jobs_.find(job);
-  if (it == jobs_.end()) {
-    done(Fail(ErrorCode::kCancelled, "job {} has ended", job.Hex()));
-    return;
-  }
+  if (it == jobs_.end()) return done(Fail(ErrorCode::kCancelled, "job {} has ended", job.Hex()));
   Job& record = it->second;
   if (!record.idle.empty()) {
     const WorkerId id = record.idle.back();
@@ -246,9 +241,7 @@ void WorkerPool::OnPeerClosed(rpc::Peer& peer) {
   Worker& worker = workers_.at(key);
   worker.peer = nullptr;
   if (worker.state == State::kDriver) return Forget(key, "the driver ended or lost its connection");
-  if (const auto job = jobs_.find(worker.job); job != jobs_.end()) {
-    std::erase(job->second.idle, id);
-  }
+  if (const auto job = jobs_.find(worker.job); job != jobs_.end()) std::erase(job->second.idle, id);
   worker.deadline =
       std::make_unique<Timer>(deps_.loop);  // its exit status comes soon, or is forced
   worker.deadline->Set(kExitAfterLostConnection,
@@ -266,9 +259,9 @@ void WorkerPool::OnExit(const WorkerId& startup, ExitStatus status) {
   if (was_starting) {
     FailStart(job,
               Error(ErrorCode::kWorkerDied,
-                    fmt::format("a worker of job {} ended before it registered: {}; its log "
-                                "ends: {}",
-                                job.Hex(), cause, LogTail(log_path))),
+                    "a worker of job {} ended before it registered: {}; its log "
+                    "ends: {}",
+                    job.Hex(), cause, LogTail(log_path)),
               kStartDeathsMax);
   }
 }
@@ -301,7 +294,7 @@ void WorkerPool::Forget(const WorkerId& key, std::string cause) {
   if (auto asking = asking_.extract(worker.id); !asking.empty()) {
     for (auto& done : asking.mapped()) done(death);
   }
-  hooks_.on_death(death);
+  on_death_(death);
 }
 
 void WorkerPool::DescribeDeath(const WorkerId& worker, OnDeath done, IfAlive if_alive) {

@@ -27,7 +27,7 @@
 #include "components/core_worker/worker.pb.h"
 #include "components/gcs/gcs.pb.h"
 #include "components/transport/rpc/peer.h"
-#include "node/raylet/raylet.h"
+#include "node/raylet/raylet_config.h"
 #include "node/raylet/worker_launcher.h"
 
 namespace mobula::node {
@@ -42,16 +42,13 @@ class WorkerPool {
     EventLog& log;
     Random random;
   };
-  /// What the raylet wants to hear.
-  struct Hooks {
-    std::function<void(const gcs::WorkerDeath&)>
-        on_death;  ///< A registered worker or driver ended.
-  };
-  using OnWorker = std::move_only_function<void(Result<core_worker::Address>)>;
+  using OnWorker = Done<core_worker::Address>;
   using OnDeath = std::move_only_function<void(std::optional<gcs::WorkerDeath>)>;
   enum class IfAlive : std::uint8_t { kKill, kWait };
 
-  WorkerPool(Deps deps, const RayletConfig& config, Hooks hooks);
+  /// \param on_death hears of every registered worker or driver that ended.
+  WorkerPool(Deps deps, const RayletConfig& config,
+             std::function<void(const gcs::WorkerDeath&)> on_death);
   ~WorkerPool();
 
   /// A driver began: starts its first workers. Nothing happens if the job has ended: requests of it
@@ -122,7 +119,7 @@ class WorkerPool {
 
   Deps deps_;
   const RayletConfig& config_;
-  Hooks hooks_;
+  std::function<void(const gcs::WorkerDeath&)> on_death_;
   std::map<JobId, Job> jobs_;
   std::set<JobId> ended_jobs_;                 // ids count up: of too many the first is the oldest
   std::map<WorkerId, Worker> workers_;         // by startup id for ours, by worker id for drivers

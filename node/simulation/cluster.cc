@@ -33,14 +33,14 @@ void Cluster::StartNode() {
   nodes_.push_back(std::move(*node));
   nodes_.back()->OnMustExit([this, host](const Error& why) {
     if (world_.oracle.faults() == 0) {
-      world_.Violate(fmt::format("{} must exit without a fault: {}", host, why.ToString()));
+      world_.Violate("{} must exit without a fault: {}", host, why.ToString());
     }
     const auto it =
         std::ranges::find_if(nodes_, [&](const auto& node) { return node->host() == host; });
     if (it != nodes_.end()) EndNode(static_cast<std::size_t>(it - nodes_.begin()));
   });
   nodes_.back()->Start([this, host](Result<void> joined) {
-    if (!joined) world_.Violate(fmt::format("{} cannot join: {}", host, joined.error().ToString()));
+    if (!joined) world_.Violate("{} cannot join: {}", host, joined.error().ToString());
     ++joined_;
   });
 }

@@ -47,7 +47,7 @@ void CoreProcess::CutOff() {
   loop_.Kill();
 }
 
-void CoreProcess::Start(std::move_only_function<void(Result<void>)> joined) {
+void CoreProcess::Start(Done<void> joined) {
   const auto listen = [this](std::string_view what) {
     Result<std::string> endpoint =
         server_->Listen(*transport_, fmt::format("sim://{}/{}", options_.name, what));

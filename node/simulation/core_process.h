@@ -35,7 +35,7 @@ class CoreProcess {
   ~CoreProcess();
 
   /// `joined` runs when tasks can be submitted or run, or with the reason why not.
-  void Start(std::move_only_function<void(Result<void>)> joined);
+  void Start(Done<void> joined);
   /// Runs when the process should end by itself.
   void OnEnd(std::function<void(const Error&)> callback) { on_end_ = std::move(callback); }
   /// Silences it as a kill does. It may be destroyed by a later event of the world's loop.

@@ -1,7 +1,5 @@
 #include "node/simulation/driver.h"
 
-#include <algorithm>
-
 namespace mobula::simulation {
 
 namespace {
@@ -36,13 +34,13 @@ Driver::~Driver() {
 
 void Driver::Start() {
   process_.OnEnd([this](const Error& why) {
-    world_.Violate(fmt::format("driver {} must end, though its node lives: {}",
-                               process_.options().name, why.ToString()));
+    world_.Violate("driver {} must end, though its node lives: {}", process_.options().name,
+                   why.ToString());
   });
   process_.Start([this](Result<void> joined) {
     if (!joined) {
-      return world_.Violate(fmt::format("driver {} cannot join: {}", process_.options().name,
-                                        joined.error().ToString()));
+      return world_.Violate("driver {} cannot join: {}", process_.options().name,
+                            joined.error().ToString());
     }
     for (std::size_t i = 0; i < graphs_.size(); ++i) {
       tasks_.Spawn<void>(Work(i), [this, i](Result<void>) {
@@ -74,8 +72,8 @@ Task<void> Driver::Work(std::size_t index) {
       Result<internal::ReferencePtr> put =
           co_await program_.Put(item.plan.constant(), item.plan.value_bytes());
       if (!put) {
-        world_.Violate(fmt::format("Put of {} failed: {}", world_.oracle.NameOf(item.plan.id()),
-                                   put.error().ToString()));
+        world_.Violate("Put of {} failed: {}", world_.oracle.NameOf(item.plan.id()),
+                       put.error().ToString());
         co_return {};
       }
       known[i].reference = std::move(*put);

@@ -2,7 +2,6 @@
 /// \brief A driver of the simulation: submits its graphs at random moments and gets what they give.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <vector>
 

@@ -100,8 +100,8 @@ Task<Payload> Program::Fetch(Known wanted) {
 Task<std::uint64_t> Program::Weigh(std::uint32_t id, Payload bytes) {
   const Result<Value> value = DecodeValue(bytes.text());
   if (!value) {
-    world_.Violate(fmt::format("an argument is damaged: {} {}", world_.oracle.NameOf(id),
-                               value.error().message()));
+    world_.Violate("an argument is damaged: {} {}", world_.oracle.NameOf(id),
+                   value.error().message());
     co_return Fail(value.error());
   }
   std::uint64_t hash = value->hash();

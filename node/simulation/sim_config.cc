@@ -42,7 +42,7 @@ void ReadRange(ConfigReader& reader, std::string_view key, Parse parse, std::int
   if (!from) return reader.Reject(key, from.error().message());
   if (!to) return reader.Reject(key, to.error().message());
   if (*from > *to || *from < min) {
-    return reader.Reject(key, fmt::format("is '{}'; a range goes up, from {} or more", text, min));
+    return reader.Reject(key, "is '{}'; a range goes up, from {} or more", text, min);
   }
   range = {*from, *to};
 }
@@ -64,7 +64,7 @@ void ReadWork(ConfigReader& reader, SimConfig& config) {
   if (auto shapes = reader.NumberMap("shapes"); !shapes.empty()) config.shapes = std::move(shapes);
   for (const auto& [shape, weight] : config.shapes) {
     if (std::ranges::find(kShapes, shape) == std::end(kShapes)) {
-      reader.Reject("shapes", fmt::format("has '{}'; known: {}", shape, fmt::join(kShapes, ", ")));
+      reader.Reject("shapes", "has '{}'; known: {}", shape, fmt::join(kShapes, ", "));
     }
   }
 }

@@ -30,8 +30,8 @@ Task<SimulatedExecutor::Outputs> SimulatedExecutor::Execute(RunnableTask task) {
   Call call;
   if (task.arguments.empty() || !call.ParseFromString(std::string(task.arguments[0].text())) ||
       task.arguments.size() != 1 + static_cast<std::size_t>(call.arguments_size())) {
-    world_.Violate(fmt::format("task {} was run with other arguments than it was submitted with",
-                               task.constants->name()));
+    world_.Violate("task {} was run with other arguments than it was submitted with",
+                   task.constants->name());
     co_return Fail(ErrorCode::kCorrupt, "arguments");
   }
   const Plan& plan = call.plan();

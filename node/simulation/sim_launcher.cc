@@ -15,9 +15,7 @@ SimulatedLauncher::~SimulatedLauncher() {
   workers_.clear();
 }
 
-void SimulatedLauncher::Start(node::WorkerSpec spec,
-                              std::move_only_function<void(Result<std::int64_t>)> started,
-                              OnExit on_exit) {
+void SimulatedLauncher::Start(node::WorkerSpec spec, Done<std::int64_t> started, OnExit on_exit) {
   const std::int64_t pid = ++last_pid_;
   on_exit_.emplace(pid, std::move(on_exit));
   jobs_.emplace(pid, spec.job);

@@ -21,11 +21,9 @@ class SimulatedLauncher final : public node::WorkerLauncher {
   SimulatedLauncher(World& world, EventLoop& loop, std::string host);
   ~SimulatedLauncher() override;
 
-  void Start(node::WorkerSpec spec, std::move_only_function<void(Result<std::int64_t>)> started,
-             OnExit on_exit) override;
+  void Start(node::WorkerSpec spec, Done<std::int64_t> started, OnExit on_exit) override;
   void Kill(std::int64_t pid) override;
   void EndJob(const JobId& job) override;
-  [[nodiscard]] std::string_view Name() const override { return "simulated"; }
 
   /// The host loses power: silences all workers.
   void CutOff();

@@ -79,7 +79,7 @@ SimulatedNode::~SimulatedNode() {
   if (peers_) peers_->Stop();
 }
 
-void SimulatedNode::Start(std::move_only_function<void(Result<void>)> joined) {
+void SimulatedNode::Start(Done<void> joined) {
   auto join = [this, joined = std::move(joined)]() mutable {
     raylet_->Start([joined = std::move(joined)](Result<std::string> endpoint) mutable {
       joined(endpoint ? Result<void>() : Fail(std::move(endpoint.error())));

@@ -22,7 +22,7 @@ class SimulatedNode {
                                                                    bool is_head);
   ~SimulatedNode();
 
-  void Start(std::move_only_function<void(Result<void>)> joined);
+  void Start(Done<void> joined);
   void OnMustExit(std::function<void(const Error&)> callback);
   /// The host loses power: nothing of it acts any more. Destroy it by a later event.
   void CutOff();

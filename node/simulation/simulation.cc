@@ -48,20 +48,18 @@ void Play(World& world, Cluster& cluster) {
         [&] { return !cluster.HasFaultsAhead(); });
   const auto is_done = [&] { return cluster.IsWorkDone(); };
   if (!Drive(world, cluster, config.liveness_max, is_done)) {
-    return world.Violate(
-        fmt::format("hang: {} after the last fault these graphs have not ended: {}",
-                    FormatTime(config.liveness_max), cluster.Unfinished()));
+    return world.Violate("hang: {} after the last fault these graphs have not ended: {}",
+                         FormatTime(config.liveness_max), cluster.Unfinished());
   }
   std::string left = Drain(world, cluster, config.quiet_max, [&] { return cluster.Leftovers(); });
   if (!left.empty()) {
-    return world.Violate(fmt::format("leak: {} after all references were dropped, {}",
-                                     FormatTime(config.quiet_max), left));
+    return world.Violate("leak: {} after all references were dropped, {}",
+                         FormatTime(config.quiet_max), left);
   }
   cluster.EndDrivers();
   left = Drain(world, cluster, config.quiet_max, [&] { return cluster.LeftProcesses(); });
   if (!left.empty()) {
-    world.Violate(fmt::format("leak: {} after all drivers have left, {}",
-                              FormatTime(config.quiet_max), left));
+    world.Violate("leak: {} after all drivers have left, {}", FormatTime(config.quiet_max), left);
   }
 }
 

@@ -6,7 +6,6 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 
 #include "components/base/event_log.h"
@@ -61,6 +60,11 @@ struct World {
   /// A promise is broken. The first one counts.
   void Violate(std::string what) {
     if (!violation) violation = std::move(what);
+  }
+  template <typename... Args>
+    requires(sizeof...(Args) > 0)
+  void Violate(fmt::format_string<Args...> what, Args&&... args) {
+    Violate(fmt::format(what, std::forward<Args>(args)...));
   }
 
   const SimConfig& config;

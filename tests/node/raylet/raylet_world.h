@@ -54,7 +54,6 @@ class Launcher final : public WorkerLauncher {
              OnExit on_exit) override;
   void Kill(std::int64_t pid) override;
   void EndJob(const JobId& job) override;
-  [[nodiscard]] std::string_view Name() const override { return "test"; }
   /// The zygote wakes: those that were silent get their pids.
   void Wake();
   /// The zygote ends, and with it those that were silent.
