@@ -228,6 +228,8 @@ std::thread::id WhoAnswers(RealEventLoop& loop, FakePollable& pollable, int bell
   loop.Await(lock, changed, [&] { return done; });
   loop.doorbells().Remove(bell, pollable);
   loop.RemovePollable(pollable);
+  pollable.on_poll = nullptr;
+  pollable.on_rest = nullptr;
   return who;
 }
 
