@@ -24,10 +24,8 @@ class Signal {
     changed_.notify_all();
     if (wake_) wake_();
   }
-  /// Sleeps until it was notified and `done`.
-  void Wait(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done) {
-    changed_.wait(lock, done);
-  }
+  /// Sleeps until it is notified, or for no reason.
+  void Wait(std::unique_lock<std::mutex>& lock) { changed_.wait(lock); }
   /// Has `wake` called with every notice; nothing: no more. One at a time.
   void OnNotify(std::function<void()> wake) { wake_ = std::move(wake); }
 

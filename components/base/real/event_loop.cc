@@ -134,8 +134,8 @@ void RealEventLoop::RunDeferred() {
   }
   {
     const Turn turn(*this);
-    if (!is_led_) SetPolled(false);
-    if (!is_led_) doorbells_.GiveToLoop(true);
+    if (!is_polling_) SetPolled(false);
+    if (!is_polling_ && !is_answered_) doorbells_.GiveToLoop(true);
   }
   Drain();
 }
@@ -181,47 +181,55 @@ bool RealEventLoop::RunPosted() {
   return !stopped_;
 }
 
+/// Each thread that waits runs what is posted and polls, unless another does. Then it sleeps: one
+/// of those that do answers the doorbells. Who is done leaves nobody to ring for, as it will soon
+/// wait again, or `RunDeferred` takes over; those that still sleep need the bells now.
 void RealEventLoop::Await(std::unique_lock<std::mutex>& lock, Signal& changed,
                           const std::function<bool()>& done) {
   if (done()) return;
-  if (!is_led_) return Lead(lock, changed, done);
-  ++following_;
-  changed.Wait(lock, done);
-  --following_;
-}
-
-/// At its end nobody is rung for a while yet: whoever waited will do so again soon, or
-/// `RunDeferred` takes over. Those who follow need the loop now.
-void RealEventLoop::Lead(std::unique_lock<std::mutex>& lock, Signal& changed,
-                         const std::function<bool()>& done) {
   const TimePoint since = Now();
   std::optional<Duration> spin;  // known when it has to be
-  is_led_ = true;
-  for (;;) {
-    SetPolling(true);
-    SetPolled(true);
-    if (Poll(lock, done, spin)) break;
-    SetPolled(false);
-    if (StopPollingIfIdle()) Sleep(lock, changed);
-  }
-  is_led_ = false;
-  SetPolling(false);
+  while (is_polling_ ? !done() : !PollUntilIdle(lock, done, spin)) Sleep(lock, changed);
   if (spin) {
     spin_budget_.Add(since, Now());
     if (!std::exchange(is_peer_new_, false)) peer_core_.reset();
   }
-  if (following_ == 0) return;
+  if (sleeping_ == 0 || is_polling_) return;
   SetPolled(false);
-  doorbells_.GiveToLoop(true);
+  if (!is_answered_) doorbells_.GiveToLoop(true);
+}
+
+/// \return whether `done`; false: there was nothing for long, and peers will ring.
+bool RealEventLoop::PollUntilIdle(std::unique_lock<std::mutex>& lock,
+                                  const std::function<bool()>& done,
+                                  std::optional<Duration>& spin) {
+  SetPolling(true);
+  for (;;) {
+    SetPolled(true);
+    if (Poll(lock, done, spin)) {
+      SetPolling(false);
+      return true;
+    }
+    SetPolled(false);
+    if (StopPollingIfIdle()) return false;
+  }
 }
 
 void RealEventLoop::Sleep(std::unique_lock<std::mutex>& lock, Signal& changed) {
-  doorbells_.GiveToLoop(false);
-  changed.OnNotify([this] { doorbells_.Wake(); });
-  lock.unlock();
-  doorbells_.Sleep();
-  lock.lock();
-  changed.OnNotify(nullptr);
+  ++sleeping_;
+  if (is_answered_) {
+    changed.Wait(lock);
+  } else {
+    is_answered_ = true;
+    doorbells_.GiveToLoop(false);
+    changed.OnNotify([this] { doorbells_.Wake(); });
+    lock.unlock();
+    doorbells_.Sleep();
+    lock.lock();
+    changed.OnNotify(nullptr);
+    is_answered_ = false;
+  }
+  --sleeping_;
 }
 
 /// \return whether `done`; false: it is not worth to spin any longer.

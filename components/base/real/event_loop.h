@@ -128,7 +128,8 @@ class RealEventLoop final : public EventLoop {
   void ArmDeferred();
   void Drain();
   bool RunPosted();
-  void Lead(std::unique_lock<std::mutex>& lock, Signal& changed, const std::function<bool()>& done);
+  bool PollUntilIdle(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done,
+                     std::optional<Duration>& spin);
   void Sleep(std::unique_lock<std::mutex>& lock, Signal& changed);
   bool Poll(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done,
             std::optional<Duration>& spin);
@@ -154,8 +155,8 @@ class RealEventLoop final : public EventLoop {
   std::size_t next_ = 0;
   std::vector<Pollable*> pollables_;  ///< Null: removed while they are polled.
   bool is_polled_ = false;            ///< Peers need not ring.
-  bool is_led_ = false;               ///< A thread in `Await` polls, or answers the doorbells.
-  int following_ = 0;                 ///< Threads in `Await` that wait for others to do so.
+  bool is_answered_ = false;          ///< A thread in `Await` sleeps and answers the doorbells.
+  int sleeping_ = 0;                  ///< Threads in `Await` that do: that one, and others.
   std::optional<int> peer_core_;  ///< Of one that was woken, or woke us, in this wait or the last.
   bool is_peer_new_ = false;      ///< In this one.
   SpinBudget spin_budget_;

@@ -291,6 +291,34 @@ TEST(RealEventLoopTest, WhoFollowsIsServedWhenTheThreadThatLedLeaves) {
   EXPECT_TRUE(first_done);
 }
 
+TEST(RealEventLoopTest, AThreadThatWaitsIsNotHeldUpByOneThatSleeps) {
+  RealEventLoop loop;  // and nobody runs it
+  Signal first;
+  Signal second;
+  FakePollable pollable;
+  bool first_done = false;
+  bool second_done = false;
+  std::promise<void> rests;
+  pollable.on_rest = [&] { rests.set_value(); };
+  loop.AddPollable(pollable);
+  std::jthread sleeper([&] {
+    std::unique_lock lock(loop.StateLock());
+    loop.Await(lock, first, [&] { return first_done; });
+  });
+  rests.get_future().wait();
+  std::unique_lock lock(loop.StateLock());  // free, now that it sleeps
+  pollable.on_rest = nullptr;
+  loop.Defer([&] { second_done = true; });
+  loop.Await(lock, second, [&] { return second_done; });
+  EXPECT_FALSE(pollable.is_polled) << "who sleeps must be rung for";
+  loop.Await(lock, second, [looked = false]() mutable { return std::exchange(looked, true); });
+  first_done = true;
+  first.Notify();
+  lock.unlock();
+  sleeper.join();
+  loop.RemovePollable(pollable);
+}
+
 TEST(RealEventLoopTest, TheLoopGetsItsTurnsWhileAThreadWaits) {
   RealEventLoop loop;
   loop.RunInThread();
