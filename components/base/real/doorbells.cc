@@ -32,7 +32,7 @@ Doorbells::~Doorbells() {
   for (const int descriptor : {wake_, for_loop_, bells_}) ::close(descriptor);
 }
 
-bool Doorbells::Add(int bell, Pollable& whose) {
+bool Doorbells::Add(int bell, Pollable& whose) const {
   return Watch(bells_, bell, EPOLLIN | EPOLLET, &whose);
 }
 
@@ -51,7 +51,8 @@ void Doorbells::Answer(bool is_polled) {
   std::array<epoll_event, kRungMax> rings;
   const int count = ::epoll_wait(bells_, rings.data(), kRungMax, 0);
   for (int i = 0; i < count; ++i) rung_.push_back(static_cast<Pollable*>(rings.at(i).data.ptr));
-  for (std::size_t i = 0; i < rung_.size(); ++i) {  // they may come and go meanwhile
+  // They may come and go meanwhile. NOLINTNEXTLINE(modernize-loop-convert)
+  for (std::size_t i = 0; i < rung_.size(); ++i) {
     // Nothing there: who polled was faster. But the ring took the flags down.
     const bool is_news = rung_[i] == nullptr || rung_[i]->Poll();
     if (!is_news && rung_[i] != nullptr) rung_[i]->SetPolled(is_polled);
@@ -59,11 +60,11 @@ void Doorbells::Answer(bool is_polled) {
   rung_.clear();
 }
 
-void Doorbells::Sleep() {
+void Doorbells::Sleep() const {
   std::array<epoll_event, kRungMax> ignored;  // whoever sleeps looks at all
   ::epoll_wait(bells_, ignored.data(), kRungMax, -1);
 }
 
-void Doorbells::Wake() { ::eventfd_write(wake_, 1); }
+void Doorbells::Wake() const { ::eventfd_write(wake_, 1); }
 
 }  // namespace mobula

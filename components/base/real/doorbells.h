@@ -25,7 +25,7 @@ class Doorbells {
   Doorbells& operator=(const Doorbells&) = delete;
 
   /// \param bell stays the caller's. \return false: there are no descriptors left.
-  [[nodiscard]] bool Add(int bell, Pollable& whose);
+  [[nodiscard]] bool Add(int bell, Pollable& whose) const;
   /// Forgets it, before it is closed: peers have it open, too.
   void Remove(int bell, Pollable& whose);
 
@@ -36,8 +36,8 @@ class Doorbells {
   /// Has those polled that were rung for. Who finds nothing is told to rest again.
   void Answer(bool is_polled);
   /// Blocks until a bell rings or `Wake`.
-  void Sleep();
-  void Wake();
+  void Sleep() const;
+  void Wake() const;
 
  private:
   static constexpr int kRungMax = 64;  ///< Answered at a time.

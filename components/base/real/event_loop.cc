@@ -270,7 +270,8 @@ bool RealEventLoop::StopPollingIfIdle() {
 /// \return whether anything had come from another process.
 bool RealEventLoop::PollOthers() {
   bool is_news = false;
-  for (std::size_t i = 0; i < pollables_.size(); ++i) {  // they may come and go meanwhile
+  // They may come and go meanwhile. NOLINTNEXTLINE(modernize-loop-convert)
+  for (std::size_t i = 0; i < pollables_.size(); ++i) {
     if (pollables_[i] != nullptr) is_news = pollables_[i]->Poll() || is_news;
   }
   std::erase(pollables_, nullptr);

@@ -16,8 +16,8 @@ namespace {
 /// Leaves this core to the one we talk to. \return false: this thread may run on no other.
 bool MoveToAnotherCore() {
   cpu_set_t allowed;
-  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < 2)
-    return false;
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return false;
+  if (CPU_COUNT(&allowed) < 2) return false;
   cpu_set_t others = allowed;
   CPU_CLR(static_cast<std::size_t>(::sched_getcpu()), &others);
   if (::sched_setaffinity(0, sizeof others, &others) != 0) return false;
@@ -60,7 +60,7 @@ bool SpinBudget::IsACoreFree(TimePoint now) {
   const std::size_t slash = line.find('/');
   const std::size_t start = line.rfind(' ', slash);
   if (slash == std::string_view::npos || start == std::string_view::npos) return true;
-  long running = 0;
+  std::int64_t running = 0;
   std::from_chars(line.data() + start + 1, line.data() + slash, running);
   crowding_ = (crowding_ * 3 + (running > cores_ ? 1 : 0)) / 4;  // some threads run only briefly
   return crowding_ < kCrowdedAbove;

@@ -214,8 +214,9 @@ class RingChannel final : public ByteChannel, private Pollable {
   void Rest() {
     bool is_there = error_ != 0;
     if (is_up_ && on_writable_ != nullptr) is_there |= !writer_.WaitForRoom();
-    if (!is_polled_ && on_readable_ != nullptr)
+    if (!is_polled_ && on_readable_ != nullptr) {
       is_there |= is_over_ || (is_up_ && !reader_.Park(::sched_getcpu()));
+    }
     if (is_there) PollSoon();
   }
 
