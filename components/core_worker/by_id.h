@@ -53,7 +53,7 @@ class SetById {
     std::erase(open_, number / kPlaces);
     slab.reset();
     const std::size_t room = numbers_.bucket_count();
-    if (room > 16 * kPlaces && size() < room / 8) numbers_.rehash(0);
+    if (room / kPlaces > 16 && size() < room / 8) numbers_.rehash(0);
   }
   void ForEach(auto&& visit) const {
     for (const std::uint32_t number : numbers_) visit(At(number).thing);
@@ -81,16 +81,17 @@ class SetById {
   struct ById {
     using is_transparent = void;
     using Id = std::remove_const_t<decltype(T::id)>;
-    static const Id& Of(const Id& id) { return id; }
-    static const Id& Of(const T* thing) { return thing->id; }
-    const Id& Of(std::uint32_t number) const { return set->At(number).thing.id; }
+    // The key lives as long as the call that asks. NOLINTNEXTLINE(bugprone-return-const-ref-*)
+    [[nodiscard]] static const Id& Of(const Id& id) { return id; }
+    [[nodiscard]] static const Id& Of(const T* thing) { return thing->id; }
+    [[nodiscard]] const Id& Of(std::uint32_t number) const { return set->At(number).thing.id; }
     std::size_t operator()(const auto& key) const { return IdHash()(Of(key)); }
     bool operator()(const auto& a, const auto& b) const {
       return std::memcmp(&Of(a), &Of(b), Id::kSize) == 0;  // without a call
     }
     const SetById* set;
   };
-  Place& At(std::uint32_t number) const {
+  [[nodiscard]] Place& At(std::uint32_t number) const {
     return slabs_[number / kPlaces]->places[number % kPlaces];
   }
   void Open() {

@@ -115,10 +115,10 @@ class OwnedObject final : public internal::Reference {
   [[nodiscard]] OwnedDetails* Details() const { return kind_ == kDetailed ? details_ : nullptr; }
   [[nodiscard]] OwnedDetails& MakeDetails();
   [[nodiscard]] InStore* Stored() const {
-    return Details() ? std::get_if<InStore>(&details_->state) : nullptr;
+    return Details() != nullptr ? std::get_if<InStore>(&details_->state) : nullptr;
   }
   [[nodiscard]] bool IsHeld() const {
-    return holds > 0 || (Details() && !details_->borrowers.empty());
+    return holds > 0 || (Details() != nullptr && !details_->borrowers.empty());
   }
   void Clear();  ///< Forgets state and details.
 
