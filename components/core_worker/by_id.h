@@ -36,7 +36,7 @@ class SetById {
     ASAN_UNPOISON_MEMORY_REGION(&place, sizeof place);
     slab.first_free = place.next_free;
     if (++slab.used == kPlaces) open_.pop_back();
-    std::construct_at(&place.thing, std::forward<decltype(arguments)>(arguments)...);
+    ::new (&place.thing) T(std::forward<decltype(arguments)>(arguments)...);
     Check(numbers_.insert(number).second, "an id is new to the set it is added to");
     return place.thing;
   }

@@ -65,7 +65,10 @@ OwnerPtr ReferenceTable::NewOwner(std::string_view encoded, Kind kind) {
 }
 
 internal::ReferencePtr ReferenceTable::Hold(OwnedObject& entry) {
-  if (entry.shares.fetch_add(1) == 0) Check(++entry.holds != 0, "releases are counted in time");
+  if (entry.shares.fetch_add(1) == 0) {
+    entry.holds = entry.holds + 1U;
+    Check(entry.holds != 0, "releases are counted in time");
+  }
   return {&entry, false};
 }
 

@@ -272,8 +272,9 @@ void TaskTable::KeepLineage(Record& record) {
   record.lineage_number = ++last_lineage_;
   lineage_[record.lineage_number] = {record.id, bytes};
   lineage_bytes_ += bytes;
-  while (lineage_bytes_ > config_.lineage_bytes_max)
+  while (lineage_bytes_ > config_.lineage_bytes_max) {
     Drop(*records_.Find(lineage_.begin()->second.id));
+  }
 }
 
 void TaskTable::ForgetLineage(Record& record) {
