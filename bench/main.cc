@@ -92,7 +92,7 @@ int main(int argc, char** argv) {
   app.add_option("--json", json, "also write the rows to a file");
   app.add_flag("--quick", settings.quick, "fewer rounds, smaller sizes: a look");
   app.add_option("--rounds", settings.only_rounds, "instead of 5, or 2 with --quick")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 10'000));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -261,6 +261,8 @@ def arguments():
     parser.add_argument("--output", type=pathlib.Path, required=True,
                         help="path of the results, without .txt, .json, .svg")
     chosen = parser.parse_args()
+    if chosen.rounds < 0:
+        parser.error(f"--rounds is {chosen.rounds}, not 1 or more")
     chosen.rounds = chosen.rounds or (1 if chosen.quick else 5)
     chosen.systems = chosen.systems.split(",")
     if unknown := set(chosen.systems) - set(SYSTEMS):

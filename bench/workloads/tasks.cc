@@ -18,6 +18,16 @@ std::vector<double> SyncTimes(int count, Before&& before) {
   return times;
 }
 
+/// The row `name`: `before` is what happens between two calls.
+template <typename Before>
+std::vector<Row> SyncRow(const Settings& settings, std::string name, int count, Before&& before,
+                         Floor floor) {
+  const LocalCluster cluster;
+  (void)SyncTimes(200, before);
+  const auto times = Repeat(settings, [&] { return SyncTimes(settings.Size(count), before); });
+  return {Latency(std::move(name), times, std::move(floor))};
+}
+
 /// A client of its own: submits empty tasks and waits for all.
 int SubmitAndGet(int count) {
   (void)mobula::Get(SubmitNothing(count));
@@ -29,20 +39,13 @@ Floor RingRate(const Floors& floors) { return {floors.at("ring_tasks_per_s"), "b
 }  // namespace
 
 std::vector<Row> TaskSync(const Settings& settings, const Floors& floors) {
-  const LocalCluster cluster;
-  const auto hot = [] {};
-  (void)SyncTimes(200, hot);
-  const auto times = Repeat(settings, [&] { return SyncTimes(settings.Size(5'000), hot); });
-  return {Latency("task_sync", times, {floors.at("spin_round_trip_us"), "spinning round trip"})};
+  return SyncRow(settings, "task_sync", 5'000, [] {},
+                 {floors.at("spin_round_trip_us"), "spinning round trip"});
 }
 
 std::vector<Row> TaskSyncParked(const Settings& settings, const Floors& floors) {
-  const LocalCluster cluster;
-  const auto asleep = [] { Gap(); };
-  (void)SyncTimes(200, asleep);
-  const auto times = Repeat(settings, [&] { return SyncTimes(settings.Size(500), asleep); });
-  return {
-      Latency("task_sync_parked", times, {floors.at("parked_round_trip_us"), "parked round trip"})};
+  return SyncRow(settings, "task_sync_parked", 500, [] { Gap(); },
+                 {floors.at("parked_round_trip_us"), "parked round trip"});
 }
 
 std::vector<Row> TaskAsync(const Settings& settings, const Floors& floors) {
