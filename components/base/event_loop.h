@@ -16,7 +16,7 @@
 #include <functional>
 #include <mutex>
 
-#include "components/base/signal.h"
+#include "components/base/wait_point.h"
 
 namespace mobula {
 
@@ -63,8 +63,8 @@ class EventLoop {
   virtual void Post(Callback callback) = 0;
 
   /// As `Post`, in one order with it, for what can wait a moment: it runs at the end of this turn
-  /// of the loop; from a user's thread, when one next waits in `Await`, or else within a fraction
-  /// of a millisecond. So a burst of work that ends in a wait is handled in one turn, and wakes
+  /// of the loop; from a user's thread, when one next waits in `Await`, or else within four
+  /// milliseconds. So a burst of work that ends in a wait is handled in one turn, and wakes
   /// nobody. Cost: from a user's thread no system call while another is due.
   virtual void Defer(Callback callback) = 0;
 
@@ -73,7 +73,7 @@ class EventLoop {
   /// for as long as answers usually take; then it sleeps, and is woken by them. \param lock holds
   /// the state lock, here and when this returns. \param changed is notified by whatever makes
   /// `done` true. \pre not in a callback.
-  virtual void Await(std::unique_lock<std::mutex>& lock, Signal& changed,
+  virtual void Await(std::unique_lock<std::mutex>& lock, WaitPoint& changed,
                      const std::function<bool()>& done) = 0;
 
   /// Runs `callback` once, `delay` from now or a little later.

@@ -58,7 +58,7 @@ class BlockingRuntime final : public internal::Runtime {
   using Lock = std::unique_lock<std::mutex>;
   /// One blocked call.
   struct Waiter {
-    Signal changed;
+    WaitPoint changed;
     bool is_late = false;
   };
   template <typename Done>

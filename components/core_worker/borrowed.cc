@@ -243,7 +243,10 @@ void ReferenceTable::OnAdded(const std::string& owner, std::uint64_t batch,
   if (reply.error().code() == ErrorCode::kDeadlineExceeded) {
     EndLink(link, ErrorCode::kUnavailable, reply.error().message());
   } else if (!link.client->IsConnected()) {  // made again when the owner is reached
-    if (link.failed_batch == 0) return void(link.failed_batch = batch);
+    if (link.failed_batch == 0) {
+      link.failed_batch = batch;
+      return;
+    }
     if (batch < link.failed_batch) std::swap(batch, link.failed_batch);
   }
   FinishBatch(batch);

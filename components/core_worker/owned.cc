@@ -24,8 +24,9 @@ ObjectState OwnedObject::State() const {
   switch (kind_) {
     case kPending: return Pending{};
     case kSmall: {
-      if (small_size_ == 1)
+      if (small_size_ == 1) {
         return Payload({}, {&kBytes[static_cast<std::uint8_t>(small_begin_[0])], 1});
+      }
       const auto bytes = std::make_shared<std::array<char, kSmallMax>>();
       std::ranges::copy(small_begin_, bytes->begin());
       if (small_size_ > 4) std::ranges::copy(small_end_, bytes->begin() + 4);

@@ -46,7 +46,7 @@ using WatchId = std::uint64_t;
 class WaitSet {
  public:
   /// \param changed notified when something became known. \param size indexes are below it.
-  WaitSet(Signal& changed, std::size_t size) : changed_(changed), size_(size) {}
+  WaitSet(WaitPoint& changed, std::size_t size) : changed_(changed), size_(size) {}
   ~WaitSet();
   WaitSet(const WaitSet&) = delete;
   WaitSet& operator=(const WaitSet&) = delete;
@@ -62,7 +62,7 @@ class WaitSet {
 
  private:
   friend class WaitList;
-  Signal& changed_;
+  WaitPoint& changed_;
   std::size_t size_;
   std::vector<Node> nodes_;  // by index, as soon as one is needed
   std::vector<std::size_t> ready_;

@@ -57,8 +57,10 @@ OwnerPtr ReferenceTable::NewOwner(std::string_view encoded, Kind kind) {
     if (queue->schedule) {
       queue->references.push_back(&reference);
       if (queue->references.size() == 1) queue->schedule();
+    } else if (kind == Kind::kOwned) {
+      reference.owner.reset();  // its memory is the table's
     } else {
-      kind == Kind::kOwned ? reference.owner.reset() : delete &reference;
+      delete &reference;
     }
   };
   return new internal::Owner(std::string(encoded), released);
@@ -203,7 +205,11 @@ void ReferenceTable::Stop() {
   }
   alive_.End();
   for (const internal::Reference* one : released) {
-    one->owner == self_owner_ ? void(--OwnedObject::Of(*one)->holds) : delete one;
+    if (one->owner == self_owner_) {
+      --OwnedObject::Of(*one)->holds;
+    } else {
+      delete one;
+    }
   }
   watches_.clear();
   after_.clear();

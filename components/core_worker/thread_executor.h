@@ -38,7 +38,7 @@ class ThreadExecutor final : public TaskExecutor {
   TaskConstantsPtr last_constants_;
   const internal::FunctionEntry* last_function_ = nullptr;
   // Guarded by the state lock:
-  Signal changed_;
+  WaitPoint changed_;
   std::optional<RunnableTask> next_;
   bool stopped_ = false;
 };

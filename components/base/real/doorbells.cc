@@ -24,7 +24,7 @@ Doorbells::Doorbells()
       for_loop_(::epoll_create1(EPOLL_CLOEXEC)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   Check(Watch(bells_, wake_, EPOLLIN | EPOLLET, nullptr) && Watch(for_loop_, bells_, 0, nullptr),
-        "a process has descriptors for its event loop");
+        "a process has descriptors for its event loop (ulimit -n)");
   GiveToLoop(true);
 }
 

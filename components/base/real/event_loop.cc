@@ -26,6 +26,11 @@ constexpr Duration kDeferMin = std::chrono::microseconds(250);
 constexpr Duration kDeferMax = std::chrono::milliseconds(2);
 constexpr int kPausesPerSpin = 4;
 
+int Opened(int descriptor) {
+  Check(descriptor >= 0, "a process has descriptors for its event loop (ulimit -n)");
+  return descriptor;
+}
+
 /// Lets the other hardware thread of this core go first.
 void Pause() {
   for (int i = 0; i < kPausesPerSpin; ++i) {
@@ -45,14 +50,14 @@ struct RealEventLoop::Asio {
   } context;
   boost::asio::steady_timer timer{context};
   boost::asio::posix::stream_descriptor deferred{
-      context, ::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)};
+      context, Opened(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC))};
   boost::asio::posix::stream_descriptor doorbells{context};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{
       context.get_executor()};
 };
 
 RealEventLoop::RealEventLoop() : asio_(std::make_unique<Asio>()) {
-  asio_->doorbells.assign(::dup(doorbells_.loop_descriptor()));
+  asio_->doorbells.assign(Opened(::dup(doorbells_.loop_descriptor())));
   WaitDoorbells();
   WaitDeferred();
 }
@@ -184,7 +189,7 @@ bool RealEventLoop::RunPosted() {
 /// Each thread that waits runs what is posted and polls, unless another does. Then it sleeps: one
 /// of those that do answers the doorbells. Who is done leaves nobody to ring for, as it will soon
 /// wait again, or `RunDeferred` takes over; those that still sleep need the bells now.
-void RealEventLoop::Await(std::unique_lock<std::mutex>& lock, Signal& changed,
+void RealEventLoop::Await(std::unique_lock<std::mutex>& lock, WaitPoint& changed,
                           const std::function<bool()>& done) {
   if (done()) return;
   const TimePoint since = Now();
@@ -215,7 +220,7 @@ bool RealEventLoop::PollUntilIdle(std::unique_lock<std::mutex>& lock,
   }
 }
 
-void RealEventLoop::Sleep(std::unique_lock<std::mutex>& lock, Signal& changed) {
+void RealEventLoop::Sleep(std::unique_lock<std::mutex>& lock, WaitPoint& changed) {
   ++sleeping_;
   if (is_answered_) {
     changed.Wait(lock);

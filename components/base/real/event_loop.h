@@ -49,7 +49,7 @@ class RealEventLoop final : public EventLoop {
   [[nodiscard]] const Clock& clock() const override { return clock_; }
   void Post(Callback callback) override;
   void Defer(Callback callback) override;
-  void Await(std::unique_lock<std::mutex>& lock, Signal& changed,
+  void Await(std::unique_lock<std::mutex>& lock, WaitPoint& changed,
              const std::function<bool()>& done) override;
   TimerId Schedule(Duration delay, Callback callback) override;
   bool Cancel(TimerId timer) override;
@@ -77,7 +77,8 @@ class RealEventLoop final : public EventLoop {
   void RemovePollable(Pollable& pollable);
   /// What the peers of pollables ring. Threads: the state lock.
   [[nodiscard]] Doorbells& doorbells() { return doorbells_; }
-  /// A peer was woken by us, or we by it, when it was last seen on that core.
+  /// A peer was woken by us, or we by it, when it was last seen on that core: a hint for how long
+  /// to spin, checked by nobody. Threads: the state lock.
   void NotePeer(int core) {
     peer_core_ = core;
     is_peer_new_ = true;
@@ -130,7 +131,7 @@ class RealEventLoop final : public EventLoop {
   bool RunPosted();
   bool PollUntilIdle(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done,
                      std::optional<Duration>& spin);
-  void Sleep(std::unique_lock<std::mutex>& lock, Signal& changed);
+  void Sleep(std::unique_lock<std::mutex>& lock, WaitPoint& changed);
   bool Poll(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done,
             std::optional<Duration>& spin);
   void SetPolling(bool polling);

@@ -36,12 +36,10 @@ SpinBudget::~SpinBudget() {
 
 Duration SpinBudget::Next(TimePoint now, std::optional<int> peer_core) {
   if (usual_wait_ > kSpinMax) return Duration(0);
-  if (peer_core == ::sched_getcpu()) {
-    const bool is_burst = now - last_end_ < kBurstGap && last_gap_ < kBurstGap;
-    if (!is_burst || ++shared_core_ % kWaitsPerMove != 0) return Duration(0);
-    if (!IsACoreFree(now) || !MoveToAnotherCore()) return Duration(0);
-  }
-  if (!IsACoreFree(now)) return Duration(0);
+  const bool is_shared = peer_core == ::sched_getcpu();
+  const bool is_burst = now - last_end_ < kBurstGap && last_gap_ < kBurstGap;
+  if (is_shared && !(is_burst && ++shared_core_ % kWaitsPerMove == 0)) return Duration(0);
+  if (!IsACoreFree(now) || (is_shared && !MoveToAnotherCore())) return Duration(0);
   return std::clamp(usual_wait_ * kSpinsPerUsualWait, kSpinMin, kSpinMax);
 }
 

@@ -23,7 +23,7 @@ void SimulatedEventLoop::Post(Callback callback) {
   posted_.push_back({++sequence_, std::move(callback)});
 }
 
-void SimulatedEventLoop::Await(std::unique_lock<std::mutex>& /*lock*/, Signal& /*changed*/,
+void SimulatedEventLoop::Await(std::unique_lock<std::mutex>& /*lock*/, WaitPoint& /*changed*/,
                                const std::function<bool()>& done) {
   while (!done()) Check(RunOne(), "what is waited for in a simulation can still happen");
 }

@@ -40,7 +40,7 @@ class SimulatedEventLoop final : public EventLoop {
   [[nodiscard]] const Clock& clock() const override { return clock_; }
   void Post(Callback callback) override;
   void Defer(Callback callback) override { Post(std::move(callback)); }
-  void Await(std::unique_lock<std::mutex>& lock, Signal& changed,
+  void Await(std::unique_lock<std::mutex>& lock, WaitPoint& changed,
              const std::function<bool()>& done) override;
   TimerId Schedule(Duration delay, Callback callback) override;
   bool Cancel(TimerId timer) override;

@@ -40,7 +40,7 @@ class ScopedEventLoop final : public EventLoop {
   [[nodiscard]] const Clock& clock() const override { return clock_; }
   void Post(Callback callback) override;
   void Defer(Callback callback) override { Post(std::move(callback)); }
-  void Await(std::unique_lock<std::mutex>& lock, Signal& changed,
+  void Await(std::unique_lock<std::mutex>& lock, WaitPoint& changed,
              const std::function<bool()>& done) override {
     inner_->Await(lock, changed, done);
   }

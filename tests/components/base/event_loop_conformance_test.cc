@@ -143,7 +143,7 @@ TEST_P(EventLoopConformanceTest, DeferRunsInOneOrderWithPostAndByItself) {
 
 TEST_P(EventLoopConformanceTest, AwaitRunsWhatWasPostedAndDeferredAndKeepsTheLock) {
   std::unique_lock lock(loop().StateLock());
-  Signal changed;
+  WaitPoint changed;
   std::vector<int> seen;
   loop().Defer([&] { seen.push_back(1); });
   loop().Post([&] {

@@ -168,7 +168,7 @@ TEST(RealEventLoopTest, AwaitLooksAtPollablesAndTheLoopTakesThemOverAfterwards) 
     ++looks;
     return true;  // so that the thread keeps looking
   };
-  Signal changed;
+  WaitPoint changed;
   loop.Await(lock, changed, [&] { return looks == 1000; });
   EXPECT_TRUE(pollable.is_polled) << "who waited once will soon wait again";
   lock.unlock();
@@ -181,7 +181,7 @@ TEST(RealEventLoopTest, AwaitSleepsWhenNothingComesAndWakesWhenNotified) {
   RealEventLoop loop;
   FakePollable pollable;
   bool done = false;
-  Signal changed;
+  WaitPoint changed;
   std::promise<void> rests;
   std::jthread other;
   std::unique_lock lock(loop.StateLock());
@@ -200,7 +200,7 @@ TEST(RealEventLoopTest, AwaitSleepsWhenNothingComesAndWakesWhenNotified) {
 /// Waits in `loop` until `pollable` was rung for by another thread; `bell` rings when it sleeps.
 /// \return the thread that looked at it last.
 std::thread::id WhoAnswers(RealEventLoop& loop, FakePollable& pollable, int bell) {
-  Signal changed;
+  WaitPoint changed;
   std::jthread peer;
   std::thread::id who;
   bool is_there = false;
@@ -268,8 +268,8 @@ TEST(RealEventLoopTest, TheLoopAnswersTheDoorbellsOnceNobodyWaits) {
 TEST(RealEventLoopTest, WhoFollowsIsServedWhenTheThreadThatLedLeaves) {
   RealEventLoop loop;
   loop.RunInThread();
-  Signal first;
-  Signal second;
+  WaitPoint first;
+  WaitPoint second;
   bool first_done = false;
   bool second_done = false;
   std::jthread leader([&] {
@@ -293,8 +293,8 @@ TEST(RealEventLoopTest, WhoFollowsIsServedWhenTheThreadThatLedLeaves) {
 
 TEST(RealEventLoopTest, AThreadThatWaitsIsNotHeldUpByOneThatSleeps) {
   RealEventLoop loop;  // and nobody runs it
-  Signal first;
-  Signal second;
+  WaitPoint first;
+  WaitPoint second;
   FakePollable pollable;
   bool first_done = false;
   bool second_done = false;
@@ -326,7 +326,7 @@ TEST(RealEventLoopTest, TheLoopGetsItsTurnsWhileAThreadWaits) {
   FakePollable busy;
   busy.on_poll = [] { return true; };
   loop.AddPollable(busy);
-  Signal changed;
+  WaitPoint changed;
   bool done = false;
   loop.Schedule(1ms, [&] { done = true; });
   loop.Await(lock, changed, [&] { return done; });
@@ -347,7 +347,7 @@ TEST(RealEventLoopTest, APollableMayGoWhileItIsPolled) {
   second.on_poll = [&] { return ++looks > 0; };
   loop.AddPollable(*first);
   loop.AddPollable(second);
-  Signal changed;
+  WaitPoint changed;
   loop.Await(lock, changed, [&] { return looks == 10; });
   EXPECT_EQ(first, nullptr);
   loop.RemovePollable(second);

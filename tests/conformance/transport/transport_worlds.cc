@@ -84,7 +84,7 @@ class PolledWorld final : public SharedMemoryWorld {
   bool RunUntil(const std::function<bool()>& condition) override {
     const auto end = std::chrono::steady_clock::now() + kWatchdog;
     std::unique_lock lock(loop_.StateLock());
-    Signal never;
+    WaitPoint never;
     bool is_over = false;
     while (!is_over) {
       // A look at the rings, then a turn of the loop: it accepts, connects and hears of ends.

@@ -230,7 +230,7 @@ TEST_F(SharedMemoryTest, NobodyIsRungForWhileAThreadPolls) {
   while (self_.loop.PollOnce() > 0) continue;
   const int before = RungAndUnheard();
   std::unique_lock lock(self_.loop.StateLock());
-  Signal never;
+  WaitPoint never;
   std::size_t sent = 0;
   bool is_polling = false;  // asked once before
   self_.loop.Await(lock, never, [&] {

@@ -14,11 +14,11 @@ namespace mobula {
 /// As a condition variable; but who waits may sleep in the operating system instead, to be woken by
 /// other processes too, and then says how it is woken by this one.
 /// Threads: the state lock is held for every call. Lifetime: outlives those who wait.
-class Signal {
+class WaitPoint {
  public:
-  Signal() = default;
-  Signal(const Signal&) = delete;
-  Signal& operator=(const Signal&) = delete;
+  WaitPoint() = default;
+  WaitPoint(const WaitPoint&) = delete;
+  WaitPoint& operator=(const WaitPoint&) = delete;
 
   void Notify() {
     changed_.notify_all();

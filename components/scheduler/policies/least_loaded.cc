@@ -1,0 +1,19 @@
+#include <algorithm>
+#include <iterator>
+
+#include "components/scheduler/policies/sampled_policy.h"
+
+namespace mobula {
+
+MadePolicy MakeLeastLoadedPolicy(const ConfigValue& config, Random random) {
+  const auto pick = [](Nodes& nodes, Random& chance) -> const NodeView& {
+    const auto lowest = Load(PickLowest(nodes, Load));
+    Nodes equals;
+    std::ranges::copy_if(nodes, std::back_inserter(equals),
+                         [&](const NodeView* node) { return Load(*node) == lowest; });
+    return PickAny(equals, chance);
+  };
+  return MakeSampled(config, random, {.kind = "least_loaded"}, pick);
+}
+
+}  // namespace mobula

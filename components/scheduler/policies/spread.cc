@@ -1,0 +1,18 @@
+#include <utility>
+
+#include "components/scheduler/policies/sampled_policy.h"
+
+namespace mobula {
+
+MadePolicy MakeSpreadPolicy(const ConfigValue& config, Random random) {
+  auto pick = [last = NodeId()](Nodes& nodes, Random&) mutable -> const NodeView& {
+    const NodeView& next = PickLowest(nodes, [&](const NodeView& node) {
+      return std::pair(CriticalUse(node), node.id <= last);  // who had its turn: later
+    });
+    last = next.id;
+    return next;
+  };
+  return MakeSampled(config, random, {.kind = "spread"}, std::move(pick));
+}
+
+}  // namespace mobula
