@@ -66,7 +66,7 @@ int main(int argc, char** argv) {
       "Mobula: tasks and objects over a head node and worker nodes.\n"
       "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.");
   app.require_subcommand(1);
-  app.set_version_flag("--version", mobula::BuildName());
+  app.set_version_flag("--version", mobula::transport::BuildName());
   mobula::cli::Action action;
   mobula::cli::AddStart(app, action);
   mobula::cli::AddStop(app, action);

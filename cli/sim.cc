@@ -5,16 +5,16 @@
 #include <memory>
 
 #include "cli/commands.h"
-#include "node/simulation/simulation.h"
+#include "sim/simulation.h"
 
 namespace mobula::cli {
 namespace {
 
-using simulation::DrawOptions;
-using simulation::Plant;
-using simulation::Report;
-using simulation::SimConfig;
-using simulation::SimOptions;
+using sim::DrawOptions;
+using sim::Plant;
+using sim::Report;
+using sim::SimConfig;
+using sim::SimOptions;
 
 struct Settings {
   std::string config;  // empty: the defaults, which node/config/sim.yaml lists
@@ -78,17 +78,17 @@ bool RunSeed(const Settings& settings, const SimConfig& config, Plant plant, std
   SimOptions options = DrawOptions(config, seed);
   if (settings.nodes > 0) options.nodes = settings.nodes;
   Replay() = ReplayCommand(settings, seed);
-  simulation::Watching watching;
+  sim::Watching watching;
   if (settings.verbose) watching.on_line = [](std::string_view line) { fmt::print("{}\n", line); };
   if (settings.seeds.empty()) fmt::print("options: {}\n", options.ToString());
-  const Report report = simulation::RunSimulation(config, options, plant, watching);
+  const Report report = sim::RunSimulation(config, options, plant, watching);
   fmt::print("{}\n", report.Summary());
   if (report.violation) {
     Explain(report);
     return false;
   }
   if (!settings.check_determinism) return true;
-  const Report again = simulation::RunSimulation(config, options, plant);
+  const Report again = sim::RunSimulation(config, options, plant);
   if (again.digest == report.digest) return true;
   fmt::print("violated: one seed gave two runs, {} and {}\nreplay: {} --check-determinism\n",
              report.Summary(), again.Summary(), Replay());
@@ -96,10 +96,10 @@ bool RunSeed(const Settings& settings, const SimConfig& config, Plant plant, std
 }
 
 int Run(const Settings& settings) {
-  Result<SimConfig> config = settings.config.empty() ? simulation::ReadSimConfig({})
-                                                     : simulation::LoadSimConfig(settings.config);
+  Result<SimConfig> config =
+      settings.config.empty() ? sim::ReadSimConfig({}) : sim::LoadSimConfig(settings.config);
   if (!config) return Complain(config.error()), 2;
-  const Result<Plant> plant = simulation::ParsePlant(settings.plant);
+  const Result<Plant> plant = sim::ParsePlant(settings.plant);
   if (!plant) return Complain(plant.error());
   const auto seeds = ParseSeeds(settings);
   if (!seeds) return Complain(seeds.error());

@@ -6,7 +6,7 @@
 #include "cli/commands.h"
 #include "components/base/config_value.h"
 #include "components/base/real/file_system.h"
-#include "components/gcs/convert.h"
+#include "components/protocol/gcs_convert.h"
 #include "node/process/cluster_connection.h"
 #include "node/session.h"
 
@@ -24,21 +24,21 @@ boost::json::object ToJson(const ResourceSet& set) {
   return json;
 }
 
-boost::json::object ToJson(const gcs::NodeInfo& node) {
+boost::json::object ToJson(const protocol::NodeInfo& node) {
   boost::json::array demands;
-  for (const gcs::Demand& demand : node.demands()) {
-    demands.push_back({{"resources", ToJson(gcs::FromProto(demand.resources()))},
+  for (const protocol::Demand& demand : node.demands()) {
+    demands.push_back({{"resources", ToJson(protocol::FromProto(demand.resources()))},
                        {"count", demand.count()},
                        {"reason", demand.reason()}});
   }
   return {{"node_id", ToHex(node.node_id())},
-          {"state", gcs::NodeState_Name(node.state())},
+          {"state", protocol::NodeState_Name(node.state())},
           {"is_head", node.is_head()},
           {"endpoint", node.endpoint()},
           {"host_name", node.host_name()},
           {"pid", node.pid()},
-          {"resources_total", ToJson(gcs::FromProto(node.total()))},
-          {"resources_available", ToJson(gcs::FromProto(node.available()))},
+          {"resources_total", ToJson(protocol::FromProto(node.total()))},
+          {"resources_available", ToJson(protocol::FromProto(node.available()))},
           {"object_store_used_bytes", node.object_store_used_bytes()},
           {"object_store_capacity_bytes", node.object_store_capacity_bytes()},
           {"workers", node.worker_count()},
@@ -46,12 +46,12 @@ boost::json::object ToJson(const gcs::NodeInfo& node) {
           {"demands", std::move(demands)}};
 }
 
-void PrintJson(const std::string& address, const std::vector<gcs::NodeInfo>& nodes,
-               const std::vector<gcs::JobInfo>& jobs) {
+void PrintJson(const std::string& address, const std::vector<protocol::NodeInfo>& nodes,
+               const std::vector<protocol::JobInfo>& jobs) {
   boost::json::array node_list;
-  for (const gcs::NodeInfo& node : nodes) node_list.push_back(ToJson(node));
+  for (const protocol::NodeInfo& node : nodes) node_list.push_back(ToJson(node));
   boost::json::array job_list;
-  for (const gcs::JobInfo& job : jobs) {
+  for (const protocol::JobInfo& job : jobs) {
     job_list.push_back({{"job_id", ToHex(job.job_id())},
                         {"state", job.state()},
                         {"message", job.message()},
@@ -63,32 +63,32 @@ void PrintJson(const std::string& address, const std::vector<gcs::NodeInfo>& nod
   fmt::print("{}\n", boost::json::serialize(whole));
 }
 
-void PrintNodes(const std::vector<gcs::NodeInfo>& nodes) {
+void PrintNodes(const std::vector<protocol::NodeInfo>& nodes) {
   fmt::print("\nNodes\n");
-  for (const gcs::NodeInfo& node : nodes) {
-    if (!gcs::IsAlive(node)) continue;
+  for (const protocol::NodeInfo& node : nodes) {
+    if (!protocol::IsAlive(node)) continue;
     fmt::print("  {}  {:<6}  {:<24}  {}  {} workers\n", ToHex(node.node_id()).substr(0, 8),
                node.is_head() ? "head" : "worker", node.endpoint(), node.host_name(),
                node.worker_count());
   }
   bool is_first = true;
-  for (const gcs::NodeInfo& node : nodes) {
-    if (gcs::IsAlive(node)) continue;
+  for (const protocol::NodeInfo& node : nodes) {
+    if (protocol::IsAlive(node)) continue;
     if (std::exchange(is_first, false)) fmt::print("\nNodes that ended\n");
     fmt::print("  {}  {}  {}\n", ToHex(node.node_id()).substr(0, 8), node.endpoint(),
                node.death_reason());
   }
 }
 
-void PrintResources(const std::vector<gcs::NodeInfo>& nodes) {
+void PrintResources(const std::vector<protocol::NodeInfo>& nodes) {
   ResourceSet total;
   ResourceSet available;
   std::uint64_t store_used = 0;
   std::uint64_t store_capacity = 0;
-  for (const gcs::NodeInfo& node : nodes) {
-    if (!gcs::IsAlive(node)) continue;
-    total.Add(gcs::FromProto(node.total()));
-    available.Add(gcs::FromProto(node.available()));
+  for (const protocol::NodeInfo& node : nodes) {
+    if (!protocol::IsAlive(node)) continue;
+    total.Add(protocol::FromProto(node.total()));
+    available.Add(protocol::FromProto(node.available()));
     store_used += node.object_store_used_bytes();
     store_capacity += node.object_store_capacity_bytes();
   }
@@ -100,31 +100,31 @@ void PrintResources(const std::vector<gcs::NodeInfo>& nodes) {
   fmt::print("  {} / {} object store\n", FormatSize(store_used), FormatSize(store_capacity));
 }
 
-void PrintDemands(const std::vector<gcs::NodeInfo>& nodes) {
+void PrintDemands(const std::vector<protocol::NodeInfo>& nodes) {
   fmt::print("\nWaiting\n");
   bool is_any = false;
-  for (const gcs::NodeInfo& node : nodes) {
-    if (!gcs::IsAlive(node)) continue;
-    for (const gcs::Demand& demand : node.demands()) {
+  for (const protocol::NodeInfo& node : nodes) {
+    if (!protocol::IsAlive(node)) continue;
+    for (const protocol::Demand& demand : node.demands()) {
       is_any = true;
       fmt::print("  {} × {} on {}: {}\n", demand.count(),
-                 gcs::FromProto(demand.resources()).ToString(), ToHex(node.node_id()).substr(0, 8),
-                 demand.reason());
+                 protocol::FromProto(demand.resources()).ToString(),
+                 ToHex(node.node_id()).substr(0, 8), demand.reason());
     }
   }
   if (!is_any) fmt::print("  nothing\n");
 }
 
-void PrintJobs(const std::vector<gcs::JobInfo>& jobs) {
+void PrintJobs(const std::vector<protocol::JobInfo>& jobs) {
   fmt::print("\nJobs\n");
   bool is_any = false;
-  for (const gcs::JobInfo& job : jobs) {
-    if (!gcs::IsRunning(job)) continue;
+  for (const protocol::JobInfo& job : jobs) {
+    if (!protocol::IsRunning(job)) continue;
     is_any = true;
     fmt::print("  {}  {}  driver pid {}\n", ToHex(job.job_id()), job.entrypoint(), job.pid());
   }
   if (!is_any) fmt::print("  none running\n");
-  for (const gcs::JobInfo& job : jobs) {
+  for (const protocol::JobInfo& job : jobs) {
     if (job.state() != "FAILED") continue;
     fmt::print("  {}  {}  FAILED: {}\n", ToHex(job.job_id()), job.entrypoint(), job.message());
   }
@@ -134,12 +134,12 @@ int Status(const std::string& given, const std::string& format, const std::strin
   Result<std::string> address = FindAddress(given);
   if (!address) return Complain(address.error());
   RealFileSystem files;
-  Result<Token> token = node::FindToken(files, token_file);
+  Result<transport::Token> token = node::FindToken(files, token_file);
   if (!token) return Complain(token.error());
   node::ClusterConnection cluster(*address, *token, "tool");
-  Result<std::vector<gcs::NodeInfo>> nodes = cluster.Nodes();
+  Result<std::vector<protocol::NodeInfo>> nodes = cluster.Nodes();
   if (!nodes) return Complain(nodes.error());
-  Result<std::vector<gcs::JobInfo>> jobs = cluster.Jobs();
+  Result<std::vector<protocol::JobInfo>> jobs = cluster.Jobs();
   if (!jobs) return Complain(jobs.error());
   if (format == "json") {
     PrintJson(*address, *nodes, *jobs);

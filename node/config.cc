@@ -118,7 +118,7 @@ Result<void> ReadWorkers(const ConfigValue& value, NodeConfig& config) {
   if (config.worker_kind != "zygote" && config.worker_kind != "thread") {
     reader.Reject("kind", "is '" + config.worker_kind + "'; known: thread, zygote");
   }
-  RayletConfig& raylet = config.raylet;
+  raylet::RayletConfig& raylet = config.raylet;
   raylet.prestart_workers = reader.Integer("prestart", raylet.prestart_workers, 0, 10'000);
   raylet.workers_max = reader.Integer("max", raylet.workers_max, 1, 100'000);
   if (raylet.prestart_workers > raylet.workers_max) {

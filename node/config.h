@@ -11,7 +11,7 @@
 #include "components/base/config_value.h"
 #include "components/base/event_log.h"
 #include "components/gcs/server.h"
-#include "node/raylet/raylet_config.h"
+#include "components/raylet/raylet_config.h"
 
 namespace mobula::node {
 
@@ -41,7 +41,7 @@ struct NodeConfig {
   // workers:
   std::string worker_kind = "zygote";  ///< "zygote" or "thread".
   /// Resources, labels, `workers:`. The rest is filled in by `Node`.
-  RayletConfig raylet;
+  raylet::RayletConfig raylet;
 };
 
 /// \return the level that "error", "info" or "debug" names. kInvalidArgument with these otherwise.

@@ -10,6 +10,7 @@
 
 #include "components/base/random.h"
 #include "components/base/real/file_system.h"
+#include "components/protocol/gcs.pb.h"
 #include "mobula/errors.h"
 #include "mobula/internal/runtime.h"
 #include "node/node.h"
@@ -57,11 +58,11 @@ LogLevel LevelOf(const InitOptions& options, std::string_view usual) {
 
 /// Serves tasks in a process that a zygote forked. Ends the process.
 /// \param own what this process really runs: the file may have changed since the job began.
-[[noreturn]] void ServeTasks(const ForkRequest& request, const core_worker::Program& own) {
+[[noreturn]] void ServeTasks(const ForkRequest& request, const protocol::Program& own) {
   CoreProcessOptions options;
   options.raylet_endpoint = request.raylet_endpoint();
   options.node_address = request.node_address();
-  options.token = Token(request.token());
+  options.token = transport::Token(request.token());
   options.program.set_hash(own.hash());
   options.program.set_build(own.hash() == request.program_hash() ? request.program_build()
                                                                  : own.build());
@@ -98,7 +99,8 @@ NodeConfig ClusterConfig(const InitOptions& options, bool is_embedded) {
 }
 
 /// Starts the nodes of a cluster that lives and dies with this program.
-NodeEndpoints StartCluster(Session& session, const InitOptions& options, const Token& token) {
+NodeEndpoints StartCluster(Session& session, const InitOptions& options,
+                           const transport::Token& token) {
   const bool is_embedded = options.mode == Mode::kEmbedded;
   NodeConfig config = ClusterConfig(options, is_embedded);
   session.nodes.push_back(std::make_unique<Node>(config, token, LogSink()));
@@ -112,10 +114,10 @@ NodeEndpoints StartCluster(Session& session, const InitOptions& options, const T
   return head;
 }
 
-CoreProcessOptions JoinCluster(const std::string& address, const Token& token) {
+CoreProcessOptions JoinCluster(const std::string& address, const transport::Token& token) {
   ClusterConnection cluster(address, token, "driver");
-  const std::vector<gcs::NodeInfo> nodes = OrThrow(cluster.Nodes());
-  const gcs::NodeInfo local = OrThrow(FindLocalNode(nodes, address));
+  const std::vector<protocol::NodeInfo> nodes = OrThrow(cluster.Nodes());
+  const protocol::NodeInfo local = OrThrow(FindLocalNode(nodes, address));
   CoreProcessOptions driver;
   driver.raylet_endpoint = local.local_endpoint();
   driver.node_address = HostOf(local.endpoint());
@@ -135,8 +137,8 @@ void StartSession(InitOptions options) {
     driver = JoinCluster(options.address, OrThrow(FindToken(files, options.token_file)));
   } else {
     Random random(Random::EntropySeed());
-    const Token token(random.NewId<ClusterId>().Hex() +
-                      Random(Random::EntropySeed()).NewId<ClusterId>().Hex());
+    const transport::Token token(random.NewId<ClusterId>().Hex() +
+                                 Random(Random::EntropySeed()).NewId<ClusterId>().Hex());
     const NodeEndpoints head = StartCluster(*session, options, token);
     driver.raylet_endpoint = head.local_endpoint;
     driver.node_address = head.node_address;
@@ -160,7 +162,7 @@ void LeaveCluster(const std::string& failure) {
 
 void Init(InitOptions options) {
   if (IsZygote()) {
-    const core_worker::Program own = OrThrow(ThisProgram());
+    const protocol::Program own = OrThrow(ThisProgram());
     ServeTasks(RunZygote(), own);
   }
   const std::lock_guard lock(session_mutex);

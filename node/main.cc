@@ -42,8 +42,8 @@ int Run(const Arguments& arguments) {
   Result<NodeConfig> config = LoadNodeConfig(arguments.config);
   if (!config) return Complain(config.error());
   RealFileSystem files;
-  Result<Token> token = config->is_head ? FindOrMintToken(files, config->token_file)
-                                        : FindToken(files, config->token_file);
+  Result<transport::Token> token = config->is_head ? FindOrMintToken(files, config->token_file)
+                                                   : FindToken(files, config->token_file);
   if (!token) return Complain(token.error());
   const int signals = EndingSignals();
   Node node(*config, *token,
@@ -104,7 +104,7 @@ int main(int argc, char** argv) {
   app.add_option("--ready-fd", arguments.ready_fd,
                  "descriptor to tell when up (used by mobula start)");
   app.add_flag("--background", arguments.is_background, "log to the session's folder");
-  app.set_version_flag("--version", BuildName());
+  app.set_version_flag("--version", transport::BuildName());
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -30,7 +30,7 @@ std::string HostName() {
 
 class Node::Impl {
  public:
-  Impl(NodeConfig the_config, Token the_token, LogSink the_sink)
+  Impl(NodeConfig the_config, transport::Token the_token, LogSink the_sink)
       : config(std::move(the_config)),
         token(std::move(the_token)),
         sink(std::move(the_sink)),
@@ -68,11 +68,11 @@ class Node::Impl {
     Result<StoreParts> made_store = MakeStore(config.object_store);
     if (!made_store) return Fail(std::move(made_store.error()));
     store = std::move(*made_store);
-    NodeView local;
+    scheduler::NodeView local;
     local.id = id;
     local.total = local.available = config.raylet.resources;
     local.labels = {config.raylet.labels.begin(), config.raylet.labels.end()};
-    Result<std::unique_ptr<Scheduler>> made_scheduler =
+    Result<std::unique_ptr<scheduler::Scheduler>> made_scheduler =
         MakeScheduler(config.scheduler, std::move(local), random.Fork("scheduler"));
     if (!made_scheduler) return Fail(std::move(made_scheduler.error()));
     scheduler = std::move(*made_scheduler);
@@ -115,7 +115,7 @@ class Node::Impl {
           ZygoteLauncher::Settings{token, config.address, endpoints.folder + "/logs",
                                    config.log_level});
     }
-    RayletConfig settings = config.raylet;
+    raylet::RayletConfig settings = config.raylet;
     settings.node_id = id;
     settings.is_head = config.is_head;
     settings.listen_endpoint = fmt::format("tcp://{}:0", config.address);
@@ -127,10 +127,10 @@ class Node::Impl {
     settings.pid = ::getpid();
     settings.creates = store.creates;
     settings.pulls = store.pulls;
-    raylet.emplace(Raylet::Deps{loop, *transports.For("tcp://"),
-                                *transports.For(settings.local_listen_endpoint), *peers,
-                                *gcs_client, *store.store, *scheduler, *launcher, files, log,
-                                metrics, random.Fork("raylet")},
+    raylet.emplace(raylet::Raylet::Deps{loop, *transports.For("tcp://"),
+                                        *transports.For(settings.local_listen_endpoint), *peers,
+                                        *gcs_client, *store.store, *scheduler, *launcher, files,
+                                        log, metrics, random.Fork("raylet")},
                    settings);
   }
 
@@ -183,7 +183,7 @@ class Node::Impl {
   }
 
   NodeConfig config;
-  Token token;
+  transport::Token token;
   LogSink sink;
   int log_fd = -1;
   RealFileSystem files;
@@ -192,24 +192,25 @@ class Node::Impl {
   NodeId id;
   EventLog log;
   Metrics metrics;
-  std::shared_ptr<HandshakeConfig> handshake = std::make_shared<HandshakeConfig>();
+  std::shared_ptr<transport::HandshakeConfig> handshake =
+      std::make_shared<transport::HandshakeConfig>();
   Transports transports;
   StoreParts store;
-  std::unique_ptr<Scheduler> scheduler;
+  std::unique_ptr<scheduler::Scheduler> scheduler;
   std::unique_ptr<gcs::Storage> storage;
   std::optional<gcs::Server> gcs_server;
   std::optional<rpc::ClientPool> peers;
   std::optional<gcs::GcsClient> gcs_client;
   std::optional<RealProcessLauncher> processes;
-  std::unique_ptr<WorkerLauncher> launcher;
-  std::optional<Raylet> raylet;
+  std::unique_ptr<raylet::WorkerLauncher> launcher;
+  std::optional<raylet::Raylet> raylet;
   NodeEndpoints endpoints;
   bool is_running = false;
   bool has_joined = false;
   bool is_stopped = false;
 };
 
-Node::Node(NodeConfig config, Token token, LogSink log_sink)
+Node::Node(NodeConfig config, transport::Token token, LogSink log_sink)
     : impl_(std::make_unique<Impl>(std::move(config), std::move(token), std::move(log_sink))) {}
 Node::~Node() { Stop("the node is destroyed"); }
 
@@ -240,8 +241,8 @@ void Node::OnMustExit(std::function<void(const Error&)> callback) {
 
 void Node::Stop(std::string reason) { impl_->Stop(std::move(reason)); }
 
-Raylet::Census Node::Count() {
-  Raylet::Census census;
+raylet::Raylet::Census Node::Count() {
+  raylet::Raylet::Census census;
   impl_->loop.Enter([&] { census = impl_->raylet->Count(); });
   return census;
 }

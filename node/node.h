@@ -10,9 +10,9 @@
 #include <string>
 
 #include "components/base/event_log.h"
+#include "components/raylet/raylet.h"
 #include "components/transport/handshake.h"
 #include "node/config.h"
-#include "node/raylet/raylet.h"
 
 namespace mobula::node {
 
@@ -31,7 +31,7 @@ struct NodeEndpoints {
 class Node {
  public:
   /// \param token of the cluster. \param log_sink null: logs/node.log of its session.
-  Node(NodeConfig config, Token token, LogSink log_sink);
+  Node(NodeConfig config, transport::Token token, LogSink log_sink);
   ~Node();
 
   /// Blocks until the node has joined, at most `kStartMax`; a worker whose head does not answer
@@ -41,7 +41,7 @@ class Node {
   void OnMustExit(std::function<void(const Error&)> callback);
   /// Leaves the cluster, ends workers, removes sockets. Twice is harmless.
   void Stop(std::string reason);
-  [[nodiscard]] Raylet::Census Count();
+  [[nodiscard]] raylet::Raylet::Census Count();
 
   static constexpr Duration kStartMax = std::chrono::seconds(10);
 

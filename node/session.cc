@@ -52,11 +52,11 @@ bool IsAlive(const NodeRecord& record) {
   return record.pid_start != 0 && ProcessStart(record.pid) == record.pid_start;
 }
 
-Token Trimmed(std::string text) {
+transport::Token Trimmed(std::string text) {
   while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0) {
     text.pop_back();
   }
-  return Token(std::move(text));
+  return transport::Token(std::move(text));
 }
 
 std::time_t ModifiedAt(const std::string& folder) {
@@ -171,7 +171,7 @@ std::string TokenPath(const std::string& file) {
   return Environment("HOME") + "/.mobula/token";
 }
 
-Result<Token> FindToken(FileSystem& files, const std::string& file) {
+Result<transport::Token> FindToken(FileSystem& files, const std::string& file) {
   if (file.empty()) {
     if (std::string token = Environment("MOBULA_TOKEN"); !token.empty()) {
       return Trimmed(std::move(token));
@@ -191,12 +191,12 @@ Result<Token> FindToken(FileSystem& files, const std::string& file) {
                 "`mobula start --head`), or pass --token-file FILE or set MOBULA_TOKEN",
                 path);
   }
-  Token token = Trimmed(std::move(*text));
+  transport::Token token = Trimmed(std::move(*text));
   if (!token.IsEmpty()) return token;
   return Fail(ErrorCode::kPermissionDenied, "the token file {} is empty", path);
 }
 
-Result<Token> FindOrMintToken(FileSystem& files, const std::string& file) {
+Result<transport::Token> FindOrMintToken(FileSystem& files, const std::string& file) {
   const std::string path = TokenPath(file);
   const bool is_given = file.empty() && !Environment("MOBULA_TOKEN").empty();
   if (is_given || files.Exists(path)) return FindToken(files, file);
@@ -207,7 +207,7 @@ Result<Token> FindOrMintToken(FileSystem& files, const std::string& file) {
   Result<void> made = files.MakeFolder(path.substr(0, path.rfind('/')));
   if (made) made = files.WriteAtomically(path, secret + "\n", FileMode::kPrivate);
   if (!made) return Fail(std::move(made.error()).Context("minting the token"));
-  return Token(std::move(secret));
+  return transport::Token(std::move(secret));
 }
 
 }  // namespace mobula::node

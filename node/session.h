@@ -50,9 +50,9 @@ void EndSession(FileSystem& files, const std::string& folder);
 
 /// Finds the cluster's token: `file` if not empty, $MOBULA_TOKEN, $MOBULA_TOKEN_FILE,
 /// ~/.mobula/token. kNotFound with what to do; kPermissionDenied if others can read the file.
-[[nodiscard]] Result<Token> FindToken(FileSystem& files, const std::string& file);
+[[nodiscard]] Result<transport::Token> FindToken(FileSystem& files, const std::string& file);
 /// As `FindToken`, and mints one if there is none: 32 random bytes in hex, mode 0600.
-[[nodiscard]] Result<Token> FindOrMintToken(FileSystem& files, const std::string& file);
+[[nodiscard]] Result<transport::Token> FindOrMintToken(FileSystem& files, const std::string& file);
 /// \return the path that `FindToken` would use for a file.
 [[nodiscard]] std::string TokenPath(const std::string& file);
 

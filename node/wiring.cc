@@ -25,7 +25,7 @@ ConfigValue WithKind(const ConfigValue& config, std::string_view kind) {
 
 }  // namespace
 
-Transport* Transports::For(std::string_view endpoint) const {
+transport::Transport* Transports::For(std::string_view endpoint) const {
   for (const Kind& kind : kinds) {
     if (endpoint.substr(0, endpoint.find("://")) == kind.scheme) return kind.whole.get();
   }
@@ -44,10 +44,10 @@ std::string LocalScheme(const ConfigValue& local) {
 
 Result<Transports> MakeTransports(RealEventLoop& loop, const TransportConfig& config,
                                   const Random& random,
-                                  std::shared_ptr<HandshakeConfig> handshake) {
-  Registry<TransportMaker> kinds("transport");
-  RegisterTransports(kinds);
-  const TransportDeps deps{loop, random.Fork("transport"), kinds};
+                                  std::shared_ptr<transport::HandshakeConfig> handshake) {
+  Registry<transport::TransportMaker> kinds("transport");
+  transport::RegisterTransports(kinds);
+  const transport::TransportDeps deps{loop, random.Fork("transport"), kinds};
   Transports made;
   const std::string local_scheme = LocalScheme(config.local);
   for (const auto& [kind, scheme] : kSchemes) {
@@ -55,35 +55,40 @@ Result<Transports> MakeTransports(RealEventLoop& loop, const TransportConfig& co
     const ConfigValue section = is_local        ? config.local
                                 : kind == "tcp" ? config.remote
                                                 : ConfigValue();
-    Result<std::unique_ptr<Transport>> below = MakeTransport(WithKind(section, kind), deps);
+    Result<std::unique_ptr<transport::Transport>> below =
+        transport::MakeTransport(WithKind(section, kind), deps);
     if (!below) {
       return Fail(std::move(below.error()).Context(is_local ? "local_transport" : "transport"));
     }
-    auto whole = MakeAuthenticatedTransport(**below, loop, random.Fork(scheme), handshake);
+    auto whole =
+        transport::MakeAuthenticatedTransport(**below, loop, random.Fork(scheme), handshake);
     made.kinds.push_back({std::string(scheme), std::move(*below), std::move(whole)});
   }
   return made;
 }
 
 Result<StoreParts> MakeStore(const ConfigValue& config) {
-  ObjectStoreKinds kinds;
-  RegisterObjectStores(kinds);
+  object_store::ObjectStoreKinds kinds;
+  object_store::RegisterObjectStores(kinds);
   ConfigReader reader(config, "object_store");
-  StoreParts parts{{}, ReadCreateQueueOptions(reader), ReadPullOptions(reader)};
-  Result<std::unique_ptr<ObjectStore>> store = MakeObjectStore(reader, kinds);
+  StoreParts parts{
+      {}, object_store::ReadCreateQueueOptions(reader), object_store::ReadPullOptions(reader)};
+  Result<std::unique_ptr<object_store::ObjectStore>> store =
+      object_store::MakeObjectStore(reader, kinds);
   if (!store) return Fail(std::move(store.error()));
   parts.store = std::move(*store);
   return parts;
 }
 
-Result<std::unique_ptr<Scheduler>> MakeScheduler(const ConfigValue& config, NodeView local,
-                                                 const Random& random) {
-  Registry<PolicyMaker> policies("scheduling policy");
-  RegisterPolicies(policies);
-  Registry<SchedulerMaker> schedulers("scheduler");
-  RegisterSchedulers(schedulers);
+Result<std::unique_ptr<scheduler::Scheduler>> MakeScheduler(const ConfigValue& config,
+                                                            scheduler::NodeView local,
+                                                            const Random& random) {
+  Registry<scheduler::PolicyMaker> policies("scheduling policy");
+  scheduler::RegisterPolicies(policies);
+  Registry<scheduler::SchedulerMaker> schedulers("scheduler");
+  scheduler::RegisterSchedulers(schedulers);
   const std::string kind = ConfigReader(config, "scheduler").Text("kind", "distributed");
-  Result<const SchedulerMaker*> maker = schedulers.Find(kind);
+  Result<const scheduler::SchedulerMaker*> maker = schedulers.Find(kind);
   if (!maker) return Fail(std::move(maker.error()));
   return (**maker)(config, std::move(local), policies, random);
 }

@@ -22,33 +22,33 @@ namespace mobula::node {
 /// The transports of one process, each behind the handshake, chosen by an endpoint's scheme.
 struct Transports {
   struct Kind {
-    std::string scheme;                ///< "tcp", "unix", "shm+unix".
-    std::unique_ptr<Transport> below;  ///< Without handshake; TLS goes between.
-    std::unique_ptr<Transport> whole;
+    std::string scheme;                           ///< "tcp", "unix", "shm+unix".
+    std::unique_ptr<transport::Transport> below;  ///< Without handshake; TLS goes between.
+    std::unique_ptr<transport::Transport> whole;
   };
   std::vector<Kind> kinds;
   /// \return null for an unknown scheme.
-  [[nodiscard]] Transport* For(std::string_view endpoint) const;
+  [[nodiscard]] transport::Transport* For(std::string_view endpoint) const;
 };
 
 /// \return the scheme of the endpoints that `local_transport:` listens at: that of its kind, or of
 ///         what that wraps. "shm+unix" unless it says unix or tcp.
 [[nodiscard]] std::string LocalScheme(const ConfigValue& local);
 /// \return a transport of each scheme. Errors name the section and the key.
-[[nodiscard]] Result<Transports> MakeTransports(RealEventLoop& loop, const TransportConfig& config,
-                                                const Random& random,
-                                                std::shared_ptr<HandshakeConfig> handshake);
+[[nodiscard]] Result<Transports> MakeTransports(
+    RealEventLoop& loop, const TransportConfig& config, const Random& random,
+    std::shared_ptr<transport::HandshakeConfig> handshake);
 
 /// What `object_store:` describes: the store, and the bounds of those who wait for it.
 struct StoreParts {
-  std::unique_ptr<ObjectStore> store;
-  CreateQueueOptions creates;
-  PullOptions pulls;
+  std::unique_ptr<object_store::ObjectStore> store;
+  object_store::CreateQueueOptions creates;
+  object_store::PullOptions pulls;
 };
 [[nodiscard]] Result<StoreParts> MakeStore(const ConfigValue& config);
-[[nodiscard]] Result<std::unique_ptr<Scheduler>> MakeScheduler(const ConfigValue& config,
-                                                               NodeView local,
-                                                               const Random& random);
+[[nodiscard]] Result<std::unique_ptr<scheduler::Scheduler>> MakeScheduler(const ConfigValue& config,
+                                                                          scheduler::NodeView local,
+                                                                          const Random& random);
 [[nodiscard]] Result<std::unique_ptr<gcs::Storage>> MakeStorage(EventLoop& loop,
                                                                 const ConfigValue& config);
 

@@ -61,13 +61,13 @@ BENCHMARK(Decode<Order>);
 BENCHMARK(Decode<std::vector<int>>);
 
 void FrameHeader(benchmark::State& state) {
-  mobula::FrameHeader header;
+  mobula::transport::FrameHeader header;
   header.method = 0x0302;
   header.body_bytes = 64;
-  const mobula::ConnectionLimits limits;
+  const mobula::transport::ConnectionLimits limits;
   for (auto _ : state) {
-    const auto bytes = mobula::EncodeFrameHeader(header);
-    benchmark::DoNotOptimize(mobula::DecodeFrameHeader(bytes, limits));
+    const auto bytes = mobula::transport::EncodeFrameHeader(header);
+    benchmark::DoNotOptimize(mobula::transport::DecodeFrameHeader(bytes, limits));
   }
 }
 BENCHMARK(FrameHeader);

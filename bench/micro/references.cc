@@ -3,7 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include "components/base/simulated/event_loop.h"
-#include "components/core_worker/references.h"
+#include "components/core_worker/owner/references.h"
 #include "components/transport/inprocess/inprocess_transport.h"
 
 namespace {
@@ -14,7 +14,7 @@ namespace cw = mobula::core_worker;
 class LonelyTable {
  public:
   LonelyTable() {
-    cw::Address self;
+    mobula::protocol::Address self;
     self.set_worker_id(std::string(random_.NewId<mobula::WorkerId>().Binary()));
     table_.SetSelf(self);
   }
@@ -34,7 +34,8 @@ class LonelyTable {
   mobula::EventLog log_{loop_.clock(), "bench", mobula::LogLevel::kError, {}};
   mobula::rpc::ClientPool peers_{loop_, [](std::string_view) { return nullptr; },
                                  random_.Fork("peers"), mobula::rpc::ClientOptions()};
-  std::unique_ptr<mobula::Transport> nowhere_ = mobula::MakeInprocessTransport(loop_);
+  std::unique_ptr<mobula::transport::Transport> nowhere_ =
+      mobula::transport::MakeInprocessTransport(loop_);
   mobula::rpc::Client raylet_{loop_, *nowhere_, "inproc://nobody", random_.Fork("raylet"), {}};
   cw::ReferenceTable table_{{loop_, peers_, raylet_, log_},
                             {},

@@ -23,10 +23,10 @@ void BareRing(benchmark::State& state) {
 BENCHMARK(BareRing)->Arg(1)->Arg(32)->Arg(1000);
 
 void TransportRing(benchmark::State& state) {
-  mobula::RingState shared{};
+  mobula::transport::RingState shared{};
   std::vector<std::byte> memory(1 << 20);
-  mobula::RingWriter writer(shared, memory);
-  mobula::RingReader reader(shared, memory);
+  mobula::transport::RingWriter writer(shared, memory);
+  mobula::transport::RingReader reader(shared, memory);
   std::vector<std::byte> bytes(static_cast<std::size_t>(state.range(0)));
   const iovec part{bytes.data(), bytes.size()};
   for (auto _ : state) {

@@ -16,7 +16,7 @@ class Decider {
   Decider(const std::string& kind, int nodes) {
     mobula::Random random(1);
     for (int i = 0; i < nodes; ++i) {
-      mobula::NodeView node;
+      mobula::scheduler::NodeView node;
       node.id = random.NewId<mobula::NodeId>();
       node.total = {{"CPU", 64}};
       node.available = {{"CPU", static_cast<double>(random.Below(65))}};
@@ -24,13 +24,13 @@ class Decider {
       if (i == 0) view_.SetLocal(node.id);
       view_.Upsert(std::move(node));
     }
-    mobula::Registry<mobula::PolicyMaker> policies("scheduling policy");
-    mobula::RegisterPolicies(policies);
+    mobula::Registry<mobula::scheduler::PolicyMaker> policies("scheduling policy");
+    mobula::scheduler::RegisterPolicies(policies);
     mobula::ConfigValue::Map config;
     config.emplace("kind", mobula::ConfigValue(kind));
-    policy_ =
-        mobula::MakePolicy(policies, mobula::ConfigValue(std::move(config)), random.Fork("policy"))
-            .value();
+    policy_ = mobula::scheduler::MakePolicy(policies, mobula::ConfigValue(std::move(config)),
+                                            random.Fork("policy"))
+                  .value();
     for (std::size_t i = 0; i < kRequests; ++i) {
       requests_[i].resources = {{"CPU", static_cast<double>(i + 1)}};
     }
@@ -38,9 +38,9 @@ class Decider {
 
   /// For one to eight CPUs in turn; what is placed is taken and given back, as by a grant.
   void DecideOnce() {
-    const mobula::ResourceRequest& request = requests_[next_++ % kRequests];
-    const mobula::Decision decision = policy_->Choose(request, view_);
-    const auto* place = std::get_if<mobula::decision::Place>(&decision);
+    const mobula::scheduler::ResourceRequest& request = requests_[next_++ % kRequests];
+    const mobula::scheduler::Decision decision = policy_->Choose(request, view_);
+    const auto* place = std::get_if<mobula::scheduler::decision::Place>(&decision);
     if (place == nullptr) return;
     view_.Take(place->node, request.resources);
     view_.Give(place->node, request.resources);
@@ -48,9 +48,9 @@ class Decider {
 
  private:
   static constexpr std::size_t kRequests = 8;
-  mobula::ClusterView view_;
-  std::unique_ptr<mobula::SchedulingPolicy> policy_;
-  mobula::ResourceRequest requests_[kRequests];
+  mobula::scheduler::ClusterView view_;
+  std::unique_ptr<mobula::scheduler::SchedulingPolicy> policy_;
+  mobula::scheduler::ResourceRequest requests_[kRequests];
   std::size_t next_ = 0;
 };
 

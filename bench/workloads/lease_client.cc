@@ -8,7 +8,7 @@
 
 #include "components/base/real/event_loop.h"
 #include "components/base/real/file_system.h"
-#include "components/core_worker/methods.h"
+#include "components/protocol/raylet_methods.h"
 #include "components/transport/rpc/client.h"
 #include "node/process/program.h"
 #include "node/session.h"
@@ -16,7 +16,7 @@
 
 namespace bench {
 
-namespace cw = mobula::core_worker;
+namespace protocol = mobula::protocol;
 
 /// All on the loop, under its lock, but for the two that wait.
 class LeaseClient::Impl {
@@ -26,7 +26,7 @@ class LeaseClient::Impl {
     owner_.set_worker_id(std::string(random_.NewId<mobula::WorkerId>().Binary()));
     owner_.set_endpoint("tcp://127.0.0.1:1");  // nobody calls back: no task is ever pushed
     owner_.set_pid(::getpid());
-    auto handshake = std::make_shared<mobula::HandshakeConfig>();
+    auto handshake = std::make_shared<mobula::transport::HandshakeConfig>();
     handshake->self.role = "driver";
     mobula::RealFileSystem files;
     handshake->token = mobula::node::FindToken(files, nodes.token_file()).value();
@@ -61,23 +61,24 @@ class LeaseClient::Impl {
  private:
   void ListenToNobody() {
     const auto ignore = [](const auto&, const auto&, const auto&) {};
-    services_.Handle(cw::kReclaimLeases, ignore);
-    services_.Handle(cw::kNodeDied, ignore);
-    services_.Handle(cw::kExitWorker, ignore);
+    services_.Handle(protocol::kReclaimLeases, ignore);
+    services_.Handle(protocol::kNodeDied, ignore);
+    services_.Handle(protocol::kExitWorker, ignore);
   }
 
   void Register() {
-    cw::RegisterWorkerRequest request;
+    protocol::RegisterWorkerRequest request;
     *request.mutable_address() = owner_;
     request.set_is_driver(true);
     *request.mutable_program() = program_;
-    std::promise<mobula::Result<cw::RegisterWorkerReply>> joined;
+    std::promise<mobula::Result<protocol::RegisterWorkerReply>> joined;
     loop_.Enter([&] {
-      raylet_->Call(cw::kRegisterWorker, request, [&](mobula::Result<cw::RegisterWorkerReply> to) {
-        joined.set_value(std::move(to));
-      });
+      raylet_->Call(protocol::kRegisterWorker, request,
+                    [&](mobula::Result<protocol::RegisterWorkerReply> to) {
+                      joined.set_value(std::move(to));
+                    });
     });
-    const mobula::Result<cw::RegisterWorkerReply> reply = joined.get_future().get();
+    const mobula::Result<protocol::RegisterWorkerReply> reply = joined.get_future().get();
     if (!reply) throw std::runtime_error(reply.error().message());
     owner_.set_node_id(reply->node_id());
     job_ = reply->job_id();
@@ -86,7 +87,7 @@ class LeaseClient::Impl {
   void Ask() {
     --to_ask_;
     ++unanswered_;
-    cw::RequestLeaseRequest request;
+    protocol::RequestLeaseRequest request;
     request.set_request_id(std::string(random_.NewId<mobula::LeaseId>().Binary()));
     *request.mutable_owner() = owner_;
     request.set_job_id(job_);
@@ -94,19 +95,19 @@ class LeaseClient::Impl {
     (*request.mutable_resources()->mutable_units())["CPU"] = kShare.units();
     request.set_depth(1);
     request.set_placement("default");
-    raylet_->Call(cw::kRequestLease, request, [this](mobula::Result<cw::RequestLeaseReply> reply) {
-      OnAnswer(std::move(reply));
-    });
+    raylet_->Call(
+        protocol::kRequestLease, request,
+        [this](mobula::Result<protocol::RequestLeaseReply> reply) { OnAnswer(std::move(reply)); });
   }
 
-  void OnAnswer(mobula::Result<cw::RequestLeaseReply> reply) {
+  void OnAnswer(mobula::Result<protocol::RequestLeaseReply> reply) {
     --unanswered_;
     if (reply && reply->has_grant()) {
       ++granted_;
-      cw::ReturnLeaseRequest give_back;
+      protocol::ReturnLeaseRequest give_back;
       give_back.set_lease_id(reply->grant().lease_id());
       give_back.set_worker_id(reply->grant().worker().worker_id());
-      raylet_->Call(cw::kReturnLease, give_back, [](auto) {});
+      raylet_->Call(protocol::kReturnLease, give_back, [](auto) {});
     }
     if (to_ask_ > 0) Ask();
     if (unanswered_ == 0) done_->set_value(granted_);
@@ -117,8 +118,8 @@ class LeaseClient::Impl {
 
   mobula::RealEventLoop loop_;
   mobula::Random random_;
-  cw::Program program_;
-  cw::Address owner_;
+  protocol::Program program_;
+  protocol::Address owner_;
   std::string job_;
   mobula::node::Transports transports_;
   mobula::rpc::ServiceTable services_;

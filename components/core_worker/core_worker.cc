@@ -3,13 +3,14 @@
 #include <algorithm>
 
 #include "components/base/check.h"
-#include "components/core_worker/execution.h"
-#include "components/core_worker/lease_pool.h"
-#include "components/core_worker/methods.h"
-#include "components/core_worker/object_getter.h"
-#include "components/core_worker/result_sender.h"
-#include "components/core_worker/status_codec.h"
-#include "components/core_worker/task_table.h"
+#include "components/core_worker/owner/lease_pool.h"
+#include "components/core_worker/owner/object_getter.h"
+#include "components/core_worker/owner/status_codec.h"
+#include "components/core_worker/owner/task_table.h"
+#include "components/core_worker/worker/execution.h"
+#include "components/core_worker/worker/result_sender.h"
+#include "components/protocol/raylet_methods.h"
+#include "components/protocol/worker_methods.h"
 
 namespace mobula::core_worker {
 namespace {
@@ -83,8 +84,8 @@ class CoreWorker::Impl {
   TaskTable tasks;
   LeasePool leases;
   Execution execution;
-  std::unique_ptr<StoreClient> store;
-  Address self;
+  std::unique_ptr<object_store::StoreClient> store;
+  protocol::Address self;
   NodeId node;
   JobId job;
   std::string raylet_endpoint;
@@ -104,35 +105,39 @@ void CoreWorker::AddHandlers(rpc::ServiceTable& services) {
   Impl* impl = impl_.get();
   const Lifetime& alive = impl_->alive;
   impl->references.AddHandlers(services);
-  services.Handle(kOpenLease, alive.Bind([impl](auto& request, CallContext call, auto respond) {
-    impl->execution.OpenLease(request, *call.peer, std::move(respond));
-  }));
+  services.Handle(protocol::kOpenLease,
+                  alive.Bind([impl](auto& request, CallContext call, auto respond) {
+                    impl->execution.OpenLease(request, *call.peer, std::move(respond));
+                  }));
   const auto hear = [&](const auto& method, auto handler) {
     services.Hear(method, alive.Bind(std::move(handler)));
   };
-  hear(kPushTasks, [impl](auto& tasks, auto& peer) {
+  hear(protocol::kPushTasks, [impl](auto& tasks, auto& peer) {
     const auto done = impl->execution.PushTasks(std::move(tasks));
     if (!done) peer.Break(done.error());
   });
-  hear(kTakeBack, [impl](auto& request, auto&) { impl->execution.TakeBack(request); });
-  hear(kReleaseHandoff, [impl](auto& request, auto&) { impl->sender.ReleaseHandoffs(request); });
-  hear(kTasksDone, [impl](auto& tasks, auto&) { impl->leases.OnTasksDone(std::move(tasks)); });
-  hear(kReclaimLeases, [impl](auto& request, auto&) { impl->leases.OnReclaim(request); });
-  hear(kNodeDied, [impl](const NodeDiedRequest& request, auto&) {
+  hear(protocol::kTakeBack, [impl](auto& request, auto&) { impl->execution.TakeBack(request); });
+  hear(protocol::kReleaseHandoff,
+       [impl](auto& request, auto&) { impl->sender.ReleaseHandoffs(request); });
+  hear(protocol::kTasksDone,
+       [impl](auto& tasks, auto&) { impl->leases.OnTasksDone(std::move(tasks)); });
+  hear(protocol::kReclaimLeases, [impl](auto& request, auto&) { impl->leases.OnReclaim(request); });
+  hear(protocol::kNodeDied, [impl](const protocol::NodeDiedRequest& request, auto&) {
     const NodeId node = NodeId::FromBinaryOrNil(request.node_id());
     impl->leases.OnNodeDied(node, request.reason());
     impl->references.DropNode(node, request.reason());
   });
-  services.Handle(kExitWorker, alive.Bind([impl](auto& request, CallContext call, auto respond) {
-    ExitWorkerReply reply;
-    reply.set_will_exit(request.force() || impl->MayExit());
-    respond(reply);
-    call.peer->Flush();
-    if (!reply.will_exit()) return;
-    impl->deps.loop.Post(impl->alive.Bind([impl] {
-      impl->MustExit(Error(ErrorCode::kCancelled, "the raylet asked this worker to exit"));
-    }));
-  }));
+  services.Handle(
+      protocol::kExitWorker, alive.Bind([impl](auto& request, CallContext call, auto respond) {
+        protocol::ExitWorkerReply reply;
+        reply.set_will_exit(request.force() || impl->MayExit());
+        respond(reply);
+        call.peer->Flush();
+        if (!reply.will_exit()) return;
+        impl->deps.loop.Post(impl->alive.Bind([impl] {
+          impl->MustExit(Error(ErrorCode::kCancelled, "the raylet asked this worker to exit"));
+        }));
+      }));
 }
 
 void CoreWorker::OnPeerClosed(rpc::Peer& peer, const Error& /*reason*/) {
@@ -142,8 +147,9 @@ void CoreWorker::OnPeerClosed(rpc::Peer& peer, const Error& /*reason*/) {
 
 CoreWorkerConfig& CoreWorker::config() { return impl_->config; }
 
-void CoreWorker::Start(Address self, JobId job, Program program, std::string raylet_endpoint,
-                       std::unique_ptr<StoreClient> store, TaskExecutor* executor) {
+void CoreWorker::Start(protocol::Address self, JobId job, protocol::Program program,
+                       std::string raylet_endpoint,
+                       std::unique_ptr<object_store::StoreClient> store, TaskExecutor* executor) {
   Impl& impl = *impl_;
   impl.self = std::move(self);
   impl.node = NodeId::FromBinaryOrNil(impl.self.node_id());
@@ -205,7 +211,7 @@ TaskKindPtr CoreWorker::Impl::NewKind(const internal::FunctionKey& function,
   kind->depth = key.depth;
   kind->name = options.name.empty() ? function.name : options.name;
   kind->group = leases.GroupFor(std::move(key));
-  TaskConstants constants;
+  protocol::TaskConstants constants;
   constants.mutable_function()->set_module(function.module);
   constants.mutable_function()->set_offset(function.offset);
   constants.mutable_function()->set_name(function.name);
@@ -260,10 +266,10 @@ ObjectId CoreWorker::NextPutId() {
 
 internal::ReferencePtr CoreWorker::FinishPut(const ObjectId& id, std::uint64_t size_bytes,
                                              std::vector<internal::ReferencePtr> contained) {
-  AdoptObjectsRequest adopt;
+  protocol::AdoptObjectsRequest adopt;
   adopt.add_ids(std::string(id.Binary()));
   *adopt.mutable_owner() = impl_->self;
-  impl_->deps.raylet.Notify(kAdoptObjects, adopt);
+  impl_->deps.raylet.Notify(protocol::kAdoptObjects, adopt);
   InStore stored{.size_bytes = size_bytes, .copies = {}};
   stored.copies.emplace(impl_->node, impl_->raylet_endpoint);
   return impl_->references.NewOwned(id, std::move(stored), std::move(contained));
@@ -285,9 +291,9 @@ void CoreWorker::FinishTask(Result<std::vector<TaskOutput>> outputs) {
   impl_->execution.FinishTask(std::move(outputs));
 }
 void CoreWorker::SetBlocked(bool blocked) { impl_->execution.SetBlocked(blocked); }
-StoreClient& CoreWorker::store() { return *impl_->store; }
+object_store::StoreClient& CoreWorker::store() { return *impl_->store; }
 ReferenceTable& CoreWorker::references() { return impl_->references; }
-const Address& CoreWorker::self() const { return impl_->self; }
+const protocol::Address& CoreWorker::self() const { return impl_->self; }
 const JobId& CoreWorker::job() const { return impl_->job; }
 void CoreWorker::OnMustExit(std::function<void(const Error&)> callback) {
   impl_->must_exit.push_back(std::move(callback));

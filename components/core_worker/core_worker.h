@@ -21,18 +21,17 @@
 #include <vector>
 
 #include "components/base/event_log.h"
-#include "components/base/metrics.h"
 #include "components/base/random.h"
-#include "components/core_worker/references.h"
-#include "components/core_worker/worker.pb.h"
+#include "components/core_worker/owner/references.h"
 #include "components/object_store/store_client.h"
+#include "components/protocol/worker.pb.h"
 #include "components/transport/rpc/client_pool.h"
 #include "components/transport/rpc/server.h"
 #include "mobula/internal/runtime.h"
 
 namespace mobula::core_worker {
 
-using TaskConstantsPtr = std::shared_ptr<const TaskConstants>;  // owners: a lease, its tasks
+using TaskConstantsPtr = std::shared_ptr<const protocol::TaskConstants>;  // of a lease, its tasks
 /// A task whose arguments are here.
 struct RunnableTask {
   TaskId id;
@@ -88,8 +87,9 @@ class CoreWorker {
   [[nodiscard]] CoreWorkerConfig& config();  ///< Changed before `Start` only.
   /// Completes construction after RegisterWorker and the store's Attach were answered.
   /// \param executor null for a driver.
-  void Start(Address self, JobId job, Program program, std::string raylet_endpoint,
-             std::unique_ptr<StoreClient> store, TaskExecutor* executor);
+  void Start(protocol::Address self, JobId job, protocol::Program program,
+             std::string raylet_endpoint, std::unique_ptr<object_store::StoreClient> store,
+             TaskExecutor* executor);
 
   // ---- owner ----
   /// The task in whose name things are submitted: a driver's only one, or what a worker runs.
@@ -127,9 +127,9 @@ class CoreWorker {
   /// The running task waits: its CPU goes to others, unstarted tasks to their owners. Calls nest.
   void SetBlocked(bool blocked);
 
-  [[nodiscard]] StoreClient& store();
+  [[nodiscard]] object_store::StoreClient& store();
   [[nodiscard]] ReferenceTable& references();
-  [[nodiscard]] const Address& self() const;
+  [[nodiscard]] const protocol::Address& self() const;
   [[nodiscard]] const JobId& job() const;
   /// Adds a callback: the raylet is lost (kUnavailable) or asked us to exit (kCancelled).
   void OnMustExit(std::function<void(const Error&)> callback);

@@ -14,7 +14,7 @@
 
 #include "components/base/event_loop.h"
 #include "components/base/random.h"
-#include "components/gcs/gcs.pb.h"
+#include "components/protocol/gcs.pb.h"
 #include "components/transport/rpc/client.h"
 
 namespace mobula::gcs {
@@ -23,10 +23,10 @@ namespace mobula::gcs {
 /// not destroy it.
 struct Subscription {
   /// New or changed, newest version only. DEAD comes once, also if it happened while we were away.
-  std::function<void(const NodeInfo&)> on_node;
+  std::function<void(const protocol::NodeInfo&)> on_node;
   /// Deaths from the subscription on, each once, also those reported while we were away.
-  std::function<void(const WorkerDeath&)> on_worker_death;
-  std::function<void(const JobInfo&)> on_job;
+  std::function<void(const protocol::WorkerDeath&)> on_worker_death;
+  std::function<void(const protocol::JobInfo&)> on_job;
 };
 
 enum class PutMode : std::uint8_t { kReplace, kKeepExisting };
@@ -36,37 +36,38 @@ enum class KeyMatch : std::uint8_t { kWhole, kPrefix };
 /// Threads: the state lock. Lifetime: transport outlives it; callbacks stop with it.
 class GcsClient {
  public:
-  GcsClient(EventLoop& loop, Transport& transport, std::string endpoint, Random random,
+  GcsClient(EventLoop& loop, transport::Transport& transport, std::string endpoint, Random random,
             rpc::ClientOptions options);
   ~GcsClient();
 
   /// Registers this node now and again at every reconnection. `done` runs for the first time only;
   /// `on_fenced` runs once if the GCS has declared us dead: the raylet must stop and not act.
   /// \pre called once; `node.epoch()` is 0.
-  void RegisterNode(NodeInfo node, Done<RegisterNodeReply> done, std::function<void()> on_fenced);
+  void RegisterNode(protocol::NodeInfo node, Done<protocol::RegisterNodeReply> done,
+                    std::function<void()> on_fenced);
   /// Sends a heartbeat; `changed` null when nothing changed. While away it only remembers what
   /// changed, and the next registration tells it. Call it every `heartbeat_period_ms`.
-  void Heartbeat(const NodeInfo* changed);
+  void Heartbeat(const protocol::NodeInfo* changed);
   /// Says that this node ends on purpose. Nothing is registered again after this.
-  void LeaveNode(std::string reason, Done<LeaveReply> done);
-  void ListNodes(Done<std::vector<NodeInfo>> done);
-  void ReportWorkerDeath(const WorkerDeath& death);
+  void LeaveNode(std::string reason, Done<protocol::LeaveNodeReply> done);
+  void ListNodes(Done<std::vector<protocol::NodeInfo>> done);
+  void ReportWorkerDeath(const protocol::WorkerDeath& death);
 
-  void StartJob(JobInfo job, Done<JobId> done);
+  void StartJob(protocol::JobInfo job, Done<JobId> done);
   void FinishJob(const JobId& job, std::string state, std::string message,
-                 Done<FinishJobReply> done);
-  void ListJobs(Done<std::vector<JobInfo>> done);
+                 Done<protocol::FinishJobReply> done);
+  void ListJobs(Done<std::vector<protocol::JobInfo>> done);
 
-  void Put(std::string space, std::string key, std::string value, Done<PutReply> done,
-           PutMode mode = PutMode::kReplace);
+  void Put(std::string space, std::string key, std::string value,
+           Done<protocol::PutValueReply> done, PutMode mode = PutMode::kReplace);
   void Get(std::string space, std::string key, Done<std::optional<std::string>> done);
-  void Delete(std::string space, std::string key, Done<DeleteReply> done,
+  void Delete(std::string space, std::string key, Done<protocol::DeleteValuesReply> done,
               KeyMatch match = KeyMatch::kWhole);
   void Keys(std::string space, std::string prefix, Done<std::vector<std::string>> done);
 
   /// Snapshot first, then deltas; after a reconnection only what changed. \pre called once.
-  void Subscribe(std::vector<Channel> channels, Subscription subscription,
-                 Done<SubscribeReply> done);
+  void Subscribe(std::vector<protocol::Channel> channels, Subscription subscription,
+                 Done<protocol::SubscribeReply> done);
 
   /// Runs whenever the connection is lost; it is made again, for as long as the window is.
   void OnLost(std::function<void(const Error&)> callback);

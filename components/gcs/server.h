@@ -57,7 +57,8 @@ class Server {
   void Start(Done<void> done);
   /// Accepts at one more endpoint. \return it, with the real port. kUnavailable before `Start` is
   /// done; otherwise as `Transport::Listen`.
-  [[nodiscard]] Result<std::string> Listen(Transport& transport, std::string_view endpoint);
+  [[nodiscard]] Result<std::string> Listen(transport::Transport& transport,
+                                           std::string_view endpoint);
   /// Runs once if the storage fails later: the server has stopped, and the process must end.
   void OnFailed(std::function<void(const Error&)> callback);
   /// \return the cluster's id, nil before `Start` is done.

@@ -7,7 +7,7 @@
 #include "components/object_store/store_client.h"
 #include "components/transport/rpc/client.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 /// Attaches this process to the store of its node over its connection to the raylet. The store says
 /// which kind it is: `mapped` when it has an arena and the connection passes descriptors (unix),
@@ -20,4 +20,4 @@ namespace mobula {
 /// \pre loop and `raylet` outlive the client.
 void AttachStore(EventLoop& loop, rpc::Client& raylet, Done<std::unique_ptr<StoreClient>> done);
 
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace mobula {
+namespace mobula::object_store {
 
 CreateQueueOptions ReadCreateQueueOptions(ConfigReader& reader) {
   CreateQueueOptions options;
@@ -115,4 +115,4 @@ void CreateQueue::Stop() {
   }
 }
 
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -14,7 +14,7 @@
 #include "components/base/lifetime.h"
 #include "components/object_store/object_store.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 struct CreateQueueOptions {
   Duration create_wait_max = std::chrono::seconds(10);
@@ -71,4 +71,4 @@ class CreateQueue {
   Lifetime alive_;
 };
 
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -7,7 +7,7 @@
 
 #include "components/base/ids.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 /// What a policy may know of an object.
 struct EvictionCandidate {
@@ -31,4 +31,4 @@ class EvictionPolicy {
   [[nodiscard]] virtual std::optional<ObjectId> Victim() const = 0;
 };
 
-}  // namespace mobula
+}  // namespace mobula::object_store

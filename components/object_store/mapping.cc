@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace mobula {
+namespace mobula::object_store {
 namespace {
 
 constexpr std::uint64_t kPageBytes = 4096;
@@ -55,4 +55,4 @@ std::uint64_t Mapping::Populate(std::uint64_t begin, std::uint64_t end, std::uin
   return page < stop ? page * kPageBytes : end;
 }
 
-}  // namespace mobula
+}  // namespace mobula::object_store

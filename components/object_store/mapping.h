@@ -13,7 +13,7 @@
 
 #include "components/base/result.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 enum class MapAccess : std::uint8_t { kRead, kReadWrite };
 
@@ -42,4 +42,4 @@ class Mapping {
   std::vector<bool> ready_;  // by page
 };
 
-}  // namespace mobula
+}  // namespace mobula::object_store

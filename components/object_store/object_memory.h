@@ -8,7 +8,7 @@
 
 #include "components/object_store/object_store.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 /// Blocks start at multiples of this: a cache line, so that two objects never share one and
 /// numeric arrays can be read in place.
@@ -36,4 +36,4 @@ class ObjectMemory {
   [[nodiscard]] virtual std::string_view Name() const = 0;
 };
 
-}  // namespace mobula
+}  // namespace mobula::object_store

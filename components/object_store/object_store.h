@@ -20,7 +20,7 @@
 #include "components/base/payload.h"
 #include "components/base/result.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 /// One connected process, as the store tells them apart. 0 is the raylet itself.
 using StoreClientId = std::uint64_t;
@@ -92,4 +92,4 @@ class ObjectStore {
   virtual void CheckInvariants() const = 0;
 };
 
-}  // namespace mobula
+}  // namespace mobula::object_store

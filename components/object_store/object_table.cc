@@ -3,7 +3,7 @@
 #include "components/base/check.h"
 #include "components/base/config_value.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 ObjectTable::ObjectTable(std::uint64_t capacity_bytes, std::unique_ptr<ObjectMemory> memory,
                          std::unique_ptr<EvictionPolicy> policy)
@@ -268,4 +268,4 @@ void ObjectTable::CheckInvariants() const {
   Check(policy_->Victim().has_value() == (evictable > 0), "the policy has exactly the evictable");
 }
 
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -20,7 +20,7 @@
 #include "components/object_store/object_memory.h"
 #include "components/object_store/object_store.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 /// The one implementation of `ObjectStore`; see there for the contract.
 class ObjectTable final : public ObjectStore {
@@ -97,4 +97,4 @@ class ObjectTable final : public ObjectStore {
   std::function<void()> on_change_;
 };
 
-}  // namespace mobula
+}  // namespace mobula::object_store

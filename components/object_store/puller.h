@@ -8,7 +8,7 @@
 #include "components/base/result.h"
 #include "components/object_store/store_client.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 /// Somebody who waits for an object.
 struct PullWaiter {
@@ -31,4 +31,4 @@ class Puller {
   virtual void Stop() = 0;
 };
 
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -9,7 +9,7 @@
 #include "components/object_store/object_store.h"
 #include "components/object_store/release_queue.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 /// Pins that belong to the raylet and not to the client that asked: a client may die while its
 /// bytes are on their way, and they must not change then either.
@@ -38,4 +38,4 @@ class RayletPins {
   std::shared_ptr<ReleaseQueue> queue_;  // owners: this and the payloads handed out
 };
 
-}  // namespace mobula
+}  // namespace mobula::object_store

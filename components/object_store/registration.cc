@@ -4,7 +4,7 @@
 #include "components/object_store/heap/heap_store.h"
 #include "components/object_store/shared_memory/shared_memory_store.h"
 
-namespace mobula {
+namespace mobula::object_store {
 namespace {
 
 constexpr std::uint64_t kDefaultCapacity = 512ULL << 20;
@@ -50,4 +50,4 @@ Result<std::unique_ptr<ObjectStore>> MakeObjectStore(ConfigReader& reader,
   return made;
 }
 
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -10,7 +10,7 @@
 #include "components/object_store/eviction_policy.h"
 #include "components/object_store/object_store.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 using EvictionPolicyMaker = std::function<std::unique_ptr<EvictionPolicy>()>;
 /// Reads the keys of its kind (`capacity`, …) from the same map that named it.
@@ -33,4 +33,4 @@ void RegisterObjectStores(ObjectStoreKinds& kinds);
 [[nodiscard]] Result<std::unique_ptr<ObjectStore>> MakeObjectStore(ConfigReader& reader,
                                                                    const ObjectStoreKinds& kinds);
 
-}  // namespace mobula
+}  // namespace mobula::object_store

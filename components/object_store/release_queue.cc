@@ -1,6 +1,6 @@
 #include "components/object_store/release_queue.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 struct ReleaseQueue::Pin {
   ObjectId id;
@@ -42,4 +42,4 @@ void ReleaseQueue::Stop() {
   dropped_.clear();
 }
 
-}  // namespace mobula
+}  // namespace mobula::object_store

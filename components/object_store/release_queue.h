@@ -14,7 +14,7 @@
 #include "components/base/event_loop.h"
 #include "components/base/ids.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 /// Threads: `MakePin` and the destruction of pins: any. `Stop` and the callback: the state lock.
 /// (One of the few places with a lock of its own: its edge is the user's threads.)
@@ -41,4 +41,4 @@ class ReleaseQueue : public std::enable_shared_from_this<ReleaseQueue> {
   Released released_;
 };
 
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -17,7 +17,7 @@
 #include "components/base/payload.h"
 #include "components/base/result.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 /// What is known about where an object is, for one that is not local.
 struct ObjectHint {
@@ -48,4 +48,4 @@ class StoreClient {
   [[nodiscard]] virtual std::string_view Name() const = 0;
 };
 
-}  // namespace mobula
+}  // namespace mobula::object_store

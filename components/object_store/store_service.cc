@@ -1,12 +1,10 @@
 #include "components/object_store/store_service.h"
 
 #include "components/base/check.h"
-#include "components/object_store/methods.h"
+#include "components/protocol/object_store_methods.h"
 #include "components/transport/rpc/peer.h"
 
-namespace mobula {
-
-using namespace object_store;  // the messages of our own protocol
+namespace mobula::object_store {
 
 StoreService::StoreService(const Deps& deps) : deps_(deps), sending_(deps.loop, deps.store) {}
 
@@ -30,24 +28,26 @@ void StoreService::Bind(rpc::ServiceTable& table) {
     };
     table.Handle(method, served, std::move(placer));
   };
-  handle(kCreate, &StoreService::Create);
-  handle(kSeal, &StoreService::Seal,
-         [this](const rpc::Peer& peer, const FrameHeader& header, std::string_view body) {
-           return PlaceSeal(peer, header.attachment_bytes, body);
-         });
-  handle(kAbort, &StoreService::Abort);
-  handle(kGet, &StoreService::Get);
-  table.Handle(kAttach, [this](auto& request, const rpc::CallContext& context, auto respond) {
-    Attach(context, request, std::move(respond));
-  });
-  table.Handle(kRelease, [this](auto& request, const rpc::CallContext& context, auto respond) {
-    Release(*context.peer, request);
-    respond(ReleaseReply());
-  });
+  handle(protocol::kCreateObject, &StoreService::Create);
+  handle(protocol::kSealObject, &StoreService::Seal,
+         [this](const rpc::Peer& peer, const transport::FrameHeader& header,
+                std::string_view body) { return PlaceSeal(peer, header.attachment_bytes, body); });
+  handle(protocol::kAbortObject, &StoreService::Abort);
+  handle(protocol::kGetObject, &StoreService::Get);
+  table.Handle(protocol::kAttachStore,
+               [this](auto& request, const rpc::CallContext& context, auto respond) {
+                 Attach(context, request, std::move(respond));
+               });
+  table.Handle(protocol::kReleaseObjects,
+               [this](auto& request, const rpc::CallContext& context, auto respond) {
+                 Release(*context.peer, request);
+                 respond(protocol::ReleaseObjectsReply());
+               });
 }
 
-void StoreService::Attach(const rpc::CallContext& context, const AttachRequest& request,
-                          rpc::Respond<AttachReply> respond) {
+void StoreService::Attach(const rpc::CallContext& context,
+                          const protocol::AttachStoreRequest& request,
+                          rpc::Respond<protocol::AttachStoreReply> respond) {
   if (sessions_.contains(context.peer)) {
     return respond(Fail(ErrorCode::kAlreadyExists, "this connection is attached already"));
   }
@@ -55,7 +55,7 @@ void StoreService::Attach(const rpc::CallContext& context, const AttachRequest& 
   Session& session = sessions_[context.peer];
   session.client = ++last_client_;
   session.mapped = descriptor >= 0;
-  AttachReply reply;
+  protocol::AttachStoreReply reply;
   reply.set_kind(session.mapped ? "mapped" : "message");
   reply.set_capacity_bytes(deps_.store.Usage().capacity_bytes);
   respond(reply, {}, descriptor);
@@ -74,8 +74,8 @@ void StoreService::OnPeerClosed(rpc::Peer& peer) {
   deps_.store.DropClient(session.mapped().client);
 }
 
-void StoreService::Create(const Call& call, const CreateRequest& request,
-                          rpc::Respond<CreateReply> respond) {
+void StoreService::Create(const Call& call, const protocol::CreateObjectRequest& request,
+                          rpc::Respond<protocol::CreateObjectReply> respond) {
   const CreateQueue::Request wanted{.id = call.id,
                                     .size_bytes = request.size_bytes(),
                                     .kind = CopyKind::kPrimary,
@@ -89,7 +89,7 @@ void StoreService::Create(const Call& call, const CreateRequest& request,
       return;
     }
     sessions_.at(peer).writing[wanted.id] = object->bytes;
-    CreateReply reply;
+    protocol::CreateObjectReply reply;
     reply.set_arena_offset(object->arena_offset);
     respond(reply);
   }));
@@ -99,7 +99,7 @@ Result<WritablePayload> StoreService::PlaceSeal(const rpc::Peer& peer, std::uint
                                                 std::string_view body) {
   const auto session = SessionOf(&peer);
   if (!session) return Fail(session.error());
-  SealRequest request;
+  protocol::SealObjectRequest request;
   if (!request.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
     return Fail(ErrorCode::kCorrupt, "the request to seal is not a valid message");
   }
@@ -118,7 +118,8 @@ Result<WritablePayload> StoreService::PlaceSeal(const rpc::Peer& peer, std::uint
   return WritablePayload{.keep = nullptr, .bytes = object->second};
 }
 
-void StoreService::Seal(const Call& call, const SealRequest&, rpc::Respond<SealReply> respond) {
+void StoreService::Seal(const Call& call, const protocol::SealObjectRequest&,
+                        rpc::Respond<protocol::SealObjectReply> respond) {
   const auto object = call.session.writing.find(call.id);
   if (object != call.session.writing.end() && !call.session.mapped &&
       call.context.attachment.size() != object->second.size()) {
@@ -129,17 +130,19 @@ void StoreService::Seal(const Call& call, const SealRequest&, rpc::Respond<SealR
   if (!sealed) return respond(Fail(std::move(sealed.error())));
   if (on_sealed_) on_sealed_(*call.context.peer, call.id);
   call.session.writing.erase(call.id);
-  respond(SealReply());
+  respond(protocol::SealObjectReply());
 }
 
-void StoreService::Abort(const Call& call, const AbortRequest&, rpc::Respond<AbortReply> respond) {
+void StoreService::Abort(const Call& call, const protocol::AbortObjectRequest&,
+                         rpc::Respond<protocol::AbortObjectReply> respond) {
   call.session.writing.erase(call.id);
   auto aborted = deps_.store.Abort(call.id, call.session.client);
   if (!aborted) return respond(Fail(std::move(aborted.error())));
-  respond(AbortReply());
+  respond(protocol::AbortObjectReply());
 }
 
-void StoreService::Get(const Call& call, const GetRequest& request, GetRespond respond) {
+void StoreService::Get(const Call& call, const protocol::GetObjectRequest& request,
+                       GetRespond respond) {
   if (AnswerGet(call.id, call.session, respond)) return;
   if (deps_.puller == nullptr) {
     return respond(Fail(ErrorCode::kNotFound, "object {} is not in this store", call.id.Short()));
@@ -161,7 +164,7 @@ void StoreService::Get(const Call& call, const GetRequest& request, GetRespond r
 }
 
 bool StoreService::AnswerGet(const ObjectId& id, const Session& session, GetRespond& respond) {
-  GetReply reply;
+  protocol::GetObjectReply reply;
   if (session.mapped) {
     const auto object = deps_.store.Get(id, session.client);
     if (!object) return false;
@@ -177,7 +180,7 @@ bool StoreService::AnswerGet(const ObjectId& id, const Session& session, GetResp
   return true;
 }
 
-void StoreService::Release(const rpc::Peer& peer, const ReleaseRequest& request) {
+void StoreService::Release(const rpc::Peer& peer, const protocol::ReleaseObjectsRequest& request) {
   const auto session = SessionOf(&peer);
   if (!session) return;
   for (const std::string& id : request.ids()) {
@@ -189,4 +192,4 @@ void StoreService::Delete(std::span<const ObjectId> ids) {
   for (const ObjectId& id : ids) deps_.store.Delete(id);
 }
 
-}  // namespace mobula
+}  // namespace mobula::object_store

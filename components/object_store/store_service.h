@@ -20,12 +20,12 @@
 
 #include "components/object_store/create_queue.h"
 #include "components/object_store/object_store.h"
-#include "components/object_store/object_store.pb.h"
 #include "components/object_store/puller.h"
 #include "components/object_store/raylet_pins.h"
+#include "components/protocol/object_store.pb.h"
 #include "components/transport/rpc/service_table.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 /// Threads: the state lock. Lifetime: everything in `Deps` outlives it; it outlives the peers whose
 /// table it is bound to.
@@ -71,21 +71,21 @@ class StoreService {
     Session& session;
     const ObjectId& id;
   };
-  using GetRespond = rpc::Respond<object_store::GetReply>;
+  using GetRespond = rpc::Respond<protocol::GetObjectReply>;
 
-  void Attach(const rpc::CallContext& context, const object_store::AttachRequest& request,
-              rpc::Respond<object_store::AttachReply> respond);
-  void Create(const Call& call, const object_store::CreateRequest& request,
-              rpc::Respond<object_store::CreateReply> respond);
+  void Attach(const rpc::CallContext& context, const protocol::AttachStoreRequest& request,
+              rpc::Respond<protocol::AttachStoreReply> respond);
+  void Create(const Call& call, const protocol::CreateObjectRequest& request,
+              rpc::Respond<protocol::CreateObjectReply> respond);
   Result<WritablePayload> PlaceSeal(const rpc::Peer& peer, std::uint64_t size_bytes,
                                     std::string_view body);
-  void Seal(const Call& call, const object_store::SealRequest& request,
-            rpc::Respond<object_store::SealReply> respond);
-  void Abort(const Call& call, const object_store::AbortRequest& request,
-             rpc::Respond<object_store::AbortReply> respond);
-  void Get(const Call& call, const object_store::GetRequest& request, GetRespond respond);
+  void Seal(const Call& call, const protocol::SealObjectRequest& request,
+            rpc::Respond<protocol::SealObjectReply> respond);
+  void Abort(const Call& call, const protocol::AbortObjectRequest& request,
+             rpc::Respond<protocol::AbortObjectReply> respond);
+  void Get(const Call& call, const protocol::GetObjectRequest& request, GetRespond respond);
   [[nodiscard]] bool AnswerGet(const ObjectId& id, const Session& session, GetRespond& respond);
-  void Release(const rpc::Peer& peer, const object_store::ReleaseRequest& request);
+  void Release(const rpc::Peer& peer, const protocol::ReleaseObjectsRequest& request);
   Result<Session*> SessionOf(const rpc::Peer* peer);
 
   Deps deps_;
@@ -96,4 +96,4 @@ class StoreService {
   Lifetime alive_;
 };
 
-}  // namespace mobula
+}  // namespace mobula::object_store

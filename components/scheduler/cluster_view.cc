@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace mobula {
+namespace mobula::scheduler {
 
 ViewChange ClusterView::Upsert(NodeView node) {
   const auto [it, is_new] = nodes_.try_emplace(node.id);
@@ -62,4 +62,4 @@ const NodeView* ClusterView::Find(const NodeId& id) const {
   return it == nodes_.end() ? nullptr : &it->second;
 }
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

@@ -14,7 +14,7 @@
 #include "components/scheduler/free_index.h"
 #include "components/scheduler/label_term.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 
 /// One node at one moment. A value. `id` names one incarnation: a removed id never comes back.
 struct NodeView {
@@ -89,4 +89,4 @@ class ClusterView {
   std::uint64_t shape_version_ = 0;
 };
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

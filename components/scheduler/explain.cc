@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace mobula {
+namespace mobula::scheduler {
 namespace {
 
 /// "; "-joined lacks of the first few nodes that `listed` accepts, and a count of the others.
@@ -106,4 +106,4 @@ std::string ExplainInfeasible(const Filter& filter) {
   return missing + ": " + ListLacks(filter, [](const NodeView&) { return true; });
 }
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

@@ -7,7 +7,7 @@
 
 #include "components/scheduler/filter.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 
 /// How many nodes an explanation lists; the others are counted.
 inline constexpr std::size_t kExplainNodesMax = 8;
@@ -23,4 +23,4 @@ inline constexpr std::size_t kExplainNodesMax = 8;
 /// if nothing.
 [[nodiscard]] std::string Lack(const Filter& filter, const NodeView& node);
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

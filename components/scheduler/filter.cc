@@ -5,7 +5,7 @@
 
 #include "components/scheduler/explain.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 namespace {
 
 bool ById(const NodeView* a, const NodeView* b) { return a->id < b->id; }
@@ -92,4 +92,4 @@ Decision NothingFits(const Filter& filter) {
   return decision::Infeasible{ExplainInfeasible(filter)};
 }
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

@@ -8,7 +8,7 @@
 #include "components/base/random.h"
 #include "components/scheduler/scheduling_policy.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 
 /// One request against one view: answers for single nodes.
 ///
@@ -57,4 +57,4 @@ enum class SampleFrom : std::uint8_t { kAnywhere, kLeastFree };
 /// \return `Wait` or `Infeasible` with its reason. \pre no node fits. Cost: O(nodes).
 [[nodiscard]] Decision NothingFits(const Filter& filter);
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

@@ -5,7 +5,7 @@
 #include "components/base/check.h"
 #include "components/scheduler/cluster_view.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 namespace {
 
 std::uint32_t ShelfOf(Amount amount) {
@@ -87,4 +87,4 @@ FreeIndex::Candidates FreeIndex::Find(const ResourceSet& wanted) const {
   return best;
 }
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

@@ -18,7 +18,7 @@
 #include "components/base/ids.h"
 #include "components/base/resources.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 
 struct NodeView;
 
@@ -78,4 +78,4 @@ class FreeIndex {
   std::unordered_map<NodeId, Slips> slips_;
 };
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace mobula {
+namespace mobula::scheduler {
 namespace {
 
 std::string_view Trim(std::string_view text) {
@@ -50,4 +50,4 @@ std::string LabelTerm::ToString() const {
   return fmt::format("{} {}in({})", key, rule == Rule::kIn ? "" : "!", fmt::join(values, ", "));
 }
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

@@ -11,7 +11,7 @@
 
 #include "components/base/result.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 
 /// What a node says of itself: "zone" → "a". Ordered, so that texts are the same on every run.
 using Labels = std::map<std::string, std::string>;
@@ -35,4 +35,4 @@ struct LabelTerm {
   friend auto operator<=>(const LabelTerm&, const LabelTerm&) = default;
 };
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

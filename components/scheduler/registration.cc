@@ -4,7 +4,7 @@
 #include "components/scheduler/policies/strategy.h"
 #include "components/scheduler/queue/queue_scheduler.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 
 void RegisterPolicies(Registry<PolicyMaker>& registry) {
   registry.Add("hybrid", MakeHybridPolicy);
@@ -35,4 +35,4 @@ Result<std::unique_ptr<SchedulingPolicy>> MakePolicy(const Registry<PolicyMaker>
   return std::make_unique<StrategyPolicy>(*std::move(usual), *std::move(spread));
 }
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

@@ -6,7 +6,7 @@
 #include "components/scheduler/scheduler.h"
 #include "components/scheduler/scheduling_policy.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 
 /// Adds the built-in policies: one line each.
 void RegisterPolicies(Registry<PolicyMaker>& registry);
@@ -19,4 +19,4 @@ void RegisterSchedulers(Registry<SchedulerMaker>& registry);
 [[nodiscard]] Result<std::unique_ptr<SchedulingPolicy>> MakePolicy(
     const Registry<PolicyMaker>& policies, const ConfigValue& config, const Random& random);
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

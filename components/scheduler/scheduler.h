@@ -24,7 +24,7 @@
 #include "components/base/registry.h"
 #include "components/scheduler/scheduling_policy.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 
 /// What to do with an ask that cannot be granted at once.
 enum class IfBusy : std::uint8_t { kQueue, kReject };
@@ -141,4 +141,4 @@ using SchedulerMaker = std::function<Result<std::unique_ptr<Scheduler>>(
     const ConfigValue& config, NodeView local, const Registry<PolicyMaker>& policies,
     Random random)>;
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

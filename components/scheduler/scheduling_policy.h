@@ -24,7 +24,7 @@
 #include "components/scheduler/cluster_view.h"
 #include "components/scheduler/label_term.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 
 /// What the program asked for beyond amounts.
 enum class Strategy : std::uint8_t {
@@ -98,4 +98,4 @@ class SchedulingPolicy {
 using PolicyMaker = std::function<Result<std::unique_ptr<SchedulingPolicy>>(
     const ConfigValue& config, Random random)>;
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace mobula {
+namespace mobula::scheduler {
 
 double CriticalUse(const NodeView& node) {
   double use = 0;
@@ -30,4 +30,4 @@ const NodeView* FindRichest(const Filter& filter) {
   return richest;
 }
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

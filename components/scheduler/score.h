@@ -9,7 +9,7 @@
 #include "components/base/random.h"
 #include "components/scheduler/filter.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 
 /// \return how much of its most used resource (CPU, memory, object store) a node uses, 0 to 1 and
 /// above 1 while it is overcommitted. GPUs are left out, as in Ray: a full GPU leaves CPUs free.
@@ -44,4 +44,4 @@ template <typename Score>
   return *nodes[random.Below(nodes.size())];
 }
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

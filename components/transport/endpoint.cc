@@ -2,7 +2,7 @@
 
 #include "components/transport/transport.h"
 
-namespace mobula {
+namespace mobula::transport {
 
 Result<Endpoint> ParseEndpoint(std::string_view text) {
   Endpoint endpoint;
@@ -32,4 +32,4 @@ Result<Endpoint> ParseEndpoint(std::string_view text) {
               "'{}' is no endpoint; write one such as tcp://127.0.0.1:6379", text);
 }
 
-}  // namespace mobula
+}  // namespace mobula::transport

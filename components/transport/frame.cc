@@ -4,7 +4,7 @@
 
 #include "components/base/check.h"
 
-namespace mobula {
+namespace mobula::transport {
 namespace {
 
 constexpr std::byte kMagic0{'M'};
@@ -103,4 +103,4 @@ Result<FrameHeader> DecodeFrameHeader(std::span<const std::byte> bytes,
   return header;
 }
 
-}  // namespace mobula
+}  // namespace mobula::transport

@@ -22,7 +22,7 @@
 #include "components/base/payload.h"
 #include "components/base/result.h"
 
-namespace mobula {
+namespace mobula::transport {
 
 inline constexpr std::uint8_t kProtocolVersion = 1;
 inline constexpr std::size_t kFrameHeaderBytes = 40;
@@ -86,4 +86,4 @@ inline constexpr ConnectionLimits kUnauthenticatedLimits{
 [[nodiscard]] Result<FrameHeader> DecodeFrameHeader(std::span<const std::byte> bytes,
                                                     const ConnectionLimits& limits);
 
-}  // namespace mobula
+}  // namespace mobula::transport

@@ -26,7 +26,7 @@
 #include "components/base/random.h"
 #include "components/transport/transport.h"
 
-namespace mobula {
+namespace mobula::transport {
 
 /// The cluster's secret. Has no printed form on purpose; proofs are compared in constant time.
 class Token {
@@ -67,4 +67,4 @@ struct HandshakeConfig {
 [[nodiscard]] std::unique_ptr<Transport> MakeAuthenticatedTransport(
     Transport& inner, EventLoop& loop, Random random, std::shared_ptr<HandshakeConfig> config);
 
-}  // namespace mobula
+}  // namespace mobula::transport

@@ -7,7 +7,7 @@
 #include "components/transport/tcp/tcp_transport.h"
 #include "components/transport/unix/unix_transport.h"
 
-namespace mobula {
+namespace mobula::transport {
 namespace {
 
 using Made = Result<std::unique_ptr<Transport>>;
@@ -84,4 +84,4 @@ Result<std::unique_ptr<Transport>> MakeTransport(const ConfigValue& config,
   return (**maker)(config, deps);
 }
 
-}  // namespace mobula
+}  // namespace mobula::transport

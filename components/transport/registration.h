@@ -11,8 +11,11 @@
 #include "components/transport/transport.h"
 
 namespace mobula {
-
 class RealEventLoop;
+}  // namespace mobula
+
+namespace mobula::transport {
+
 struct TransportDeps;
 
 /// Builds a transport from its map. Errors: kInvalidArgument naming the key.
@@ -33,4 +36,4 @@ void RegisterTransports(Registry<TransportMaker>& kinds);
 [[nodiscard]] Result<std::unique_ptr<Transport>> MakeTransport(const ConfigValue& config,
                                                                const TransportDeps& deps);
 
-}  // namespace mobula
+}  // namespace mobula::transport

@@ -18,7 +18,7 @@
 #include "components/base/result.h"
 #include "components/transport/frame.h"
 
-namespace mobula {
+namespace mobula::transport {
 
 /// Who is on the other side, as its handshake proved it.
 struct PeerIdentity {
@@ -118,4 +118,4 @@ struct Endpoint {
 ///         without a scheme is tcp.
 [[nodiscard]] Result<Endpoint> ParseEndpoint(std::string_view text);
 
-}  // namespace mobula
+}  // namespace mobula::transport

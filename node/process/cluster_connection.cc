@@ -9,6 +9,7 @@
 
 #include "components/base/real/event_loop.h"
 #include "components/gcs/client.h"
+#include "components/protocol/gcs.pb.h"
 #include "components/transport/transport.h"
 #include "node/wiring.h"
 
@@ -35,9 +36,9 @@ std::set<std::string> OwnAddresses() {
 
 class ClusterConnection::Impl {
  public:
-  Impl(std::string address, Token token, std::string role)
+  Impl(std::string address, transport::Token token, std::string role)
       : random(Random::EntropySeed()), head(std::move(address)) {
-    auto handshake = std::make_shared<HandshakeConfig>();
+    auto handshake = std::make_shared<transport::HandshakeConfig>();
     handshake->self.role = std::move(role);
     handshake->token = std::move(token);
     Result<Transports> made = MakeTransports(loop, TransportConfig(), random, std::move(handshake));
@@ -75,17 +76,18 @@ class ClusterConnection::Impl {
   std::optional<gcs::GcsClient> client;
 };
 
-ClusterConnection::ClusterConnection(const std::string& address, Token token, std::string role)
+ClusterConnection::ClusterConnection(const std::string& address, transport::Token token,
+                                     std::string role)
     : impl_(std::make_unique<Impl>(address, std::move(token), std::move(role))) {}
 ClusterConnection::~ClusterConnection() = default;
 
-Result<std::vector<gcs::NodeInfo>> ClusterConnection::Nodes() {
-  return impl_->Ask<std::vector<gcs::NodeInfo>>(
+Result<std::vector<protocol::NodeInfo>> ClusterConnection::Nodes() {
+  return impl_->Ask<std::vector<protocol::NodeInfo>>(
       [this](auto done) { impl_->client->ListNodes(std::move(done)); });
 }
 
-Result<std::vector<gcs::JobInfo>> ClusterConnection::Jobs() {
-  return impl_->Ask<std::vector<gcs::JobInfo>>(
+Result<std::vector<protocol::JobInfo>> ClusterConnection::Jobs() {
+  return impl_->Ask<std::vector<protocol::JobInfo>>(
       [this](auto done) { impl_->client->ListJobs(std::move(done)); });
 }
 
@@ -96,13 +98,13 @@ std::string HostOf(std::string_view endpoint) {
   return std::string(endpoint.substr(0, endpoint.rfind(':')));
 }
 
-Result<gcs::NodeInfo> FindLocalNode(const std::vector<gcs::NodeInfo>& nodes,
-                                    const std::string& head_address) {
+Result<protocol::NodeInfo> FindLocalNode(const std::vector<protocol::NodeInfo>& nodes,
+                                         const std::string& head_address) {
   const std::set<std::string> own = OwnAddresses();
-  const gcs::NodeInfo* found = nullptr;
-  for (const gcs::NodeInfo& node : nodes) {
-    const Result<Endpoint> local = ParseEndpoint(node.local_endpoint());
-    if (node.state() == gcs::ALIVE && own.contains(HostOf(node.endpoint())) && local &&
+  const protocol::NodeInfo* found = nullptr;
+  for (const protocol::NodeInfo& node : nodes) {
+    const Result<transport::Endpoint> local = transport::ParseEndpoint(node.local_endpoint());
+    if (node.state() == protocol::ALIVE && own.contains(HostOf(node.endpoint())) && local &&
         (local->path.empty() || ::access(local->path.c_str(), R_OK | W_OK) == 0) &&
         (found == nullptr || node.is_head())) {
       found = &node;  // the head's before others': the same one every time

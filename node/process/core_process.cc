@@ -6,20 +6,20 @@
 
 #include "components/base/real/event_loop.h"
 #include "components/base/task_group.h"
-#include "components/core_worker/blocking_runtime.h"
 #include "components/core_worker/core_worker.h"
-#include "components/core_worker/methods.h"
-#include "components/core_worker/thread_executor.h"
+#include "components/core_worker/runtime/blocking_runtime.h"
+#include "components/core_worker/runtime/thread_executor.h"
 #include "components/object_store/attach.h"
+#include "components/protocol/raylet_methods.h"
+#include "components/raylet/worker_launcher.h"
 #include "components/transport/rpc/client_pool.h"
 #include "components/transport/rpc/server.h"
-#include "node/raylet/worker_launcher.h"
 #include "node/wiring.h"
 
 namespace mobula::node {
 
-using core_worker::Address;
 using core_worker::CoreWorker;
+using protocol::Address;
 
 class CoreProcess::Impl {
  public:
@@ -32,7 +32,7 @@ class CoreProcess::Impl {
 
   /// Builds the parts. \pre the state lock is held.
   Result<void> Build() {
-    auto handshake = std::make_shared<HandshakeConfig>();
+    auto handshake = std::make_shared<transport::HandshakeConfig>();
     handshake->self.role = options.is_driver ? "driver" : "worker";
     handshake->self.id = id.Hex();
     handshake->token = options.token;
@@ -43,7 +43,7 @@ class CoreProcess::Impl {
     peers.emplace(
         loop, [this](std::string_view endpoint) { return transports.For(endpoint); },
         random.Fork("peers"), rpc::ClientOptions(), &services);
-    Transport* local = transports.For(options.raylet_endpoint);
+    transport::Transport* local = transports.For(options.raylet_endpoint);
     if (local == nullptr) {
       return Fail(ErrorCode::kInvalidArgument, "the raylet's endpoint '{}' is of no known kind",
                   options.raylet_endpoint);
@@ -63,8 +63,9 @@ class CoreProcess::Impl {
   }
 
   Result<void> Listen() {
-    Result<std::string> local = server->Listen(*transports.For(options.raylet_endpoint),
-                                               LocalEndpointOf(id, options.raylet_endpoint));
+    Result<std::string> local =
+        server->Listen(*transports.For(options.raylet_endpoint),
+                       raylet::LocalEndpointOf(id, options.raylet_endpoint));
     if (!local) return Fail(std::move(local.error()));
     Result<std::string> remote =
         server->Listen(*transports.For("tcp://"), fmt::format("tcp://{}:0", options.node_address));
@@ -78,18 +79,18 @@ class CoreProcess::Impl {
 
   /// Registers last: from the reply on, owners may push tasks.
   Task<void> Join() {
-    Result<std::unique_ptr<StoreClient>> store =
-        co_await AwaitCallback<std::unique_ptr<StoreClient>>(
-            [this](auto done) { AttachStore(loop, *raylet, std::move(done)); });
+    Result<std::unique_ptr<object_store::StoreClient>> store =
+        co_await AwaitCallback<std::unique_ptr<object_store::StoreClient>>(
+            [this](auto done) { object_store::AttachStore(loop, *raylet, std::move(done)); });
     if (!store) co_return Fail(std::move(store.error()).Context("attaching to the object store"));
-    core_worker::RegisterWorkerRequest request;
+    protocol::RegisterWorkerRequest request;
     *request.mutable_address() = address;
     request.set_is_driver(options.is_driver);
     request.set_job_id(std::string(options.job.Binary()));
     request.set_startup_id(std::string(options.startup_id.Binary()));
     *request.mutable_program() = options.program;
-    Result<core_worker::RegisterWorkerReply> reply =
-        co_await raylet->Ask(core_worker::kRegisterWorker, request);
+    Result<protocol::RegisterWorkerReply> reply =
+        co_await raylet->Ask(protocol::kRegisterWorker, request);
     if (!reply) co_return Fail(std::move(reply.error()).Context("registering with the raylet"));
     address.set_node_id(reply->node_id());
     core->config().inline_bytes_max = reply->inline_bytes_max();
@@ -113,10 +114,10 @@ class CoreProcess::Impl {
     loop.Enter([&] {
       CloseRuntime();
       if (must_exit) return told->set_value();
-      core_worker::FinishJobRequest request;
+      protocol::EndJobRequest request;
       request.set_job_id(std::string(core->job().Binary()));
       request.set_failure(failure);
-      raylet->Call(core_worker::kFinishJob, request, [told](const auto&) { told->set_value(); });
+      raylet->Call(protocol::kEndJob, request, [told](const auto&) { told->set_value(); });
     });
     told->get_future().wait();  // ends: the call has its deadline
   }

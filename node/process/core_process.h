@@ -12,7 +12,7 @@
 
 #include "components/base/event_log.h"
 #include "components/base/ids.h"
-#include "components/core_worker/worker.pb.h"
+#include "components/protocol/common.pb.h"
 #include "components/transport/handshake.h"
 #include "mobula/internal/runtime.h"
 
@@ -23,8 +23,8 @@ struct CoreProcessOptions {
   bool is_driver = false;
   std::string raylet_endpoint;  ///< unix endpoint of this node's raylet.
   std::string node_address;     ///< Host part where this process listens.
-  Token token;
-  core_worker::Program program;
+  transport::Token token;
+  protocol::Program program;
   JobId job;            ///< Workers.
   WorkerId startup_id;  ///< Workers.
   LogLevel log_level = LogLevel::kError;

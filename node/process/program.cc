@@ -10,8 +10,9 @@
 #include <fstream>
 #include <sstream>
 
+#include "components/protocol/common.pb.h"
+#include "components/raylet/program_store.h"
 #include "components/transport/handshake.h"
-#include "node/raylet/program_store.h"
 
 namespace mobula::node {
 namespace {
@@ -27,19 +28,19 @@ Result<std::string> HashFile(const char* path) {
   if (bytes == MAP_FAILED) {
     return Fail(ErrorCode::kInternal, "cannot map {}: {}", path, std::strerror(errno));
   }
-  std::string hash = HashProgram({static_cast<const char*>(bytes), size});
+  std::string hash = raylet::HashProgram({static_cast<const char*>(bytes), size});
   ::munmap(bytes, size);
   return hash;
 }
 
 }  // namespace
 
-Result<core_worker::Program> ThisProgram() {
+Result<protocol::Program> ThisProgram() {
   Result<std::string> hash = HashFile("/proc/self/exe");
   if (!hash) return Fail(std::move(hash.error()).Context("hashing this program"));
   std::array<char, 4096> path{};
   const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
-  core_worker::Program program;
+  protocol::Program program;
   std::string_view name(path.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
   constexpr std::string_view kReplaced = " (deleted)";  // as Linux says; hashes tell the new one
   if (name.ends_with(kReplaced)) name.remove_suffix(kReplaced.size());
@@ -56,8 +57,8 @@ Result<core_worker::Program> ThisProgram() {
   }
   if (::getcwd(path.data(), path.size()) != nullptr) program.set_folder(path.data());
   const std::string& full = program.path();
-  program.set_build(
-      fmt::format("{} {} ({})", full.substr(full.rfind('/') + 1), hash->substr(0, 8), BuildName()));
+  program.set_build(fmt::format("{} {} ({})", full.substr(full.rfind('/') + 1), hash->substr(0, 8),
+                                transport::BuildName()));
   return program;
 }
 

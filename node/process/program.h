@@ -3,11 +3,11 @@
 #pragma once
 
 #include "components/base/result.h"
-#include "components/core_worker/worker.pb.h"
+#include "components/protocol/common.pb.h"
 
 namespace mobula::node {
 
 /// \return this process as a `Program`. Cost: reads the executable once (about 0.1 s a GB).
-[[nodiscard]] Result<core_worker::Program> ThisProgram();
+[[nodiscard]] Result<protocol::Program> ThisProgram();
 
 }  // namespace mobula::node

@@ -36,7 +36,7 @@ ThreadLauncher::~ThreadLauncher() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void ThreadLauncher::Start(WorkerSpec spec, Done<std::int64_t> started, OnExit on_exit) {
+void ThreadLauncher::Start(raylet::WorkerSpec spec, Done<std::int64_t> started, OnExit on_exit) {
   const std::int64_t id = ++last_id_;
   auto worker = std::make_shared<Worker>();
   worker->job = spec.job;

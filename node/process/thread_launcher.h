@@ -12,24 +12,24 @@
 #include "components/base/event_log.h"
 #include "components/base/event_loop.h"
 #include "components/base/lifetime.h"
+#include "components/raylet/worker_launcher.h"
 #include "components/transport/handshake.h"
-#include "node/raylet/worker_launcher.h"
 
 namespace mobula::node {
 
 /// Threads: the state lock. Lifetime: destruction joins all threads; the lock must not be held
 /// then.
-class ThreadLauncher final : public WorkerLauncher {
+class ThreadLauncher final : public raylet::WorkerLauncher {
  public:
   struct Settings {
-    Token token;
+    transport::Token token;
     std::string node_address;
     LogLevel log_level = LogLevel::kError;
   };
   ThreadLauncher(EventLoop& loop, Settings settings);
   ~ThreadLauncher() override;
 
-  void Start(WorkerSpec spec, Done<std::int64_t> started, OnExit on_exit) override;
+  void Start(raylet::WorkerSpec spec, Done<std::int64_t> started, OnExit on_exit) override;
   void Kill(std::int64_t pid) override;
   void EndJob(const JobId& job) override;
 

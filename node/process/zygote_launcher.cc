@@ -40,7 +40,7 @@ ZygoteLauncher::~ZygoteLauncher() {
   for (const auto& [job, zygote] : zygotes_) deps_.processes.SignalGroup(zygote->pid, SIGKILL);
 }
 
-Result<ZygoteLauncher::Zygote*> ZygoteLauncher::ZygoteOf(const WorkerSpec& spec) {
+Result<ZygoteLauncher::Zygote*> ZygoteLauncher::ZygoteOf(const raylet::WorkerSpec& spec) {
   if (const auto it = zygotes_.find(spec.job); it != zygotes_.end()) return it->second.get();
   int ends[2] = {-1, -1};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
@@ -78,7 +78,7 @@ Result<ZygoteLauncher::Zygote*> ZygoteLauncher::ZygoteOf(const WorkerSpec& spec)
   return raw;
 }
 
-void ZygoteLauncher::Start(WorkerSpec spec, Done<std::int64_t> started, OnExit on_exit) {
+void ZygoteLauncher::Start(raylet::WorkerSpec spec, Done<std::int64_t> started, OnExit on_exit) {
   const auto fail = [&](Error error) {
     deps_.loop.Post(alive_.Bind([started = std::move(started), error = std::move(error)]() mutable {
       started(Fail(std::move(error)));

@@ -11,14 +11,14 @@
 #include "components/base/lifetime.h"
 #include "components/base/process_launcher.h"
 #include "components/base/real/event_loop.h"
+#include "components/raylet/worker_launcher.h"
 #include "components/transport/handshake.h"
 #include "node/process/zygote.pb.h"
-#include "node/raylet/worker_launcher.h"
 
 namespace mobula::node {
 
 /// Threads: the state lock. Lifetime: everything in `Deps` outlives it.
-class ZygoteLauncher final : public WorkerLauncher {
+class ZygoteLauncher final : public raylet::WorkerLauncher {
  public:
   struct Deps {
     RealEventLoop& loop;
@@ -28,7 +28,7 @@ class ZygoteLauncher final : public WorkerLauncher {
   };
   /// What every worker of this node is told.
   struct Settings {
-    Token token;
+    transport::Token token;
     std::string node_address;
     std::string log_folder;
     LogLevel log_level = LogLevel::kInfo;
@@ -36,13 +36,13 @@ class ZygoteLauncher final : public WorkerLauncher {
   ZygoteLauncher(Deps deps, Settings settings);
   ~ZygoteLauncher() override;
 
-  void Start(WorkerSpec spec, Done<std::int64_t> started, OnExit on_exit) override;
+  void Start(raylet::WorkerSpec spec, Done<std::int64_t> started, OnExit on_exit) override;
   void Kill(std::int64_t pid) override;
   void EndJob(const JobId& job) override;
 
  private:
   struct Zygote;
-  Result<Zygote*> ZygoteOf(const WorkerSpec& spec);
+  Result<Zygote*> ZygoteOf(const raylet::WorkerSpec& spec);
   void Listen(const JobId& job);
   void OnReadable(const JobId& job);
   void OnEvent(const JobId& job, const ZygoteEvent& event);

@@ -6,7 +6,7 @@
 
 #include "tests/conformance/object_store_model.h"
 
-namespace mobula::conformance {
+namespace mobula::object_store::conformance {
 namespace {
 
 constexpr std::uint64_t kBlock = 64;
@@ -252,4 +252,4 @@ const std::vector<StoreCheck>& StoreChecks() {
   return checks;
 }
 
-}  // namespace mobula::conformance
+}  // namespace mobula::object_store::conformance

@@ -10,7 +10,7 @@
 
 #include "components/object_store/object_store.h"
 
-namespace mobula::conformance {
+namespace mobula::object_store::conformance {
 
 /// Makes an empty store of that capacity with lru eviction.
 using StoreFactory = std::function<std::unique_ptr<ObjectStore>(std::uint64_t capacity_bytes)>;
@@ -26,4 +26,4 @@ struct StoreCheck {
 /// All of them. The last is a long random run against an obviously right model.
 [[nodiscard]] const std::vector<StoreCheck>& StoreChecks();
 
-}  // namespace mobula::conformance
+}  // namespace mobula::object_store::conformance

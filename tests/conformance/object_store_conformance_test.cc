@@ -7,7 +7,7 @@
 #include "components/object_store/shared_memory/shared_memory_store.h"
 #include "tests/conformance/object_store_checks.h"
 
-namespace mobula::conformance {
+namespace mobula::object_store::conformance {
 namespace {
 
 std::unique_ptr<ObjectStore> MakeHeap(std::uint64_t capacity) {
@@ -159,4 +159,4 @@ TEST(ObjectStoreConformanceSuiteTest, TheModelFindsWrongStoresToo) {
 }
 
 }  // namespace
-}  // namespace mobula::conformance
+}  // namespace mobula::object_store::conformance

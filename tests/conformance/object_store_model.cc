@@ -8,7 +8,7 @@
 
 #include "components/base/random.h"
 
-namespace mobula::conformance {
+namespace mobula::object_store::conformance {
 namespace {
 
 constexpr std::uint64_t kBlock = 64;
@@ -234,4 +234,4 @@ Violation RunAgainstModel(const StoreFactory& make, std::uint64_t seed) {
   return Walk(make, seed).Run();
 }
 
-}  // namespace mobula::conformance
+}  // namespace mobula::object_store::conformance

@@ -13,8 +13,8 @@
 #include <sstream>
 #include <tuple>
 
-#include "node/simulation/sim_config.h"
 #include "node/wiring.h"
+#include "sim/sim_config.h"
 
 namespace mobula::node {
 namespace {
@@ -76,16 +76,17 @@ Result<void> ReadAll(const ConfigValue& root) {
     const auto note = [&](const auto& made) {
       if (!made && outcome) outcome = Fail(made.error());
     };
-    note(MakeTransports(loop, config->transport, Random(1), std::make_shared<HandshakeConfig>()));
+    note(MakeTransports(loop, config->transport, Random(1),
+                        std::make_shared<transport::HandshakeConfig>()));
     note(MakeStore(config->object_store));
-    note(MakeScheduler(config->scheduler, NodeView(), Random(1)));
+    note(MakeScheduler(config->scheduler, scheduler::NodeView(), Random(1)));
     note(MakeStorage(loop, config->gcs_storage));
   });
   return outcome;
 }
 
 Result<void> ReadAllOfSim(const ConfigValue& root) {
-  const Result<simulation::SimConfig> config = simulation::ReadSimConfig(root);
+  const Result<sim::SimConfig> config = sim::ReadSimConfig(root);
   return config ? Result<void>() : Fail(config.error());
 }
 
@@ -126,7 +127,7 @@ Keys RuleKeys(const Path& path) {
 
 auto Members(const NodeConfig& config) {
   const gcs::ServerConfig& gcs = config.gcs;
-  const RayletConfig& raylet = config.raylet;
+  const raylet::RayletConfig& raylet = config.raylet;
   return std::tie(config.address, config.head_address, config.token_file, config.log_level,
                   config.gcs_reconnect_window, config.gcs_port, gcs.heartbeat_period,
                   gcs.heartbeat_timeout, gcs.reconnect_grace, gcs.value_bytes_max,
@@ -137,15 +138,15 @@ auto Members(const NodeConfig& config) {
 }
 
 auto Members(const StoreParts& parts) {
-  const PullOptions& pulls = parts.pulls;
+  const object_store::PullOptions& pulls = parts.pulls;
   return std::tuple(parts.store->Name(), parts.store->Usage().capacity_bytes,
                     parts.creates.create_wait_max, parts.creates.creates_waiting_max,
                     pulls.chunk_bytes, pulls.chunks_in_flight, pulls.bytes_in_flight_max);
 }
 
-auto Members(const simulation::SimConfig& config) {
+auto Members(const sim::SimConfig& config) {
   std::vector<std::int64_t> ranges;
-  for (const simulation::Range& range :
+  for (const sim::Range& range :
        {config.nodes, config.cpus, config.latency_us, config.inline_bytes_max, config.drivers,
         config.tasks, config.task_time_us, config.value_bytes, config.max_retries,
         config.worker_kills, config.node_kills, config.driver_kills, config.partitions,
@@ -194,8 +195,8 @@ TEST(HeadYamlTest, ShowsTheTrueDefaults) {
   ASSERT_TRUE(ReadAll(*LoadYaml(PathOf("head.yaml"))));
 
   EXPECT_EQ(Members(*MakeStore(shown->object_store)), Members(*MakeStore(ConfigValue())));
-  EXPECT_EQ(MakeScheduler(shown->scheduler, NodeView(), Random(1)).value()->Name(),
-            MakeScheduler(ConfigValue(), NodeView(), Random(1)).value()->Name());
+  EXPECT_EQ(MakeScheduler(shown->scheduler, scheduler::NodeView(), Random(1)).value()->Name(),
+            MakeScheduler(ConfigValue(), scheduler::NodeView(), Random(1)).value()->Name());
 }
 
 TEST(HeadYamlTest, TheOtherFilesOfANodeAreReadToo) {
@@ -247,9 +248,9 @@ TEST(SimYamlTest, HasExactlyTheKeysThatAreReadAndTheTrueDefaults) {
     const auto outcome = ReadAllOfSim(Nested(path, {{"nonsense", ConfigValue("1")}}));
     EXPECT_EQ(KeysAt(manual, path), Known(outcome)) << ::testing::PrintToString(path);
   }
-  const auto shown = simulation::LoadSimConfig(PathOf("sim.yaml"));
+  const auto shown = sim::LoadSimConfig(PathOf("sim.yaml"));
   ASSERT_TRUE(shown) << shown.error().ToString();
-  EXPECT_EQ(Members(simulation::SimConfig()), Members(*shown));
+  EXPECT_EQ(Members(sim::SimConfig()), Members(*shown));
 }
 
 }  // namespace

@@ -3,10 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include "node/simulation/program.h"
-#include "node/simulation/sim_node.h"
+#include "sim/program.h"
+#include "sim/sim_node.h"
 
-namespace mobula::simulation {
+namespace mobula::sim {
 namespace {
 
 using std::chrono::microseconds;
@@ -122,4 +122,4 @@ TEST_F(RayletLeasesTest, ANodeWhereALeaseCameToNothingIsAskedAgain) {
 }
 
 }  // namespace
-}  // namespace mobula::simulation
+}  // namespace mobula::sim

@@ -1,14 +1,14 @@
 // The judge is judged first: what it knows, what it excuses and what it does not.
 
-#include "node/simulation/oracle.h"
+#include "sim/oracle.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "node/config.h"
-#include "node/simulation/sim_config.h"
+#include "sim/sim_config.h"
 
-namespace mobula::simulation {
+namespace mobula::sim {
 namespace {
 
 using testing::HasSubstr;
@@ -130,4 +130,4 @@ TEST(SimConfigTest, AWrongKeyOrRangeIsNamed) {
 }
 
 }  // namespace
-}  // namespace mobula::simulation
+}  // namespace mobula::sim

@@ -1,11 +1,11 @@
 // Whole clusters on virtual time. A failure prints the command that shows it again.
 
-#include "node/simulation/simulation.h"
+#include "sim/simulation.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace mobula::simulation {
+namespace mobula::sim {
 namespace {
 
 constexpr std::uint64_t kSeedsPerTest = 100;
@@ -105,4 +105,4 @@ INSTANTIATE_TEST_SUITE_P(Planted, SimulationMutantTest,
                          });
 
 }  // namespace
-}  // namespace mobula::simulation
+}  // namespace mobula::sim

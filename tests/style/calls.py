@@ -32,7 +32,7 @@ BANNED = [
 ]
 # Rules that are not about seams hold in tests and examples too; the rest only for the runtime.
 EVERYWHERE = {"sleep", "unfinished"}
-RUNTIME = ("include/", "components/", "node/", "cli/")
+RUNTIME = ("include/", "components/", "node/", "sim/", "cli/")
 
 
 def load_allowed(root):

@@ -76,11 +76,14 @@ class StyleTest(unittest.TestCase):
         self.write("node/f.cc", "// " + "a" * 98 + "\n")
         self.assert_finds(budgets.check(self.root), "node/f.cc:1: 101 columns")
 
-    def test_a_large_runtime(self):
-        files = budgets.RUNTIME_CEILING // 400 + 1
-        for number in range(files):
-            self.write(f"node/f{number}.cc", "int a;\n" * 400)
-        self.assert_finds(budgets.check(self.root), f"the runtime has {400 * files + 3} lines")
+    def test_a_part_that_is_too_large(self):
+        for number in range(7):
+            self.write(f"cli/f{number}.cc", "// prose is free\n\n" * 60 + "int a;\n" * 215)
+        self.assert_finds(budgets.check(self.root), "cli has 1505 code lines; its budget is 1500")
+
+    def test_a_part_without_a_budget(self):
+        self.write("components/quantum/f.cc", "int a;\n")
+        self.assert_finds(budgets.check(self.root), "components/quantum has 1 code lines and no")
 
     # includes
 
@@ -110,7 +113,7 @@ class StyleTest(unittest.TestCase):
         self.assertEqual(self.include("components/gcs/registration.cc", storage), [])
         self.assertEqual(self.include("node/wiring.cc", storage), [])
         self.assertEqual(self.include("tests/components/gcs/a_test.cc", storage), [])
-        self.assert_finds(self.include("node/raylet.cc", storage), "node/raylet.cc:1")
+        self.assert_finds(self.include("components/raylet.cc", storage), "components/raylet.cc:1")
 
     def test_an_implementation_includes_itself_and_its_interface(self):
         found = self.include("components/gcs/memory/a.cc", '"components/gcs/memory/storage.h"',

@@ -44,7 +44,7 @@ def check(root, compiler, build):
     cache = build / "style_headers.json"
     passed = set(json.loads(cache.read_text())) if cache.exists() else set()
     known, todo, now = {}, [], set()
-    for file in source.files(root, {".h"}, ("include", "components", "node", "cli")):
+    for file in source.files(root, {".h"}, ("include", "components", "node", "sim", "cli")):
         key = f"{compiler} {file.path} {digest(root, build, file.path, known)}"
         if key in passed:
             now.add(key)

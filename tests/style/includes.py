@@ -8,37 +8,48 @@ import source
 # What each layer may include of the others, itself always.
 LAYERS = {
     "components/base": set(),
-    "components/transport": {"components/base"},
-    "components/scheduler": {"components/base"},
-    "components/object_store": {"components/base", "components/transport"},
-    "components/gcs": {"components/base", "components/transport"},
-    "components/core_worker": {
-        "components/base", "components/transport", "components/scheduler",
-        "components/object_store", "components/gcs", "include/mobula"},
     "include/mobula": {"components/base"},
+    "components/api": {"components/base", "include/mobula"},
+    "components/transport": {"components/base"},
+    "components/protocol": {"components/base", "components/transport"},
+    "components/scheduler": {"components/base", "include/mobula"},
+    "components/object_store": {
+        "components/base", "components/transport", "components/protocol"},
+    "components/gcs": {
+        "components/base", "components/transport", "components/protocol",
+        "components/scheduler"},
+    "components/core_worker": {
+        "components/base", "components/transport", "components/protocol", "components/object_store",
+        "components/gcs", "components/scheduler", "include/mobula", "components/api"},
+    "components/raylet": {
+        "components/base", "components/transport", "components/protocol", "components/object_store",
+        "components/gcs", "components/scheduler", "components/core_worker", "include/mobula"},
 }
 # Sub-folders of components that are part of their interface and not one implementation of it.
 SHARED_FOLDERS = {"components/object_store/transfer", "components/transport/rpc",
-                  "components/transport/pipe", "components/transport/stream"}
+                  "components/transport/pipe", "components/transport/stream",
+                  "components/core_worker/owner", "components/core_worker/worker",
+                  "components/core_worker/runtime"}
 # Who names implementations; everyone else takes them through an interface.
 ASSEMBLERS = re.compile(
-    r"^(node/wiring\w*\.(h|cc)|node/simulation/.*|components/.*registration\.(h|cc)"
+    r"^(node/wiring\w*\.(h|cc)|sim/.*|components/.*registration\.(h|cc)"
     r"|(tests|bench|labs)/.*)$")
 # Who may name the real and the simulated seams of base: what makes a process, and real sockets.
 PROCESS_MAKERS = re.compile(
-    r"^(node|cli|components/core_worker/assembly"
+    r"^(node|sim|cli|components/\w+/assembly"
     r"|components/transport/(shared_memory|stream|tcp|unix))/")
 # Packages and their homes.
 PACKAGES = [
     (r"boost/asio", r"^(components/base/real/|components/transport/\w+/|node/)", "Asio"),
     (r"boost/pfr", r"^include/mobula/", "Boost.PFR"),
-    (r"google/protobuf|.*\.pb\.h$", r"^(components/(transport|object_store|gcs|core_worker)|node)/",
+    (r"google/protobuf|.*\.pb\.h$",
+     r"^(components/(transport|protocol|object_store|gcs|core_worker|raylet)|node|sim)/",
      "Protobuf"),
     (r"yaml-cpp", r"^node/config\w*\.(h|cc)$", "yaml-cpp"),
     (r"CLI/", r"^(cli|node)/", "CLI11"),
     (r"boost/json", r"^cli/", "Boost.JSON"),
     (r"openssl/", r"^components/transport/authenticated/", "OpenSSL"),
-    (r"xxhash\.h", r"^(components/base|node)/", "xxHash"),
+    (r"xxhash\.h", r"^(components/(base|raylet)|node)/", "xxHash"),
     (r"(iostream|ostream|istream)$", r"^(cli|examples)/", "iostream"),
 ]
 
@@ -85,7 +96,7 @@ def check_file(file):
             continue
         if target == "components/base" and PROCESS_MAKERS.match(file.path):
             continue
-        makers = "registration.cc, node/wiring*.cc and node/simulation/"
+        makers = "registration.cc, node/wiring*.cc and sim/"
         yield f"{where}; an implementation is named only by {makers}"
 
 

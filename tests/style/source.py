@@ -34,12 +34,22 @@ class File:
         """The text with comments and the insides of strings blanked; line numbers stay."""
         return TOKENS.sub(_blank, self.text)
 
+    def code_lines(self):
+        """How many lines hold something else than comments."""
+        return sum(1 for line in TOKENS.sub(_without_comment, self.text).splitlines()
+                   if line.strip())
+
     def includes(self):
         """(line number, path, is quoted) of every include."""
         for number, line in enumerate(self.lines, 1):
             match = INCLUDE.match(line)
             if match:
                 yield number, match.group(1) or match.group(2), match.group(1) is not None
+
+
+def _without_comment(match):
+    text = match.group(0)
+    return "\n" * text.count("\n") if text.startswith("/") else text
 
 
 def _blank(match):

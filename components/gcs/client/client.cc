@@ -4,8 +4,7 @@
 
 #include "components/base/lifetime.h"
 #include "components/gcs/client/follower.h"
-#include "components/gcs/convert.h"
-#include "components/gcs/methods.h"
+#include "components/protocol/gcs_methods.h"
 
 namespace mobula::gcs {
 namespace {
@@ -25,17 +24,18 @@ bool IsPassing(const Error& error) {
 //                       └──kNodeDied──► fenced ◄──Heartbeat: not known
 class GcsClient::Impl {
  public:
-  Impl(EventLoop& loop, Transport& transport, std::string endpoint, Random random,
+  Impl(EventLoop& loop, transport::Transport& transport, std::string endpoint, Random random,
        rpc::ClientOptions options)
       : random_(random.Fork("request ids")),
         register_retry_(loop),
         subscribe_retry_(loop),
         rpc(loop, transport, std::move(endpoint), random.Fork("reconnect"), options, &services_) {
-    services_.Handle(kDeliver, [this](const Delta& delta, const rpc::CallContext&,
-                                      rpc::Respond<DeliverReply> respond) {
-      respond(DeliverReply());
-      OnDelta(delta);
-    });
+    services_.Handle(protocol::kDeliver,
+                     [this](const protocol::Delta& delta, const rpc::CallContext&,
+                            rpc::Respond<protocol::DeliverReply> respond) {
+                       respond(protocol::DeliverReply());
+                       OnDelta(delta);
+                     });
     rpc.OnConnected([this](rpc::Peer&) {
       registering_ = false;
       SendRegister();
@@ -48,7 +48,8 @@ class GcsClient::Impl {
     });
   }
 
-  void RegisterNode(NodeInfo node, Done<RegisterNodeReply> done, std::function<void()> on_fenced) {
+  void RegisterNode(protocol::NodeInfo node, Done<protocol::RegisterNodeReply> done,
+                    std::function<void()> on_fenced) {
     node_ = std::move(node);
     register_done_ = std::move(done);
     on_fenced_ = std::move(on_fenced);
@@ -56,7 +57,7 @@ class GcsClient::Impl {
     rpc.Connect();
   }
 
-  void Heartbeat(const NodeInfo* changed) {
+  void Heartbeat(const protocol::NodeInfo* changed) {
     if (!node_) return;
     if (changed != nullptr) {
       const std::uint64_t epoch = node_->epoch();
@@ -67,31 +68,32 @@ class GcsClient::Impl {
       ++revision_;
     }
     if (node_->epoch() == 0 || registering_ || rpc.peer() == nullptr) return;
-    HeartbeatRequest request;
+    protocol::HeartbeatRequest request;
     request.set_node_id(node_->node_id());
     request.set_epoch(node_->epoch());
     if (revision_ != revision_told_) *request.mutable_changed() = *node_;
     // On this connection only: one that is repeated on the next would tell old facts after new.
-    rpc.peer()->Call(kHeartbeat, request,
-                     alive_.Bind([this, told = revision_](const Result<HeartbeatReply>& reply) {
-                       if (!reply || !node_) return;
-                       revision_told_ = std::max(revision_told_, told);
-                       if (!reply->known()) Fence();
-                     }));
+    rpc.peer()->Call(
+        protocol::kHeartbeat, request,
+        alive_.Bind([this, told = revision_](const Result<protocol::HeartbeatReply>& reply) {
+          if (!reply || !node_) return;
+          revision_told_ = std::max(revision_told_, told);
+          if (!reply->known()) Fence();
+        }));
   }
 
-  void LeaveNode(std::string reason, Done<LeaveReply> done) {
-    LeaveRequest request;
+  void LeaveNode(std::string reason, Done<protocol::LeaveNodeReply> done) {
+    protocol::LeaveNodeRequest request;
     if (node_) request.set_node_id(node_->node_id());
     request.set_reason(std::move(reason));
     node_.reset();
     on_fenced_ = nullptr;
-    rpc.Call(kLeaveNode, request, std::move(done));
+    rpc.Call(protocol::kLeaveNode, request, std::move(done));
   }
 
-  void Subscribe(std::vector<Channel> channels, Subscription subscription,
-                 Done<SubscribeReply> done) {
-    for (const Channel channel : channels) subscribe_.add_channels(channel);
+  void Subscribe(std::vector<protocol::Channel> channels, Subscription subscription,
+                 Done<protocol::SubscribeReply> done) {
+    for (const protocol::Channel channel : channels) subscribe_.add_channels(channel);
     subscription_ = std::move(subscription);
     subscribe_done_ = std::move(done);
     SendSubscribe();
@@ -113,15 +115,16 @@ class GcsClient::Impl {
     if (!node_ || registering_ || rpc.peer() == nullptr) return;
     register_retry_.Cancel();
     registering_ = true;
-    RegisterNodeRequest request;
+    protocol::RegisterNodeRequest request;
     *request.mutable_node() = *node_;
-    rpc.peer()->Call(kRegisterNode, request,
-                     alive_.Bind([this, told = revision_](Result<RegisterNodeReply> reply) {
-                       OnRegistered(told, std::move(reply));
-                     }));
+    rpc.peer()->Call(
+        protocol::kRegisterNode, request,
+        alive_.Bind([this, told = revision_](Result<protocol::RegisterNodeReply> reply) {
+          OnRegistered(told, std::move(reply));
+        }));
   }
 
-  void OnRegistered(std::uint64_t told, Result<RegisterNodeReply> reply) {
+  void OnRegistered(std::uint64_t told, Result<protocol::RegisterNodeReply> reply) {
     registering_ = false;
     if (!node_) return;
     if (reply) {
@@ -148,13 +151,13 @@ class GcsClient::Impl {
     subscribe_retry_.Cancel();
     sequence_.reset();  // deltas of an earlier subscription count no more
     rpc.peer()->Call(
-        kSubscribe, subscribe_,
-        alive_.Bind([this, serial = ++subscribe_serial_](Result<SubscribeReply> reply) {
+        protocol::kSubscribe, subscribe_,
+        alive_.Bind([this, serial = ++subscribe_serial_](Result<protocol::SubscribeReply> reply) {
           if (serial == subscribe_serial_) OnSnapshot(std::move(reply));
         }));
   }
 
-  void OnSnapshot(Result<SubscribeReply> reply) {
+  void OnSnapshot(Result<protocol::SubscribeReply> reply) {
     if (!reply) {
       if (IsPassing(reply.error())) {
         return subscribe_retry_.Set(kRetryDelay, [this] { SendSubscribe(); });
@@ -169,7 +172,7 @@ class GcsClient::Impl {
     if (auto done = std::exchange(subscribe_done_, nullptr)) done(std::move(reply));
   }
 
-  void OnDelta(const Delta& delta) {
+  void OnDelta(const protocol::Delta& delta) {
     if (!sequence_) return;  // the snapshot under way has it
     if (delta.sequence() != *sequence_ + 1) return SendSubscribe();
     sequence_ = delta.sequence();
@@ -191,22 +194,22 @@ class GcsClient::Impl {
 
   Random random_;
   rpc::ServiceTable services_;
-  std::optional<NodeInfo> node_;  // what we say of ourselves; nullopt: not, not any more
-  std::uint64_t revision_ = 0;    // of node_
+  std::optional<protocol::NodeInfo> node_;  // what we say of ourselves; nullopt: not, not any more
+  std::uint64_t revision_ = 0;              // of node_
   std::uint64_t revision_told_ = 0;
   bool registering_ = false;
-  Done<RegisterNodeReply> register_done_;
+  Done<protocol::RegisterNodeReply> register_done_;
   std::function<void()> on_fenced_;
-  SubscribeRequest subscribe_;
+  protocol::SubscribeRequest subscribe_;
   Subscription subscription_;
-  Done<SubscribeReply> subscribe_done_;
+  Done<protocol::SubscribeReply> subscribe_done_;
   std::uint64_t subscribe_serial_ = 0;
   std::optional<std::uint64_t> sequence_;  // of the last delta; nullopt: no snapshot yet
   Timer register_retry_;
   Timer subscribe_retry_;
-  Follower<NodeInfo> nodes_;
+  Follower<protocol::NodeInfo> nodes_;
   DeathFollower deaths_;
-  Follower<JobInfo> jobs_;
+  Follower<protocol::JobInfo> jobs_;
   bool stopped_ = false;
   Lifetime alive_;
 
@@ -228,87 +231,95 @@ auto Picked(Done<T> done, Pick pick) {
 
 }  // namespace
 
-GcsClient::GcsClient(EventLoop& loop, Transport& transport, std::string endpoint, Random random,
-                     rpc::ClientOptions options)
+GcsClient::GcsClient(EventLoop& loop, transport::Transport& transport, std::string endpoint,
+                     Random random, rpc::ClientOptions options)
     : impl_(std::make_unique<Impl>(loop, transport, std::move(endpoint), random, options)) {}
 GcsClient::~GcsClient() = default;
 
-void GcsClient::RegisterNode(NodeInfo node, Done<RegisterNodeReply> done,
+void GcsClient::RegisterNode(protocol::NodeInfo node, Done<protocol::RegisterNodeReply> done,
                              std::function<void()> on_fenced) {
   impl_->RegisterNode(std::move(node), std::move(done), std::move(on_fenced));
 }
-void GcsClient::Heartbeat(const NodeInfo* changed) { impl_->Heartbeat(changed); }
-void GcsClient::LeaveNode(std::string reason, Done<LeaveReply> done) {
+void GcsClient::Heartbeat(const protocol::NodeInfo* changed) { impl_->Heartbeat(changed); }
+void GcsClient::LeaveNode(std::string reason, Done<protocol::LeaveNodeReply> done) {
   impl_->LeaveNode(std::move(reason), std::move(done));
 }
-void GcsClient::ListNodes(Done<std::vector<NodeInfo>> done) {
-  impl_->rpc.Call(kListNodes, {}, Picked<ListNodesReply>(std::move(done), [](ListNodesReply& r) {
-                    return std::vector<NodeInfo>(r.nodes().begin(), r.nodes().end());
-                  }));
+void GcsClient::ListNodes(Done<std::vector<protocol::NodeInfo>> done) {
+  impl_->rpc.Call(
+      protocol::kListNodes, {},
+      Picked<protocol::ListNodesReply>(std::move(done), [](protocol::ListNodesReply& r) {
+        return std::vector<protocol::NodeInfo>(r.nodes().begin(), r.nodes().end());
+      }));
 }
-void GcsClient::ReportWorkerDeath(const WorkerDeath& death) {
-  ReportWorkerDeathRequest request;
+void GcsClient::ReportWorkerDeath(const protocol::WorkerDeath& death) {
+  protocol::ReportWorkerDeathRequest request;
   *request.mutable_death() = death;
-  impl_->rpc.Call(kReportWorkerDeath, request, [](const Result<ReportWorkerDeathReply>&) {});
+  impl_->rpc.Call(protocol::kReportWorkerDeath, request,
+                  [](const Result<protocol::ReportWorkerDeathReply>&) {});
 }
 
-void GcsClient::StartJob(JobInfo job, Done<JobId> done) {
-  StartJobRequest request;
+void GcsClient::StartJob(protocol::JobInfo job, Done<JobId> done) {
+  protocol::StartJobRequest request;
   *request.mutable_job() = std::move(job);
   request.set_request_id(impl_->NewRequestId());
-  impl_->rpc.Call(kStartJob, request, Picked<StartJobReply>(std::move(done), [](StartJobReply& r) {
+  impl_->rpc.Call(protocol::kStartJob, request,
+                  Picked<protocol::StartJobReply>(std::move(done), [](protocol::StartJobReply& r) {
                     return JobId::FromBinary(r.job_id());
                   }));
 }
 void GcsClient::FinishJob(const JobId& job, std::string state, std::string message,
-                          Done<FinishJobReply> done) {
-  FinishJobRequest request;
+                          Done<protocol::FinishJobReply> done) {
+  protocol::FinishJobRequest request;
   request.set_job_id(std::string(job.Binary()));
   request.set_state(std::move(state));
   request.set_message(std::move(message));
-  impl_->rpc.Call(kFinishJob, request, std::move(done));
+  impl_->rpc.Call(protocol::kFinishJob, request, std::move(done));
 }
-void GcsClient::ListJobs(Done<std::vector<JobInfo>> done) {
-  impl_->rpc.Call(kListJobs, {}, Picked<ListJobsReply>(std::move(done), [](ListJobsReply& r) {
-                    return std::vector<JobInfo>(r.jobs().begin(), r.jobs().end());
+void GcsClient::ListJobs(Done<std::vector<protocol::JobInfo>> done) {
+  impl_->rpc.Call(protocol::kListJobs, {},
+                  Picked<protocol::ListJobsReply>(std::move(done), [](protocol::ListJobsReply& r) {
+                    return std::vector<protocol::JobInfo>(r.jobs().begin(), r.jobs().end());
                   }));
 }
 
-void GcsClient::Put(std::string space, std::string key, std::string value, Done<PutReply> done,
-                    PutMode mode) {
-  PutRequest request;
+void GcsClient::Put(std::string space, std::string key, std::string value,
+                    Done<protocol::PutValueReply> done, PutMode mode) {
+  protocol::PutValueRequest request;
   request.set_space(std::move(space));
   request.set_key(std::move(key));
   request.set_value(std::move(value));
   request.set_keep_existing(mode == PutMode::kKeepExisting);
-  impl_->rpc.Call(kPut, request, std::move(done));
+  impl_->rpc.Call(protocol::kPutValue, request, std::move(done));
 }
 void GcsClient::Get(std::string space, std::string key, Done<std::optional<std::string>> done) {
-  GetRequest request;
+  protocol::GetValueRequest request;
   request.set_space(std::move(space));
   request.set_key(std::move(key));
-  impl_->rpc.Call(kGet, request, Picked<GetReply>(std::move(done), [](GetReply& r) {
+  impl_->rpc.Call(protocol::kGetValue, request,
+                  Picked<protocol::GetValueReply>(std::move(done), [](protocol::GetValueReply& r) {
                     return r.found() ? std::optional(std::move(*r.mutable_value())) : std::nullopt;
                   }));
 }
-void GcsClient::Delete(std::string space, std::string key, Done<DeleteReply> done, KeyMatch match) {
-  DeleteRequest request;
+void GcsClient::Delete(std::string space, std::string key, Done<protocol::DeleteValuesReply> done,
+                       KeyMatch match) {
+  protocol::DeleteValuesRequest request;
   request.set_space(std::move(space));
   request.set_key(std::move(key));
   request.set_is_prefix(match == KeyMatch::kPrefix);
-  impl_->rpc.Call(kDelete, request, std::move(done));
+  impl_->rpc.Call(protocol::kDeleteValues, request, std::move(done));
 }
 void GcsClient::Keys(std::string space, std::string prefix, Done<std::vector<std::string>> done) {
-  KeysRequest request;
+  protocol::ListKeysRequest request;
   request.set_space(std::move(space));
   request.set_prefix(std::move(prefix));
-  impl_->rpc.Call(kKeys, request, Picked<KeysReply>(std::move(done), [](KeysReply& r) {
+  impl_->rpc.Call(protocol::kListKeys, request,
+                  Picked<protocol::ListKeysReply>(std::move(done), [](protocol::ListKeysReply& r) {
                     return std::vector<std::string>(r.keys().begin(), r.keys().end());
                   }));
 }
 
-void GcsClient::Subscribe(std::vector<Channel> channels, Subscription subscription,
-                          Done<SubscribeReply> done) {
+void GcsClient::Subscribe(std::vector<protocol::Channel> channels, Subscription subscription,
+                          Done<protocol::SubscribeReply> done) {
   impl_->Subscribe(std::move(channels), std::move(subscription), std::move(done));
 }
 void GcsClient::OnLost(std::function<void(const Error&)> callback) {

@@ -11,28 +11,32 @@
 #include <set>
 #include <string>
 
-#include "components/gcs/convert.h"
-#include "components/gcs/gcs.pb.h"
+#include "components/protocol/gcs.pb.h"
+#include "components/protocol/gcs_convert.h"
 
 namespace mobula::gcs {
 
 /// What a follower asks of a record: its key, whether it is over for good, whether `next` says
 /// anything beyond `known`, and what to report of one that vanished.
-[[nodiscard]] inline const std::string& KeyOf(const NodeInfo& node) { return node.node_id(); }
-[[nodiscard]] inline const std::string& KeyOf(const JobInfo& job) { return job.job_id(); }
-[[nodiscard]] inline bool IsOver(const NodeInfo& node) { return !IsAlive(node); }
-[[nodiscard]] inline bool IsOver(const JobInfo& job) { return !IsRunning(job); }
-[[nodiscard]] inline bool IsNews(const NodeInfo& known, const NodeInfo& next) {
-  return next.version() > known.version() && !SameFacts(known, next);
+[[nodiscard]] inline const std::string& KeyOf(const protocol::NodeInfo& node) {
+  return node.node_id();
 }
-[[nodiscard]] inline bool IsNews(const JobInfo& known, const JobInfo& next) {
-  return Serialize(known) != Serialize(next);
+[[nodiscard]] inline const std::string& KeyOf(const protocol::JobInfo& job) { return job.job_id(); }
+[[nodiscard]] inline bool IsOver(const protocol::NodeInfo& node) {
+  return !protocol::IsAlive(node);
 }
-inline void MarkLost(NodeInfo& node) {
-  node.set_state(DEAD);
+[[nodiscard]] inline bool IsOver(const protocol::JobInfo& job) { return !protocol::IsRunning(job); }
+[[nodiscard]] inline bool IsNews(const protocol::NodeInfo& known, const protocol::NodeInfo& next) {
+  return next.version() > known.version() && !protocol::SameFacts(known, next);
+}
+[[nodiscard]] inline bool IsNews(const protocol::JobInfo& known, const protocol::JobInfo& next) {
+  return protocol::Serialize(known) != protocol::Serialize(next);
+}
+inline void MarkLost(protocol::NodeInfo& node) {
+  node.set_state(protocol::DEAD);
   node.set_death_reason("the GCS does not know it any more");
 }
-inline void MarkLost(JobInfo& job) {
+inline void MarkLost(protocol::JobInfo& job) {
   job.set_state("FAILED");
   job.set_message("the GCS does not know it any more");
 }
@@ -85,14 +89,14 @@ class Follower {
 class DeathFollower {
  public:
   static constexpr std::size_t kKnownMax = 5000;  ///< More than a server keeps and tells again.
-  using Report = std::function<void(const WorkerDeath&)>;
+  using Report = std::function<void(const protocol::WorkerDeath&)>;
 
   template <typename Deaths>
   void Snapshot(const Deaths& deaths, const Report& report) {
-    for (const WorkerDeath& death : deaths) Apply(death, first_ ? nullptr : report);
+    for (const protocol::WorkerDeath& death : deaths) Apply(death, first_ ? nullptr : report);
     first_ = false;
   }
-  void Apply(const WorkerDeath& death, const Report& report) {
+  void Apply(const protocol::WorkerDeath& death, const Report& report) {
     if (!known_.insert(death.worker_id()).second) return;
     by_age_.push_back(death.worker_id());
     if (by_age_.size() > kKnownMax) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "components/gcs/server/step.h"
+#include "components/protocol/gcs.pb.h"
 
 namespace mobula::gcs {
 
@@ -18,7 +19,7 @@ class DeathTable {
   /// Takes what an earlier GCS stored. kCorrupt.
   [[nodiscard]] Result<void> Load(const Storage::Entries& entries);
   /// \return false if this worker's death is known. \pre the worker id is not empty.
-  bool Report(const WorkerDeath& death, Step& step);
+  bool Report(const protocol::WorkerDeath& death, Step& step);
 
   template <typename Visit>
   void ForEach(Visit visit) const {
@@ -27,7 +28,7 @@ class DeathTable {
 
  private:
   std::size_t kept_max_;
-  std::map<std::uint64_t, WorkerDeath> deaths_;
+  std::map<std::uint64_t, protocol::WorkerDeath> deaths_;
   std::set<std::string, std::less<>> workers_;
 };
 

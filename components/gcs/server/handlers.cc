@@ -1,14 +1,16 @@
 #include <utility>
 
-#include "components/gcs/methods.h"
 #include "components/gcs/server/impl.h"
+#include "components/protocol/gcs_convert.h"
+#include "components/protocol/gcs_methods.h"
 
 namespace mobula::gcs {
 
 void Server::Impl::HandleNodes() {
-  services_.Handle(kRegisterNode, [this](auto& request, const auto& context, auto respond) {
+  services_.Handle(protocol::kRegisterNode, [this](auto& request, const auto& context,
+                                                   auto respond) {
     Step step;
-    const NodeId id = IdOf(request.node());
+    const NodeId id = protocol::IdOf(request.node());
     const bool is_new = nodes_.Find(id) == nullptr;
     auto epoch = nodes_.Register(request.node(), SessionOf(*context.peer), deps_.loop.Now(),
                                  WallNow(), step);
@@ -20,16 +22,16 @@ void Server::Impl::HandleNodes() {
                    request.node().endpoint());
     alive_nodes_ = static_cast<std::int64_t>(nodes_.alive_count());
     ArmHealth(deps_.loop.Now() + config_.heartbeat_timeout);
-    RegisterNodeReply reply;
+    protocol::RegisterNodeReply reply;
     reply.set_cluster_id(std::string(cluster_id.Binary()));
     reply.set_epoch(*epoch);
-    reply.set_heartbeat_period_ms(Milliseconds(config_.heartbeat_period));
+    reply.set_heartbeat_period_ms(protocol::Milliseconds(config_.heartbeat_period));
     Answer(std::move(step), std::move(respond), std::move(reply));
   });
-  services_.Handle(kHeartbeat, [this](auto& request, const auto& context, auto respond) {
+  services_.Handle(protocol::kHeartbeat, [this](auto& request, const auto& context, auto respond) {
     ++heartbeats_;
     Step step;
-    HeartbeatReply reply;
+    protocol::HeartbeatReply reply;
     reply.set_known(nodes_.Heartbeat(request, SessionOf(*context.peer), deps_.loop.Now(), step));
     if (!reply.known()) {
       deps_.log.Info("node", "fenced", "node={} epoch={}",
@@ -37,17 +39,17 @@ void Server::Impl::HandleNodes() {
     }
     Answer(std::move(step), std::move(respond), std::move(reply));
   });
-  services_.Handle(kLeaveNode, [this](auto& request, const auto&, auto respond) {
+  services_.Handle(protocol::kLeaveNode, [this](auto& request, const auto&, auto respond) {
     Bury(NodeId::FromBinaryOrNil(request.node_id()), fmt::format("left: {}", request.reason()),
-         [respond = std::move(respond)]() mutable { respond(LeaveReply()); });
+         [respond = std::move(respond)]() mutable { respond(protocol::LeaveNodeReply()); });
   });
-  services_.Handle(kListNodes, [this](auto&, const auto&, auto respond) {
-    ListNodesReply reply;
-    nodes_.ForEach([&reply](const NodeInfo& node) { *reply.add_nodes() = node; });
+  services_.Handle(protocol::kListNodes, [this](auto&, const auto&, auto respond) {
+    protocol::ListNodesReply reply;
+    nodes_.ForEach([&reply](const protocol::NodeInfo& node) { *reply.add_nodes() = node; });
     Answer({}, std::move(respond), std::move(reply));
   });
-  services_.Handle(kReportWorkerDeath, [this](auto& request, const auto&, auto respond) {
-    Result<ReportWorkerDeathReply> reply;
+  services_.Handle(protocol::kReportWorkerDeath, [this](auto& request, const auto&, auto respond) {
+    Result<protocol::ReportWorkerDeathReply> reply;
     Step step;
     if (request.death().worker_id().empty()) {
       reply = Fail(ErrorCode::kInvalidArgument, "a worker death was reported without a worker id");
@@ -60,12 +62,12 @@ void Server::Impl::HandleNodes() {
 }
 
 void Server::Impl::HandleJobs() {
-  services_.Handle(kStartJob, [this](auto& request, const auto&, auto respond) {
-    const NodeInfo* node = nodes_.Find(NodeId::FromBinaryOrNil(request.job().node_id()));
-    if (node != nullptr && !IsAlive(*node)) {
+  services_.Handle(protocol::kStartJob, [this](auto& request, const auto&, auto respond) {
+    const protocol::NodeInfo* node = nodes_.Find(NodeId::FromBinaryOrNil(request.job().node_id()));
+    if (node != nullptr && !protocol::IsAlive(*node)) {
       return Answer({}, std::move(respond),
                     Fail(ErrorCode::kNodeDied, "the driver's node {} is dead: {}",
-                         IdOf(*node).Short(), node->death_reason()));
+                         protocol::IdOf(*node).Short(), node->death_reason()));
     }
     Step step;
     auto id = jobs_.Start(request, WallNow(), step);
@@ -74,11 +76,11 @@ void Server::Impl::HandleJobs() {
       deps_.log.Info("job", "started", "job={} entrypoint=\"{}\"", id->Hex(),
                      request.job().entrypoint());
     }
-    StartJobReply reply;
+    protocol::StartJobReply reply;
     reply.set_job_id(std::string(id->Binary()));
     Answer(std::move(step), std::move(respond), std::move(reply));
   });
-  services_.Handle(kFinishJob, [this](auto& request, const auto&, auto respond) {
+  services_.Handle(protocol::kFinishJob, [this](auto& request, const auto&, auto respond) {
     Step step;
     const JobId id = JobId::FromBinaryOrNil(request.job_id());
     auto done = jobs_.Finish(id, request.state(), request.message(), WallNow(), step);
@@ -86,44 +88,44 @@ void Server::Impl::HandleJobs() {
     if (!step.changes.empty()) {
       deps_.log.Info("job", "finished", "job={} state={}", id.Hex(), request.state());
     }
-    Answer(std::move(step), std::move(respond), FinishJobReply());
+    Answer(std::move(step), std::move(respond), protocol::FinishJobReply());
   });
-  services_.Handle(kListJobs, [this](auto&, const auto&, auto respond) {
-    ListJobsReply reply;
-    jobs_.ForEach([&reply](const JobInfo& job) { *reply.add_jobs() = job; });
+  services_.Handle(protocol::kListJobs, [this](auto&, const auto&, auto respond) {
+    protocol::ListJobsReply reply;
+    jobs_.ForEach([&reply](const protocol::JobInfo& job) { *reply.add_jobs() = job; });
     Answer({}, std::move(respond), std::move(reply));
   });
 }
 
 void Server::Impl::HandleKeyValue() {
-  services_.Handle(kPut, [this](auto& request, const auto&, auto respond) {
+  services_.Handle(protocol::kPutValue, [this](auto& request, const auto&, auto respond) {
     Step step;
     const auto put = key_value_.Put(request, step);
     if (!put) return Answer({}, std::move(respond), Fail(Error(put.error())));
     if (!*put) return CompareKept(request, std::move(respond));
-    PutReply reply;
+    protocol::PutValueReply reply;
     reply.set_added(true);
     Answer(std::move(step), std::move(respond), std::move(reply));
   });
-  services_.Handle(kGet, [this](auto& request, const auto&, auto respond) {
+  services_.Handle(protocol::kGetValue, [this](auto& request, const auto&, auto respond) {
     deps_.storage.Read(kKeyValueTable, KeyValue::StorageKey(request.space(), request.key()),
                        alive_.Bind([this, respond = std::move(respond)](
                                        Result<std::optional<std::string>> value) mutable {
                          if (!value) return Failed(value.error());
-                         GetReply reply;
+                         protocol::GetValueReply reply;
                          reply.set_found(value->has_value());
                          if (*value) reply.set_value(std::move(**value));
                          respond(reply);
                        }));
   });
-  services_.Handle(kDelete, [this](auto& request, const auto&, auto respond) {
+  services_.Handle(protocol::kDeleteValues, [this](auto& request, const auto&, auto respond) {
     Step step;
-    DeleteReply reply;
+    protocol::DeleteValuesReply reply;
     reply.set_count(key_value_.Delete(request, step));
     Answer(std::move(step), std::move(respond), std::move(reply));
   });
-  services_.Handle(kKeys, [this](auto& request, const auto&, auto respond) {
-    KeysReply reply;
+  services_.Handle(protocol::kListKeys, [this](auto& request, const auto&, auto respond) {
+    protocol::ListKeysReply reply;
     for (auto& key : key_value_.Keys(request.space(), request.prefix())) {
       reply.add_keys(std::move(key));
     }
@@ -133,30 +135,33 @@ void Server::Impl::HandleKeyValue() {
 
 /// A key that is to be kept counts as put if it holds the very value: then a repeated call and its
 /// first are told the same.
-void Server::Impl::CompareKept(const PutRequest& request, rpc::Respond<PutReply> respond) {
+void Server::Impl::CompareKept(const protocol::PutValueRequest& request,
+                               rpc::Respond<protocol::PutValueReply> respond) {
   deps_.storage.Read(kKeyValueTable, KeyValue::StorageKey(request.space(), request.key()),
                      alive_.Bind([this, value = request.value(), respond = std::move(respond)](
                                      const Result<std::optional<std::string>>& kept) mutable {
                        if (!kept) return Failed(kept.error());
-                       PutReply reply;
+                       protocol::PutValueReply reply;
                        reply.set_added(*kept == value);
                        respond(reply);
                      }));
 }
 
 void Server::Impl::HandlePubSub() {
-  services_.Handle(kSubscribe, [this](auto& request, const auto& context, auto respond) {
-    std::set<Channel> channels;
-    for (const int channel : request.channels()) channels.insert(static_cast<Channel>(channel));
-    SubscribeReply reply;
-    if (channels.contains(NODES)) {
-      nodes_.ForEach([&reply](const NodeInfo& node) { *reply.add_nodes() = node; });
+  services_.Handle(protocol::kSubscribe, [this](auto& request, const auto& context, auto respond) {
+    std::set<protocol::Channel> channels;
+    for (const int channel : request.channels())
+      channels.insert(static_cast<protocol::Channel>(channel));
+    protocol::SubscribeReply reply;
+    if (channels.contains(protocol::NODES)) {
+      nodes_.ForEach([&reply](const protocol::NodeInfo& node) { *reply.add_nodes() = node; });
     }
-    if (channels.contains(JOBS)) {
-      jobs_.ForEach([&reply](const JobInfo& job) { *reply.add_jobs() = job; });
+    if (channels.contains(protocol::JOBS)) {
+      jobs_.ForEach([&reply](const protocol::JobInfo& job) { *reply.add_jobs() = job; });
     }
-    if (channels.contains(WORKERS)) {
-      deaths_.ForEach([&reply](const WorkerDeath& death) { *reply.add_worker_deaths() = death; });
+    if (channels.contains(protocol::WORKERS)) {
+      deaths_.ForEach(
+          [&reply](const protocol::WorkerDeath& death) { *reply.add_worker_deaths() = death; });
     }
     // The snapshot has what is decided; deltas begin when all of that is durable and published.
     Commit({}, [this, session = SessionOf(*context.peer), channels = std::move(channels),

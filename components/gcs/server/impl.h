@@ -18,6 +18,7 @@
 #include "components/gcs/server/node_table.h"
 #include "components/gcs/server/pubsub.h"
 #include "components/gcs/server/step.h"
+#include "components/protocol/gcs.pb.h"
 
 namespace mobula::gcs {
 
@@ -26,7 +27,7 @@ class Server::Impl {
   Impl(Deps deps, ServerConfig config);
 
   void Start(Done<void> done);
-  Result<std::string> Listen(Transport& transport, std::string_view endpoint);
+  Result<std::string> Listen(transport::Transport& transport, std::string_view endpoint);
   void Stop();
   void CheckInvariants() const;
 
@@ -50,7 +51,7 @@ class Server::Impl {
            [respond = std::move(respond), reply = std::move(reply)]() mutable { respond(reply); });
   }
   void Failed(const Error& error);
-  void Publish(const Delta& delta);
+  void Publish(const protocol::Delta& delta);
   void Deliver(SessionId session);
 
   static SessionId SessionOf(const rpc::Peer& peer) {
@@ -71,7 +72,8 @@ class Server::Impl {
   void HandleJobs();
   void HandleKeyValue();
   void HandlePubSub();
-  void CompareKept(const PutRequest& request, rpc::Respond<PutReply> respond);
+  void CompareKept(const protocol::PutValueRequest& request,
+                   rpc::Respond<protocol::PutValueReply> respond);
 
   Deps deps_;
   ServerConfig config_;

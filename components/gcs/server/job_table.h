@@ -11,6 +11,7 @@
 
 #include "components/gcs/server.h"
 #include "components/gcs/server/step.h"
+#include "components/protocol/gcs.pb.h"
 
 namespace mobula::gcs {
 
@@ -24,14 +25,15 @@ class JobTable {
 
   /// Assigns the id: numbers from 1, never used twice. A request id seen before gives the job it
   /// gave then. \return kInvalidArgument without a request id.
-  [[nodiscard]] Result<JobId> Start(const StartJobRequest& request, Duration wall_now, Step& step);
+  [[nodiscard]] Result<JobId> Start(const protocol::StartJobRequest& request, Duration wall_now,
+                                    Step& step);
   /// Ends a job; one that has ended stays as it is. \return kNotFound; kInvalidArgument unless
   /// `state` is SUCCEEDED or FAILED.
   [[nodiscard]] Result<void> Finish(const JobId& id, const std::string& state,
                                     const std::string& message, Duration wall_now, Step& step);
   /// Fails the running jobs whose driver was on `node`. \return them, ended.
-  std::vector<JobInfo> FailJobsOf(const NodeId& node, const std::string& message, Duration wall_now,
-                                  Step& step);
+  std::vector<protocol::JobInfo> FailJobsOf(const NodeId& node, const std::string& message,
+                                            Duration wall_now, Step& step);
 
   template <typename Visit>
   void ForEach(Visit visit) const {
@@ -40,7 +42,7 @@ class JobTable {
   void CheckInvariants() const;
 
  private:
-  using Record = StartJobRequest;  // what is stored: the job and the request that made it
+  using Record = protocol::StartJobRequest;  // what is stored: the job and the request that made it
   void End(Record& record, const std::string& state, const std::string& message, Duration wall_now,
            Step& step);
 

@@ -1,6 +1,7 @@
 #include "components/gcs/server/key_value.h"
 
 #include "components/base/config_value.h"
+#include "components/protocol/gcs.pb.h"
 
 namespace mobula::gcs {
 
@@ -11,7 +12,7 @@ void KeyValue::Load(const Storage::Entries& entries) {
   }
 }
 
-Result<bool> KeyValue::Put(const PutRequest& request, Step& step) {
+Result<bool> KeyValue::Put(const protocol::PutValueRequest& request, Step& step) {
   if (request.key().empty() || request.space().find('\0') != std::string::npos) {
     return Fail(ErrorCode::kInvalidArgument,
                 "a key must not be empty and a space holds no zero byte; space '{}' key '{}'",
@@ -37,7 +38,7 @@ Result<bool> KeyValue::Put(const PutRequest& request, Step& step) {
   return true;
 }
 
-std::uint64_t KeyValue::Delete(const DeleteRequest& request, Step& step) {
+std::uint64_t KeyValue::Delete(const protocol::DeleteValuesRequest& request, Step& step) {
   const std::string wanted = StorageKey(request.space(), request.key());
   std::uint64_t count = 0;
   auto it = sizes_.lower_bound(wanted);

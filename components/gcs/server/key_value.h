@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "components/gcs/server/step.h"
+#include "components/protocol/gcs.pb.h"
 
 namespace mobula::gcs {
 
@@ -26,9 +27,9 @@ class KeyValue {
   /// \return false if the key is there and `keep_existing` was asked; the caller compares values.
   ///         kInvalidArgument for a space or key that cannot be, kResourceExhausted for a value
   ///         above `value_bytes_max`, or with which all are above `values_bytes_max`.
-  [[nodiscard]] Result<bool> Put(const PutRequest& request, Step& step);
+  [[nodiscard]] Result<bool> Put(const protocol::PutValueRequest& request, Step& step);
   /// \return how many keys went.
-  [[nodiscard]] std::uint64_t Delete(const DeleteRequest& request, Step& step);
+  [[nodiscard]] std::uint64_t Delete(const protocol::DeleteValuesRequest& request, Step& step);
   [[nodiscard]] std::vector<std::string> Keys(std::string_view space,
                                               std::string_view prefix) const;
   /// \return the key under which a value stands in the storage.

@@ -17,6 +17,7 @@
 #include "components/base/event_loop.h"
 #include "components/gcs/server.h"
 #include "components/gcs/server/step.h"
+#include "components/protocol/gcs.pb.h"
 
 namespace mobula::gcs {
 
@@ -36,11 +37,11 @@ class NodeTable {
 
   /// Lets a node in, or back in over another connection. \return its epoch. kInvalidArgument: no
   /// node id. kNodeDied: it was declared dead and must register with a fresh id.
-  [[nodiscard]] Result<std::uint64_t> Register(NodeInfo info, SessionId session, TimePoint now,
-                                               Duration wall_now, Step& step);
+  [[nodiscard]] Result<std::uint64_t> Register(protocol::NodeInfo info, SessionId session,
+                                               TimePoint now, Duration wall_now, Step& step);
   /// \return false if the node is not one of the living in this epoch.
-  [[nodiscard]] bool Heartbeat(const HeartbeatRequest& request, SessionId session, TimePoint now,
-                               Step& step);
+  [[nodiscard]] bool Heartbeat(const protocol::HeartbeatRequest& request, SessionId session,
+                               TimePoint now, Step& step);
   /// \return the node that this connection spoke for, suspect from now on.
   std::optional<NodeId> SessionLost(SessionId session, TimePoint now);
   /// \return false if it is unknown or dead already.
@@ -53,7 +54,7 @@ class NodeTable {
   [[nodiscard]] TimePoint NextDeadline() const;
 
   /// \return null if there never was one, or it is long forgotten.
-  [[nodiscard]] const NodeInfo* Find(const NodeId& id) const;
+  [[nodiscard]] const protocol::NodeInfo* Find(const NodeId& id) const;
   /// All of them, the dead too, by id.
   template <typename Visit>
   void ForEach(Visit visit) const {
@@ -64,14 +65,14 @@ class NodeTable {
 
  private:
   struct Node {
-    NodeInfo info;
+    protocol::NodeInfo info;
     SessionId session = 0;  // 0: not connected
     TimePoint deadline;     // of the living: declared dead then
     bool suspect = false;
   };
   Node* FindAlive(std::string_view id, std::uint64_t epoch);
   void HeardOf(Node& node, SessionId session, TimePoint now);
-  bool Update(Node& node, NodeInfo changed);
+  bool Update(Node& node, protocol::NodeInfo changed);
   void Changed(Node& node, Step& step);
 
   const ServerConfig& config_;

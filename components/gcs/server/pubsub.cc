@@ -3,10 +3,11 @@
 #include <ranges>
 
 #include "components/base/check.h"
+#include "components/protocol/gcs.pb.h"
 
 namespace mobula::gcs {
 
-void PubSub::Add(SessionId session, std::set<Channel> channels) {
+void PubSub::Add(SessionId session, std::set<protocol::Channel> channels) {
   Subscriber& subscriber = subscribers_[session];
   const bool in_flight = subscriber.in_flight;  // its acknowledgement is still to come
   subscriber = {};
@@ -14,18 +15,18 @@ void PubSub::Add(SessionId session, std::set<Channel> channels) {
   subscriber.in_flight = in_flight;
 }
 
-std::vector<SessionId> PubSub::Publish(const Delta& delta) {
+std::vector<SessionId> PubSub::Publish(const protocol::Delta& delta) {
   std::vector<SessionId> dropped;
   for (auto& [session, subscriber] : subscribers_) {
-    if (subscriber.channels.contains(NODES)) {
-      for (const NodeInfo& node : delta.nodes()) subscriber.nodes[node.node_id()] = node;
+    if (subscriber.channels.contains(protocol::NODES)) {
+      for (const protocol::NodeInfo& node : delta.nodes()) subscriber.nodes[node.node_id()] = node;
     }
-    if (subscriber.channels.contains(WORKERS)) {
+    if (subscriber.channels.contains(protocol::WORKERS)) {
       subscriber.deaths.insert(subscriber.deaths.end(), delta.worker_deaths().begin(),
                                delta.worker_deaths().end());
     }
-    if (subscriber.channels.contains(JOBS)) {
-      for (const JobInfo& job : delta.jobs()) subscriber.jobs[job.job_id()] = job;
+    if (subscriber.channels.contains(protocol::JOBS)) {
+      for (const protocol::JobInfo& job : delta.jobs()) subscriber.jobs[job.job_id()] = job;
     }
     if (subscriber.Queued() > queued_max_) dropped.push_back(session);
   }
@@ -33,13 +34,13 @@ std::vector<SessionId> PubSub::Publish(const Delta& delta) {
   return dropped;
 }
 
-std::optional<Delta> PubSub::Take(SessionId session) {
+std::optional<protocol::Delta> PubSub::Take(SessionId session) {
   const auto it = subscribers_.find(session);
   if (it == subscribers_.end() || it->second.in_flight || it->second.Queued() == 0) {
     return std::nullopt;
   }
   Subscriber& subscriber = it->second;
-  Delta delta;
+  protocol::Delta delta;
   std::size_t room = kDeltaEntriesMax;
   const auto take = [&room](auto& queue, auto move_one) {
     auto entry = queue.begin();

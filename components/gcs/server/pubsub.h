@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "components/gcs/server/step.h"
+#include "components/protocol/gcs.pb.h"
 
 namespace mobula::gcs {
 
@@ -26,12 +27,12 @@ class PubSub {
   explicit PubSub(std::size_t queued_max) : queued_max_(queued_max) {}
 
   /// Adds a subscriber, or starts it anew.
-  void Add(SessionId session, std::set<Channel> channels);
+  void Add(SessionId session, std::set<protocol::Channel> channels);
   void Remove(SessionId session) { subscribers_.erase(session); }
   /// Queues `delta` to all who want it. \return those above the bound, removed.
-  [[nodiscard]] std::vector<SessionId> Publish(const Delta& delta);
+  [[nodiscard]] std::vector<SessionId> Publish(const protocol::Delta& delta);
   /// \return what to send now; nullopt if nothing waits or the last one is not acknowledged.
-  [[nodiscard]] std::optional<Delta> Take(SessionId session);
+  [[nodiscard]] std::optional<protocol::Delta> Take(SessionId session);
   void Acknowledge(SessionId session);
   /// \return every subscriber, by age.
   [[nodiscard]] std::vector<SessionId> Subscribers() const;
@@ -41,10 +42,10 @@ class PubSub {
 
  private:
   struct Subscriber {
-    std::set<Channel> channels;
-    std::map<std::string, NodeInfo> nodes;
-    std::vector<WorkerDeath> deaths;
-    std::map<std::string, JobInfo> jobs;
+    std::set<protocol::Channel> channels;
+    std::map<std::string, protocol::NodeInfo> nodes;
+    std::vector<protocol::WorkerDeath> deaths;
+    std::map<std::string, protocol::JobInfo> jobs;
     std::uint64_t sequence = 0;
     bool in_flight = false;
     [[nodiscard]] std::size_t Queued() const { return nodes.size() + deaths.size() + jobs.size(); }

@@ -5,8 +5,9 @@
 
 #include "components/base/check.h"
 #include "components/base/config_value.h"
-#include "components/gcs/methods.h"
 #include "components/gcs/server/impl.h"
+#include "components/protocol/gcs_convert.h"
+#include "components/protocol/gcs_methods.h"
 
 namespace mobula::gcs {
 namespace {
@@ -50,7 +51,8 @@ Server::Impl::Impl(Deps deps, ServerConfig config)
 
 void Server::Impl::Start(Done<void> done) { tasks_.Spawn<void>(Load(), std::move(done)); }
 
-Result<std::string> Server::Impl::Listen(Transport& transport, std::string_view endpoint) {
+Result<std::string> Server::Impl::Listen(transport::Transport& transport,
+                                         std::string_view endpoint) {
   if (!started_) return Fail(ErrorCode::kUnavailable, "the GCS has not started");
   return rpc_.Listen(transport, endpoint);
 }
@@ -68,9 +70,10 @@ void Server::Impl::CheckInvariants() const {
   nodes_.CheckInvariants();
   jobs_.CheckInvariants();
   pubsub_.CheckInvariants();
-  jobs_.ForEach([this](const JobInfo& job) {
-    const NodeInfo* node = nodes_.Find(NodeId::FromBinaryOrNil(job.node_id()));
-    Check(node == nullptr || IsAlive(*node) || !IsRunning(job), "no job runs on a dead node");
+  jobs_.ForEach([this](const protocol::JobInfo& job) {
+    const protocol::NodeInfo* node = nodes_.Find(NodeId::FromBinaryOrNil(job.node_id()));
+    Check(node == nullptr || protocol::IsAlive(*node) || !protocol::IsRunning(job),
+          "no job runs on a dead node");
   });
 }
 
@@ -162,7 +165,7 @@ void Server::Impl::Failed(const Error& error) {
   if (auto callback = std::exchange(on_failed, nullptr)) callback(error);
 }
 
-void Server::Impl::Publish(const Delta& delta) {
+void Server::Impl::Publish(const protocol::Delta& delta) {
   if (delta.nodes().empty() && delta.worker_deaths().empty() && delta.jobs().empty()) return;
   for (const SessionId session : pubsub_.Publish(delta)) {
     Cut(session, Error(ErrorCode::kResourceExhausted,
@@ -177,8 +180,8 @@ void Server::Impl::Deliver(SessionId session) {
   const auto delta = pubsub_.Take(session);
   if (!delta) return;
   ++deltas_sent_;
-  at->second->Call(kDeliver, *delta,
-                   alive_.Bind([this, session](const Result<DeliverReply>& reply) {
+  at->second->Call(protocol::kDeliver, *delta,
+                   alive_.Bind([this, session](const Result<protocol::DeliverReply>& reply) {
                      if (!reply) return Cut(session, reply.error());
                      pubsub_.Acknowledge(session);
                      Deliver(session);
@@ -237,9 +240,9 @@ void Server::Impl::Bury(const NodeId& id, const std::string& reason, Then then) 
   if (nodes_.DeclareDead(id, reason, step)) {
     deps_.log.Info("node", "dead", "node={} reason=\"{}\"", id.Short(), reason);
     const std::string why = fmt::format("its node {} died: {}", id.Short(), reason);
-    for (const JobInfo& job : jobs_.FailJobsOf(id, why, WallNow(), step)) {
-      deps_.log.Info("job", "finished", "job={} state=FAILED", IdOf(job).Hex());
-      WorkerDeath death;
+    for (const protocol::JobInfo& job : jobs_.FailJobsOf(id, why, WallNow(), step)) {
+      deps_.log.Info("job", "finished", "job={} state=FAILED", protocol::IdOf(job).Hex());
+      protocol::WorkerDeath death;
       death.set_worker_id(job.driver_id());
       death.set_node_id(job.node_id());
       death.set_pid(job.pid());
@@ -256,7 +259,7 @@ void Server::Impl::Bury(const NodeId& id, const std::string& reason, Then then) 
 Server::Server(Deps deps, ServerConfig config) : impl_(std::make_unique<Impl>(deps, config)) {}
 Server::~Server() { Stop(); }
 void Server::Start(Done<void> done) { impl_->Start(std::move(done)); }
-Result<std::string> Server::Listen(Transport& transport, std::string_view endpoint) {
+Result<std::string> Server::Listen(transport::Transport& transport, std::string_view endpoint) {
   return impl_->Listen(transport, endpoint);
 }
 void Server::OnFailed(std::function<void(const Error&)> callback) {

@@ -10,9 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "components/gcs/convert.h"
-#include "components/gcs/gcs.pb.h"
 #include "components/gcs/storage.h"
+#include "components/protocol/gcs.pb.h"
 
 namespace mobula::gcs {
 
@@ -25,7 +24,7 @@ inline constexpr char kKeyValueTable[] = "key_value";
 /// A value; filled by the tables, spent by the server.
 struct Step {
   std::vector<Change> changes;
-  Delta delta;  ///< `sequence` unused.
+  protocol::Delta delta;  ///< `sequence` unused.
 
   void Store(const char* table, std::string_view key, std::string value) {
     changes.push_back({table, std::string(key), std::move(value)});

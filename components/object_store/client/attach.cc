@@ -4,18 +4,19 @@
 
 #include "components/object_store/client/mapped_store_client.h"
 #include "components/object_store/client/message_store_client.h"
-#include "components/object_store/methods.h"
+#include "components/protocol/object_store_methods.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
-using object_store::AttachReply;
-using object_store::AttachRequest;
-using object_store::kAttach;
+using protocol::AttachStoreReply;
+using protocol::AttachStoreRequest;
+using protocol::kAttachStore;
 
 namespace {
 
 Result<std::unique_ptr<StoreClient>> MakeClient(EventLoop& loop, rpc::Client& raylet,
-                                                const AttachReply& reply, int descriptor) {
+                                                const protocol::AttachStoreReply& reply,
+                                                int descriptor) {
   if (reply.kind() == "message") {
     return std::make_unique<MessageStoreClient>(loop, raylet, reply.capacity_bytes());
   }
@@ -36,12 +37,13 @@ Result<std::unique_ptr<StoreClient>> MakeClient(EventLoop& loop, rpc::Client& ra
 }  // namespace
 
 void AttachStore(EventLoop& loop, rpc::Client& raylet, Done<std::unique_ptr<StoreClient>> done) {
-  AttachRequest request;
+  protocol::AttachStoreRequest request;
   request.set_can_map(raylet.endpoint().find("unix://") != std::string::npos);
-  raylet.CallRaw(kAttach, request.SerializeAsString(), {},
+  raylet.CallRaw(protocol::kAttachStore, request.SerializeAsString(), {},
                  [&loop, &raylet, done = std::move(done)](Result<rpc::RawReply> raw) mutable {
                    const int descriptor = raw ? raw->descriptor : -1;
-                   const auto reply = rpc::Peer::Parse<AttachReply>(kAttach, std::move(raw));
+                   const auto reply = rpc::Peer::Parse<protocol::AttachStoreReply>(
+                       protocol::kAttachStore, std::move(raw));
                    auto client =
                        reply ? MakeClient(loop, raylet, *reply, descriptor) : Fail(reply.error());
                    if (descriptor >= 0) ::close(descriptor);  // mappings keep the memory
@@ -49,4 +51,4 @@ void AttachStore(EventLoop& loop, rpc::Client& raylet, Done<std::unique_ptr<Stor
                  });
 }
 
-}  // namespace mobula
+}  // namespace mobula::object_store

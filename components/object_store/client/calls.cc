@@ -2,37 +2,38 @@
 
 namespace mobula::object_store {
 
-GetRequest MakeGetRequest(const ObjectId& id, const ObjectHint& hint) {
-  GetRequest request;
+protocol::GetObjectRequest MakeGetRequest(const ObjectId& id, const ObjectHint& hint) {
+  protocol::GetObjectRequest request;
   request.set_id(std::string(id.Binary()));
   for (const std::string& endpoint : hint.raylet_endpoints) request.add_raylet_endpoints(endpoint);
   return request;
 }
 
 void CallCreate(rpc::Client& raylet, const ObjectId& id, std::uint64_t size_bytes,
-                Done<CreateReply> done) {
-  CreateRequest request;
+                Done<protocol::CreateObjectReply> done) {
+  protocol::CreateObjectRequest request;
   request.set_id(std::string(id.Binary()));
   request.set_size_bytes(size_bytes);
-  raylet.Call(kCreate, request, std::move(done), {.timeout = kNoDeadline});
+  raylet.Call(protocol::kCreateObject, request, std::move(done), {.timeout = kNoDeadline});
 }
 
 void CallSeal(rpc::Client& raylet, const ObjectId& id, Payload bytes, Done<void> done) {
-  SealRequest request;
+  protocol::SealObjectRequest request;
   request.set_id(std::string(id.Binary()));
-  raylet.Call(kSeal, request,
-              [&raylet, id, done = std::move(done)](Result<SealReply> reply) mutable {
-                if (reply) return done({});
-                NotifyAbort(raylet, id);
-                done(Fail(std::move(reply.error())));
-              },
-              {.timeout = kNoDeadline, .attachment = std::move(bytes)});
+  raylet.Call(
+      protocol::kSealObject, request,
+      [&raylet, id, done = std::move(done)](Result<protocol::SealObjectReply> reply) mutable {
+        if (reply) return done({});
+        NotifyAbort(raylet, id);
+        done(Fail(std::move(reply.error())));
+      },
+      {.timeout = kNoDeadline, .attachment = std::move(bytes)});
 }
 
 void NotifyAbort(rpc::Client& raylet, const ObjectId& id) {
-  AbortRequest request;
+  protocol::AbortObjectRequest request;
   request.set_id(std::string(id.Binary()));
-  raylet.Notify(kAbort, request);
+  raylet.Notify(protocol::kAbortObject, request);
 }
 
 }  // namespace mobula::object_store

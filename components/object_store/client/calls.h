@@ -3,8 +3,8 @@
 #pragma once
 
 #include "components/base/lifetime.h"
-#include "components/object_store/methods.h"
 #include "components/object_store/store_client.h"
+#include "components/protocol/object_store_methods.h"
 #include "components/transport/rpc/client.h"
 
 namespace mobula::object_store {
@@ -14,11 +14,11 @@ namespace mobula::object_store {
 inline constexpr Duration kNoDeadline{-1};
 
 /// \return the request of a `Get`.
-[[nodiscard]] GetRequest MakeGetRequest(const ObjectId& id, const ObjectHint& hint);
+[[nodiscard]] protocol::GetObjectRequest MakeGetRequest(const ObjectId& id, const ObjectHint& hint);
 
 /// Asks to create. `done` gets where in the arena.
 void CallCreate(rpc::Client& raylet, const ObjectId& id, std::uint64_t size_bytes,
-                Done<CreateReply> done);
+                Done<protocol::CreateObjectReply> done);
 /// Asks to seal, with the bytes if they travel by message; aborts the object when that fails.
 void CallSeal(rpc::Client& raylet, const ObjectId& id, Payload bytes, Done<void> done);
 /// Tells that a created object will not be sealed.

@@ -2,9 +2,7 @@
 
 #include "components/object_store/client/calls.h"
 
-namespace mobula {
-
-using namespace object_store;  // the messages of our own protocol
+namespace mobula::object_store {
 
 namespace {
 
@@ -27,8 +25,8 @@ MappedStoreClient::~MappedStoreClient() { dropped_->Stop(); }
 void MappedStoreClient::Create(const ObjectId& id, std::uint64_t size_bytes,
                                Done<WritablePayload> done) {
   CallCreate(raylet_, id, size_bytes,
-             alive_.Bind([this, id, size_bytes,
-                          done = std::move(done)](const Result<CreateReply>& reply) mutable {
+             alive_.Bind([this, id, size_bytes, done = std::move(done)](
+                             const Result<protocol::CreateObjectReply>& reply) mutable {
                if (!reply) return done(Fail(reply.error()));
                const auto range = CheckRange(id, reply->arena_offset(), size_bytes);
                if (!range) return done(Fail(range.error()));
@@ -48,7 +46,7 @@ void MappedStoreClient::Abort(const ObjectId& id) { NotifyAbort(raylet_, id); }
 
 void MappedStoreClient::Get(const ObjectId& id, const ObjectHint& hint, Done<Payload> done) {
   if (!gets_.Join(id, std::move(done))) return;
-  auto come = alive_.Bind([this, id](Result<GetReply> reply) {
+  auto come = alive_.Bind([this, id](Result<protocol::GetObjectReply> reply) {
     if (!reply) return gets_.Finish(id, Fail(std::move(reply.error())));
     const auto range = CheckRange(id, reply->arena_offset(), reply->size_bytes());
     if (!range) return gets_.Finish(id, Fail(range.error()));
@@ -57,7 +55,8 @@ void MappedStoreClient::Get(const ObjectId& id, const ObjectHint& hint, Done<Pay
     Populate(*read_, *range, kReadStepBytes,
              [this, id, view = std::move(view)] { gets_.Finish(id, view); });
   });
-  raylet_.Call(kGet, MakeGetRequest(id, hint), std::move(come), {.timeout = kNoDeadline});
+  raylet_.Call(protocol::kGetObject, MakeGetRequest(id, hint), std::move(come),
+               {.timeout = kNoDeadline});
 }
 
 Result<MappedStoreClient::Range> MappedStoreClient::CheckRange(const ObjectId& id,
@@ -82,12 +81,12 @@ void MappedStoreClient::Populate(Mapping& mapping, Range range, std::uint64_t st
 }
 
 void MappedStoreClient::ReleaseAll(const std::vector<ObjectId>& ids) {
-  ReleaseRequest request;
+  protocol::ReleaseObjectsRequest request;
   for (const ObjectId& id : ids) {
     gets_.Forget(id);
     request.add_ids(std::string(id.Binary()));
   }
-  raylet_.Notify(kRelease, request);
+  raylet_.Notify(protocol::kReleaseObjects, request);
 }
 
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -17,7 +17,7 @@
 #include "components/object_store/store_client.h"
 #include "components/transport/rpc/client.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 /// See `StoreClient` for the contract, `AttachStore` for how to get one. Payloads keep the mapping.
 /// Cost: large ranges are populated in bulk before they are handed out, in bounded steps so that
@@ -56,4 +56,4 @@ class MappedStoreClient final : public StoreClient {
   Lifetime alive_;
 };
 
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -2,9 +2,7 @@
 
 #include "components/object_store/client/calls.h"
 
-namespace mobula {
-
-using namespace object_store;  // the messages of our own protocol
+namespace mobula::object_store {
 
 MessageStoreClient::MessageStoreClient(EventLoop& loop, rpc::Client& raylet,
                                        std::uint64_t capacity_bytes)
@@ -20,8 +18,8 @@ MessageStoreClient::~MessageStoreClient() { dropped_->Stop(); }
 void MessageStoreClient::Create(const ObjectId& id, std::uint64_t size_bytes,
                                 Done<WritablePayload> done) {
   CallCreate(raylet_, id, size_bytes,
-             alive_.Bind([this, id, size_bytes,
-                          done = std::move(done)](const Result<CreateReply>& reply) mutable {
+             alive_.Bind([this, id, size_bytes, done = std::move(done)](
+                             const Result<protocol::CreateObjectReply>& reply) mutable {
                if (!reply) return done(Fail(reply.error()));
                const auto memory = WritablePayload::Allocate(size_bytes);
                writing_.insert_or_assign(id, memory);
@@ -48,18 +46,19 @@ void MessageStoreClient::Get(const ObjectId& id, const ObjectHint& hint, Done<Pa
   options.place_attachment = [](std::uint64_t bytes) -> Result<WritablePayload> {
     return WritablePayload::Allocate(bytes);
   };
-  raylet_.CallRaw(kGet, MakeGetRequest(id, hint).SerializeAsString(), std::move(options),
-                  alive_.Bind([this, id](Result<rpc::RawReply> raw) {
-                    Payload bytes = raw ? raw->attachment : Payload();
-                    const auto reply = rpc::Peer::Parse<GetReply>(kGet, std::move(raw));
-                    if (!reply) return gets_.Finish(id, Fail(reply.error()));
-                    if (reply->size_bytes() != bytes.size()) {
-                      return gets_.Finish(
-                          id, Fail(ErrorCode::kCorrupt, "object {} has {} bytes, {} came",
-                                   id.Short(), reply->size_bytes(), bytes.size()));
-                    }
-                    gets_.Finish(id, Payload(dropped_->MakePin(id, bytes.keep()), bytes.bytes()));
-                  }));
+  raylet_.CallRaw(
+      protocol::kGetObject, MakeGetRequest(id, hint).SerializeAsString(), std::move(options),
+      alive_.Bind([this, id](Result<rpc::RawReply> raw) {
+        Payload bytes = raw ? raw->attachment : Payload();
+        const auto reply =
+            rpc::Peer::Parse<protocol::GetObjectReply>(protocol::kGetObject, std::move(raw));
+        if (!reply) return gets_.Finish(id, Fail(reply.error()));
+        if (reply->size_bytes() != bytes.size()) {
+          return gets_.Finish(id, Fail(ErrorCode::kCorrupt, "object {} has {} bytes, {} came",
+                                       id.Short(), reply->size_bytes(), bytes.size()));
+        }
+        gets_.Finish(id, Payload(dropped_->MakePin(id, bytes.keep()), bytes.bytes()));
+      }));
 }
 
-}  // namespace mobula
+}  // namespace mobula::object_store

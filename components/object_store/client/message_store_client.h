@@ -13,7 +13,7 @@
 #include "components/object_store/store_client.h"
 #include "components/transport/rpc/client.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 /// See `StoreClient` for the contract, `AttachStore` for how to get one.
 class MessageStoreClient final : public StoreClient {
@@ -37,4 +37,4 @@ class MessageStoreClient final : public StoreClient {
   Lifetime alive_;
 };
 
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -1,6 +1,6 @@
 #include "components/object_store/client/shared_gets.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 bool SharedGets::Join(const ObjectId& id, Done<Payload> done) {
   const auto it = views_.find(id);
@@ -26,4 +26,4 @@ void SharedGets::Forget(const ObjectId& id) {
   if (it != views_.end() && it->second.keep.expired()) views_.erase(it);
 }
 
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -12,7 +12,7 @@
 #include "components/base/payload.h"
 #include "components/base/result.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 /// Remembers the views that are in use and who waits for one. Threads: the state lock.
 class SharedGets {
@@ -37,4 +37,4 @@ class SharedGets {
   Lifetime alive_;
 };
 
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -3,7 +3,7 @@
 #include <map>
 #include <unordered_map>
 
-namespace mobula {
+namespace mobula::object_store {
 namespace {
 
 enum class OrderBy : std::uint8_t { kUse, kCreation };
@@ -43,4 +43,4 @@ std::unique_ptr<EvictionPolicy> MakeFifoPolicy() {
   return std::make_unique<OrderedPolicy>(OrderBy::kCreation);
 }
 
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -4,7 +4,7 @@
 
 #include "components/object_store/object_table.h"
 
-namespace mobula {
+namespace mobula::object_store {
 namespace {
 
 class HeapMemory final : public ObjectMemory {
@@ -32,4 +32,4 @@ std::unique_ptr<ObjectStore> MakeHeapStore(std::uint64_t capacity_bytes,
                                        std::move(policy));
 }
 
-}  // namespace mobula
+}  // namespace mobula::object_store

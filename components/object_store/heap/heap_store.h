@@ -9,10 +9,10 @@
 #include "components/object_store/eviction_policy.h"
 #include "components/object_store/object_store.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 /// \return a store of at most `capacity_bytes`; memory is taken from the process object by object.
 [[nodiscard]] std::unique_ptr<ObjectStore> MakeHeapStore(std::uint64_t capacity_bytes,
                                                          std::unique_ptr<EvictionPolicy> policy);
 
-}  // namespace mobula
+}  // namespace mobula::object_store

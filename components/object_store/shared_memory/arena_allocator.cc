@@ -2,7 +2,7 @@
 
 #include "components/base/check.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 std::optional<std::uint64_t> ArenaAllocator::Allocate(std::uint64_t size_bytes) {
   if (const auto fit = fits_.lower_bound(Fit{size_bytes, 0, 0}); fit != fits_.end()) {
@@ -81,4 +81,4 @@ void ArenaAllocator::CheckInvariants() const {
   }
 }
 
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -17,7 +17,7 @@
 #include <optional>
 #include <set>
 
-namespace mobula {
+namespace mobula::object_store {
 
 /// Best fit with merging over `[0, capacity)`. Sizes are whole blocks (object_memory.h).
 /// Threads: the state lock. Cost: logarithmic in the number of free blocks.
@@ -61,4 +61,4 @@ class ArenaAllocator {
   std::set<Fit> fits_;  // the same blocks, by fit
 };
 
-}  // namespace mobula
+}  // namespace mobula::object_store

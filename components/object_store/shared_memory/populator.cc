@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace mobula {
+namespace mobula::object_store {
 namespace {
 
 constexpr std::uint64_t kStepBytes = 4ULL << 20;  // how long a stop waits, at most: a millisecond
@@ -43,4 +43,4 @@ void Populator::Run(const std::stop_token& stop) {
   }
 }
 
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -13,7 +13,7 @@
 
 #include "components/object_store/mapping.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 /// Threads: `FrontierAt` with the state lock; the thread inside touches page tables only.
 class Populator {
@@ -34,4 +34,4 @@ class Populator {
   std::jthread thread_;
 };
 
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -17,7 +17,7 @@
 #include "components/object_store/shared_memory/arena_allocator.h"
 #include "components/object_store/shared_memory/populator.h"
 
-namespace mobula {
+namespace mobula::object_store {
 namespace {
 
 class ArenaMemory final : public ObjectMemory {
@@ -121,4 +121,4 @@ Result<std::unique_ptr<ObjectStore>> MakeSharedMemoryStore(const SharedMemoryOpt
       std::move(policy));
 }
 
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -13,7 +13,7 @@
 #include "components/object_store/eviction_policy.h"
 #include "components/object_store/object_store.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 enum class Populate : std::uint8_t {
   kLazy,   ///< Pages are filled in bulk when a block is handed out.
@@ -31,4 +31,4 @@ struct SharedMemoryOptions {
 [[nodiscard]] Result<std::unique_ptr<ObjectStore>> MakeSharedMemoryStore(
     const SharedMemoryOptions& options, std::unique_ptr<EvictionPolicy> policy);
 
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -5,12 +5,10 @@
 #include <utility>
 
 #include "components/base/check.h"
-#include "components/object_store/methods.h"
 #include "components/object_store/transfer/transfer_service.h"
+#include "components/protocol/object_store_methods.h"
 
-namespace mobula {
-
-using namespace object_store;  // the messages of our own protocol
+namespace mobula::object_store {
 
 namespace {
 
@@ -109,11 +107,11 @@ void PullManager::NextSource(State& pull) {
   pull.untried.erase(chosen);
   pull.client = deps_.raylets.Get(pull.source);
   ++pull.attempt;
-  LocateRequest request;
+  protocol::LocateObjectRequest request;
   request.set_id(std::string(pull.id.Binary()));
-  pull.client->Call(kLocate, request,
-                    alive_.Bind([this, id = pull.id, serial = pull.serial,
-                                 attempt = pull.attempt](const Result<LocateReply>& reply) {
+  pull.client->Call(protocol::kLocateObject, request,
+                    alive_.Bind([this, id = pull.id, serial = pull.serial, attempt = pull.attempt](
+                                    const Result<protocol::LocateObjectReply>& reply) {
                       State* pull = Find(id, serial);
                       if (pull == nullptr || pull->attempt != attempt) return;
                       if (!reply) return SourceFailed(*pull, reply.error());
@@ -157,7 +155,7 @@ void PullManager::AskUnreachedLater(State& pull) {
   }));
 }
 
-void PullManager::Located(State& pull, const LocateReply& reply) {
+void PullManager::Located(State& pull, const protocol::LocateObjectReply& reply) {
   if (!reply.found()) return SourceFailed(pull, "not there");
   if (pull.admitted && reply.size_bytes() != pull.size_bytes) {
     return SourceFailed(
@@ -258,7 +256,7 @@ void PullManager::ReadMore(State& pull) {
 void PullManager::ReadChunk(State& pull, std::uint64_t index) {
   const std::uint64_t offset = index * options_.chunk_bytes;
   const std::uint64_t size = ChunkBytes(pull, index);
-  ReadChunkRequest request;
+  protocol::ReadChunkRequest request;
   request.set_id(std::string(pull.id.Binary()));
   request.set_offset(offset);
   request.set_size_bytes(size);
@@ -277,7 +275,7 @@ void PullManager::ReadChunk(State& pull, std::uint64_t index) {
   };
   //! [landing]
   pull.client->CallRaw(
-      kReadChunk, request.SerializeAsString(), std::move(options),
+      protocol::kReadChunk, request.SerializeAsString(), std::move(options),
       alive_.Bind([this, id = pull.id, serial = pull.serial, attempt = pull.attempt, index,
                    size](const Result<rpc::RawReply>& reply) {
         State* pull = Find(id, serial);
@@ -315,4 +313,4 @@ void PullManager::Stop() {
   }
 }
 
-}  // namespace mobula
+}  // namespace mobula::object_store

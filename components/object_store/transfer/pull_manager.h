@@ -35,11 +35,11 @@
 #include "components/base/random.h"
 #include "components/object_store/create_queue.h"
 #include "components/object_store/object_store.h"
-#include "components/object_store/object_store.pb.h"
 #include "components/object_store/puller.h"
+#include "components/protocol/object_store.pb.h"
 #include "components/transport/rpc/client_pool.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 struct PullOptions {
   std::uint64_t chunk_bytes = 2ULL << 20;
@@ -111,7 +111,7 @@ class PullManager final : public Puller {
   void SourceFailed(State& pull, std::string_view why);
   void SourceFailed(State& pull, const Error& error);
   void AskUnreachedLater(State& pull);
-  void Located(State& pull, const object_store::LocateReply& reply);
+  void Located(State& pull, const protocol::LocateObjectReply& reply);
   void Admit();
   void Create(State& pull);
   void Created(State& pull, const StoredObject& object);
@@ -135,4 +135,4 @@ class PullManager final : public Puller {
   Lifetime alive_;
 };
 
-}  // namespace mobula
+}  // namespace mobula::object_store

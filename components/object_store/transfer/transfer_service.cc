@@ -1,31 +1,32 @@
 #include "components/object_store/transfer/transfer_service.h"
 
-#include "components/object_store/methods.h"
+#include "components/protocol/object_store_methods.h"
 
-namespace mobula {
-
-using namespace object_store;  // the messages of our own protocol
+namespace mobula::object_store {
 
 void TransferService::Bind(rpc::ServiceTable& table) {
-  table.Handle(kLocate, [this](const LocateRequest& request, const rpc::CallContext& /*context*/,
-                               rpc::Respond<LocateReply> respond) { respond(Locate(request)); });
-  table.Handle(kReadChunk, [this](auto& request, const rpc::CallContext&, auto respond) {
+  table.Handle(
+      protocol::kLocateObject,
+      [this](const protocol::LocateObjectRequest& request, const rpc::CallContext& /*context*/,
+             rpc::Respond<protocol::LocateObjectReply> respond) { respond(Locate(request)); });
+  table.Handle(protocol::kReadChunk, [this](auto& request, const rpc::CallContext&, auto respond) {
     auto bytes = ReadChunk(request);
     if (!bytes) return respond(Fail(std::move(bytes.error())));
-    respond(ReadChunkReply(), std::move(*bytes));
+    respond(protocol::ReadChunkReply(), std::move(*bytes));
   });
 }
 
-Result<LocateReply> TransferService::Locate(const LocateRequest& request) const {
+Result<protocol::LocateObjectReply> TransferService::Locate(
+    const protocol::LocateObjectRequest& request) const {
   const auto id = ObjectId::FromBinary(request.id());
   if (!id) return Fail(id.error());
-  LocateReply reply;
+  protocol::LocateObjectReply reply;
   reply.set_found(store_.ContainsSealed(*id));
   if (reply.found()) reply.set_size_bytes(store_.SizeOf(*id).value_or(0));
   return reply;
 }
 
-Result<Payload> TransferService::ReadChunk(const ReadChunkRequest& request) {
+Result<Payload> TransferService::ReadChunk(const protocol::ReadChunkRequest& request) {
   const auto id = ObjectId::FromBinary(request.id());
   if (!id) return Fail(id.error());
   if (request.size_bytes() > kChunkBytesMax) {
@@ -43,4 +44,4 @@ Result<Payload> TransferService::ReadChunk(const ReadChunkRequest& request) {
   return object->Slice(request.offset(), request.size_bytes());
 }
 
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -11,11 +11,11 @@
 /// another as sources.
 #pragma once
 
-#include "components/object_store/object_store.pb.h"
 #include "components/object_store/raylet_pins.h"
+#include "components/protocol/object_store.pb.h"
 #include "components/transport/rpc/service_table.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 /// Threads: the state lock. Lifetime: loop and store outlive it; it outlives the peers.
 class TransferService {
@@ -34,13 +34,13 @@ class TransferService {
   [[nodiscard]] std::uint64_t sent_bytes() const { return sent_bytes_; }
 
  private:
-  [[nodiscard]] Result<object_store::LocateReply> Locate(
-      const object_store::LocateRequest& request) const;
-  Result<Payload> ReadChunk(const object_store::ReadChunkRequest& request);
+  [[nodiscard]] Result<protocol::LocateObjectReply> Locate(
+      const protocol::LocateObjectRequest& request) const;
+  Result<Payload> ReadChunk(const protocol::ReadChunkRequest& request);
 
   ObjectStore& store_;
   RayletPins pins_;
   std::uint64_t sent_bytes_ = 0;
 };
 
-}  // namespace mobula
+}  // namespace mobula::object_store

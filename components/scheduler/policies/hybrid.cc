@@ -6,7 +6,7 @@
 #include "components/scheduler/policies/policy_config.h"
 #include "components/scheduler/score.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 namespace {
 
 struct HybridOptions {
@@ -84,4 +84,4 @@ MadePolicy MakeHybridPolicy(const ConfigValue& config, Random random) {
   return std::make_unique<HybridPolicy>(options, random);
 }
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

@@ -3,7 +3,7 @@
 
 #include "components/scheduler/policies/sampled_policy.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 
 MadePolicy MakeLeastLoadedPolicy(const ConfigValue& config, Random random) {
   const auto pick = [](Nodes& nodes, Random& chance) -> const NodeView& {
@@ -16,4 +16,4 @@ MadePolicy MakeLeastLoadedPolicy(const ConfigValue& config, Random random) {
   return MakeSampled(config, random, {.kind = "least_loaded"}, pick);
 }
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

@@ -2,7 +2,7 @@
 #include "components/scheduler/policies/policy_config.h"
 #include "components/scheduler/score.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 namespace {
 
 class LocalityPolicy final : public SchedulingPolicy {
@@ -34,4 +34,4 @@ MadePolicy MakeLocalityPolicy(const ConfigValue& config, Random random) {
   return std::make_unique<LocalityPolicy>(sample_nodes, random);
 }
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

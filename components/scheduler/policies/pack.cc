@@ -1,6 +1,6 @@
 #include "components/scheduler/policies/sampled_policy.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 
 MadePolicy MakePackPolicy(const ConfigValue& config, Random random) {
   const auto pick = [](Nodes& nodes, Random&) -> const NodeView& {
@@ -9,4 +9,4 @@ MadePolicy MakePackPolicy(const ConfigValue& config, Random random) {
   return MakeSampled(config, random, {.kind = "pack", .from = SampleFrom::kLeastFree}, pick);
 }
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

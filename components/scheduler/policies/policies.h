@@ -7,7 +7,7 @@
 
 #include "components/scheduler/scheduling_policy.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 
 using MadePolicy = Result<std::unique_ptr<SchedulingPolicy>>;
 
@@ -52,4 +52,4 @@ using MadePolicy = Result<std::unique_ptr<SchedulingPolicy>>;
 /// Key: `sample_nodes` 32.
 [[nodiscard]] MadePolicy MakeSpreadPolicy(const ConfigValue& config, Random random);
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

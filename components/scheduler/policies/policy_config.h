@@ -7,7 +7,7 @@
 
 #include "components/base/config_value.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 
 /// Reads the map of the policy `kind`, whose `kind:` it has seen already.
 class PolicyConfig : public ConfigReader {
@@ -22,4 +22,4 @@ class PolicyConfig : public ConfigReader {
   }
 };
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

@@ -3,7 +3,7 @@
 
 #include "components/scheduler/policies/sampled_policy.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 
 //! [power-of-two]
 MadePolicy MakePowerOfTwoPolicy(const ConfigValue& config, Random random) {
@@ -18,4 +18,4 @@ MadePolicy MakePowerOfTwoPolicy(const ConfigValue& config, Random random) {
 }
 //! [power-of-two]
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

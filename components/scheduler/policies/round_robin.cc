@@ -2,7 +2,7 @@
 #include "components/scheduler/policies/policy_config.h"
 #include "components/scheduler/score.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 namespace {
 
 class RoundRobinPolicy final : public SchedulingPolicy {
@@ -31,4 +31,4 @@ MadePolicy MakeRoundRobinPolicy(const ConfigValue& config, Random) {
   return std::make_unique<RoundRobinPolicy>();
 }
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

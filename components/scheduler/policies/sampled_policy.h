@@ -10,7 +10,7 @@
 #include "components/scheduler/policies/policy_config.h"
 #include "components/scheduler/score.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 
 using Nodes = std::vector<const NodeView*>;
 
@@ -52,4 +52,4 @@ MadePolicy MakeSampled(const ConfigValue& config, Random random, Sample sample, 
   return std::make_unique<SampledPolicy<Pick>>(sample, random, std::move(pick));
 }
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

@@ -2,7 +2,7 @@
 
 #include "components/scheduler/policies/sampled_policy.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 
 MadePolicy MakeSpreadPolicy(const ConfigValue& config, Random random) {
   auto pick = [last = NodeId()](Nodes& nodes, Random&) mutable -> const NodeView& {
@@ -15,4 +15,4 @@ MadePolicy MakeSpreadPolicy(const ConfigValue& config, Random random) {
   return MakeSampled(config, random, {.kind = "spread"}, std::move(pick));
 }
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

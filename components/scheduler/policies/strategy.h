@@ -4,7 +4,7 @@
 
 #include "components/scheduler/scheduling_policy.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 
 /// `Strategy::kSpread` goes to `spread`, everything else to `usual`. A wish for a node or for
 /// labels needs no policy of its own: it is part of the filter that every policy begins with.
@@ -25,4 +25,4 @@ class StrategyPolicy final : public SchedulingPolicy {
   std::unique_ptr<SchedulingPolicy> spread_;
 };
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

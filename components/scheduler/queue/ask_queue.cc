@@ -4,7 +4,7 @@
 
 #include "components/base/check.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 
 bool operator<(const AskClassKey& a, const AskClassKey& b) {
   if (a.reach != b.reach) return a.reach < b.reach;
@@ -95,4 +95,4 @@ void AskQueue::CheckInvariants() const {
   Check(ready == ready_.size(), "a class is filed as ready that is not");
 }
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

@@ -23,7 +23,7 @@
 
 #include "components/scheduler/scheduler.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 
 /// How far an ask may go from here.
 enum class Reach : std::uint8_t {
@@ -119,4 +119,4 @@ class AskQueue {
   std::map<WorkerId, std::size_t> queued_;  // asks by owner; none: no entry
 };
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

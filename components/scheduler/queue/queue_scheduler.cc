@@ -7,7 +7,7 @@
 #include "components/scheduler/filter.h"
 #include "components/scheduler/registration.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 namespace {
 
 bool Keeps(Reach reach) { return reach == Reach::kHere || reach == Reach::kNoFurther; }
@@ -305,4 +305,4 @@ Result<std::unique_ptr<Scheduler>> MakeQueueScheduler(const ConfigValue& config,
   return std::make_unique<QueueScheduler>(std::move(options), std::move(local), *std::move(policy));
 }
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

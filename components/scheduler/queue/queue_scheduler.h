@@ -9,7 +9,7 @@
 #include "components/scheduler/queue/ask_queue.h"
 #include "components/scheduler/scheduler.h"
 
-namespace mobula {
+namespace mobula::scheduler {
 
 /// Named bounds of a `QueueScheduler`.
 struct QueueSchedulerOptions {
@@ -76,4 +76,4 @@ class QueueScheduler final : public Scheduler {
     const ConfigValue& config, NodeView local, const Registry<PolicyMaker>& policies,
     Random random);
 
-}  // namespace mobula
+}  // namespace mobula::scheduler

@@ -5,7 +5,7 @@
 #include "components/transport/authenticated/session.h"
 #include "components/transport/handshake.h"
 
-namespace mobula {
+namespace mobula::transport {
 namespace {
 
 using handshake::Session;
@@ -167,4 +167,4 @@ std::unique_ptr<Transport> MakeAuthenticatedTransport(Transport& inner, EventLoo
   return std::make_unique<AuthenticatedTransport>(inner, loop, random, std::move(config));
 }
 
-}  // namespace mobula
+}  // namespace mobula::transport

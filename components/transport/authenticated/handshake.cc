@@ -5,7 +5,7 @@
 
 #include "components/base/check.h"
 
-namespace mobula {
+namespace mobula::transport {
 
 std::string Token::Sign(std::string_view message) const {
   std::string signature(32, '\0');
@@ -20,4 +20,4 @@ std::string Token::Sign(std::string_view message) const {
 
 std::string BuildName() { return fmt::format("{}-p{}", MOBULA_BUILD, kProtocolVersion); }
 
-}  // namespace mobula
+}  // namespace mobula::transport

@@ -6,7 +6,7 @@
 #include "components/transport/handshake.pb.h"
 #include "components/transport/rpc/error_codec.h"
 
-namespace mobula::handshake {
+namespace mobula::transport::handshake {
 namespace {
 
 constexpr std::size_t kNonceBytes = 32;
@@ -218,4 +218,4 @@ void Session::End(std::optional<Error> error) {
   done(std::make_unique<ProvenConnection>(std::move(connection_), std::move(peer_)));
 }
 
-}  // namespace mobula::handshake
+}  // namespace mobula::transport::handshake

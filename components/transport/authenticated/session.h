@@ -10,7 +10,7 @@
 #include "components/transport/handshake.h"
 #include "components/transport/transport.h"
 
-namespace mobula::handshake {
+namespace mobula::transport::handshake {
 
 class Introduction;
 class Step;
@@ -70,4 +70,4 @@ class Session final : private ConnectionHandler, public std::enable_shared_from_
   Timer timeout_;
 };
 
-}  // namespace mobula::handshake
+}  // namespace mobula::transport::handshake

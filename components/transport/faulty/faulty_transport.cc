@@ -6,7 +6,7 @@
 #include "components/base/lifetime.h"
 #include "components/transport/stream/descriptor.h"
 
-namespace mobula {
+namespace mobula::transport {
 namespace {
 
 using Direction = FaultRule::Direction;
@@ -236,4 +236,4 @@ std::unique_ptr<Transport> MakeFaultyTransport(std::unique_ptr<Transport> inner,
   return std::make_unique<FaultyTransport>(std::move(inner), loop, random, std::move(plan));
 }
 
-}  // namespace mobula
+}  // namespace mobula::transport

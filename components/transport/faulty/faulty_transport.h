@@ -12,7 +12,7 @@
 #include "components/base/random.h"
 #include "components/transport/transport.h"
 
-namespace mobula {
+namespace mobula::transport {
 
 /// When and how one connection is hurt. Conditions that are not set match every frame.
 struct FaultRule {
@@ -42,4 +42,4 @@ struct FaultPlan {
                                                              EventLoop& loop, Random random,
                                                              std::shared_ptr<FaultPlan> plan);
 
-}  // namespace mobula
+}  // namespace mobula::transport

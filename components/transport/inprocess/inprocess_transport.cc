@@ -5,7 +5,7 @@
 #include "components/base/lifetime.h"
 #include "components/transport/pipe/pipe.h"
 
-namespace mobula {
+namespace mobula::transport {
 namespace {
 
 /// The loop keeps the order; nothing else is needed.
@@ -88,4 +88,4 @@ std::unique_ptr<Transport> MakeInprocessTransport(EventLoop& loop) {
   return std::make_unique<InprocessTransport>(loop);
 }
 
-}  // namespace mobula
+}  // namespace mobula::transport

@@ -6,10 +6,10 @@
 
 #include "components/transport/transport.h"
 
-namespace mobula {
+namespace mobula::transport {
 
 /// \return a transport whose names are its own: both sides must use the same object. Frames arrive
 ///         in the next loop turn after their flush; one attachment costs one copy.
 [[nodiscard]] std::unique_ptr<Transport> MakeInprocessTransport(EventLoop& loop);
 
-}  // namespace mobula
+}  // namespace mobula::transport

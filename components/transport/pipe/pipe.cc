@@ -11,7 +11,7 @@
 
 #include "components/base/check.h"
 
-namespace mobula {
+namespace mobula::transport {
 namespace {
 
 /// What one end knows. Grouped by direction.
@@ -228,4 +228,4 @@ Pipe MakePipe(PipeSide client, PipeSide server, std::shared_ptr<Wire> wire) {
           }};
 }
 
-}  // namespace mobula
+}  // namespace mobula::transport

@@ -11,7 +11,7 @@
 
 #include "components/transport/transport.h"
 
-namespace mobula {
+namespace mobula::transport {
 
 /// Which end of a pipe: the one that connected, or the one that accepted.
 enum class PipeEnd : std::uint8_t { kClient = 0, kServer = 1 };
@@ -43,4 +43,4 @@ struct Pipe {
 /// \param wire owners: both ends and what is under way between them.
 [[nodiscard]] Pipe MakePipe(PipeSide client, PipeSide server, std::shared_ptr<Wire> wire);
 
-}  // namespace mobula
+}  // namespace mobula::transport

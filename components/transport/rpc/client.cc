@@ -4,7 +4,7 @@
 #include <map>
 #include <vector>
 
-namespace mobula::rpc {
+namespace mobula::transport::rpc {
 namespace {
 
 /// What a retry needs of a call.
@@ -300,4 +300,4 @@ bool Client::IsGone() const { return impl_->state_ == Impl::State::kGone; }
 Peer* Client::peer() { return impl_->peer_.get(); }
 const std::string& Client::endpoint() const { return impl_->endpoint_; }
 
-}  // namespace mobula::rpc
+}  // namespace mobula::transport::rpc

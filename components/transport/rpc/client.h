@@ -12,7 +12,7 @@
 #include "components/base/task.h"
 #include "components/transport/rpc/peer.h"
 
-namespace mobula::rpc {
+namespace mobula::transport::rpc {
 
 /// How a client behaves when its server is away.
 struct ClientOptions {
@@ -85,4 +85,4 @@ class Client {
   std::shared_ptr<Impl> impl_;  // owner: this client; callbacks in flight hold it weakly
 };
 
-}  // namespace mobula::rpc
+}  // namespace mobula::transport::rpc

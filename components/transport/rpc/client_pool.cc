@@ -1,6 +1,6 @@
 #include "components/transport/rpc/client_pool.h"
 
-namespace mobula::rpc {
+namespace mobula::transport::rpc {
 namespace {
 
 /// Stands in where no transport speaks the endpoint's scheme.
@@ -59,4 +59,4 @@ void ClientPool::Stop() {
   for (const auto& [endpoint, client] : std::map(clients_)) client->Stop();
 }
 
-}  // namespace mobula::rpc
+}  // namespace mobula::transport::rpc

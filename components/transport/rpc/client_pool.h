@@ -9,7 +9,7 @@
 
 #include "components/transport/rpc/client.h"
 
-namespace mobula::rpc {
+namespace mobula::transport::rpc {
 
 /// Threads: the state lock. Lifetime: transports outlive it. A client that is gone for good is
 /// replaced at the next `Get`.
@@ -38,4 +38,4 @@ class ClientPool {
   std::map<std::string, std::shared_ptr<Client>> clients_;  // owners: the pool, callers briefly
 };
 
-}  // namespace mobula::rpc
+}  // namespace mobula::transport::rpc

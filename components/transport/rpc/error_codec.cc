@@ -2,7 +2,7 @@
 
 #include "components/transport/rpc/error.pb.h"
 
-namespace mobula::rpc {
+namespace mobula::transport::rpc {
 
 void ToStatus(const Error& error, ErrorStatus* status) {
   status->set_code(static_cast<std::uint32_t>(error.code()));
@@ -41,4 +41,4 @@ Error DecodeError(std::string_view body) {
   return FromStatus(status);
 }
 
-}  // namespace mobula::rpc
+}  // namespace mobula::transport::rpc

@@ -7,7 +7,7 @@
 
 #include "components/base/result.h"
 
-namespace mobula::rpc {
+namespace mobula::transport::rpc {
 
 class ErrorStatus;
 
@@ -21,4 +21,4 @@ void ToStatus(const Error& error, ErrorStatus* status);
 /// \return the error in the body of a kError frame; kCorrupt if it is none.
 [[nodiscard]] Error DecodeError(std::string_view body);
 
-}  // namespace mobula::rpc
+}  // namespace mobula::transport::rpc

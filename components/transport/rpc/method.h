@@ -7,7 +7,7 @@
 
 #include "components/base/event_loop.h"
 
-namespace mobula::rpc {
+namespace mobula::transport::rpc {
 
 /// May a call be sent again when nobody knows whether it ran?
 enum class Idempotency : std::uint8_t { kIdempotent, kOnce };
@@ -28,4 +28,8 @@ struct Method : MethodInfo {
   using Reply = ReplyType;
 };
 
-}  // namespace mobula::rpc
+}  // namespace mobula::transport::rpc
+
+namespace mobula {
+namespace rpc = transport::rpc;  // what all others call it
+}  // namespace mobula

@@ -6,7 +6,7 @@
 
 #include "components/transport/rpc/error_codec.h"
 
-namespace mobula::rpc {
+namespace mobula::transport::rpc {
 namespace {
 
 void CloseDescriptor(int descriptor) {
@@ -302,4 +302,4 @@ void Peer::Answer(FrameKind kind, CallId call, std::string body, Payload attachm
   connection_->Send(std::move(frame));
 }
 
-}  // namespace mobula::rpc
+}  // namespace mobula::transport::rpc

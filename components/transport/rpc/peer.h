@@ -21,7 +21,7 @@
 #include "components/transport/rpc/service_table.h"
 #include "components/transport/transport.h"
 
-namespace mobula::rpc {
+namespace mobula::transport::rpc {
 
 /// How to make one call. All optional.
 struct CallOptions {
@@ -146,4 +146,4 @@ class Peer final : private ConnectionHandler {
   Lifetime lifetime_;
 };
 
-}  // namespace mobula::rpc
+}  // namespace mobula::transport::rpc

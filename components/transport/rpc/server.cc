@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace mobula::rpc {
+namespace mobula::transport::rpc {
 
 Server::Server(EventLoop& loop, const ServiceTable& services, std::size_t connections_max)
     : loop_(loop), services_(services), connections_max_(connections_max) {}
@@ -47,4 +47,4 @@ void Server::Stop() {
   for (auto& [id, peer] : std::exchange(peers_, {})) peer->Close();
 }
 
-}  // namespace mobula::rpc
+}  // namespace mobula::transport::rpc

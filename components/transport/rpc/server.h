@@ -11,7 +11,7 @@
 #include "components/base/lifetime.h"
 #include "components/transport/rpc/peer.h"
 
-namespace mobula::rpc {
+namespace mobula::transport::rpc {
 
 /// Threads: the state lock. Lifetime: services and transports outlive it; destroying it closes all
 /// connections. Bound: `connections_max`; one above it is closed at once and logged by the caller.
@@ -50,4 +50,4 @@ class Server {
   Lifetime alive_;
 };
 
-}  // namespace mobula::rpc
+}  // namespace mobula::transport::rpc

@@ -4,7 +4,7 @@
 #include "components/transport/rpc/error_codec.h"
 #include "components/transport/rpc/peer.h"
 
-namespace mobula::rpc {
+namespace mobula::transport::rpc {
 
 Responder::Responder(Responder&& other) noexcept
     : peer_(other.peer_),
@@ -59,4 +59,4 @@ const ServiceTable::Entry* ServiceTable::Find(std::uint32_t method) const {
   return it == entries_.end() ? nullptr : &it->second;
 }
 
-}  // namespace mobula::rpc
+}  // namespace mobula::transport::rpc

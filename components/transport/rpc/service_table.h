@@ -16,7 +16,7 @@
 #include "components/transport/frame.h"
 #include "components/transport/rpc/method.h"
 
-namespace mobula::rpc {
+namespace mobula::transport::rpc {
 
 class Peer;
 
@@ -123,4 +123,4 @@ class ServiceTable {
   std::map<std::uint32_t, Entry> entries_;
 };
 
-}  // namespace mobula::rpc
+}  // namespace mobula::transport::rpc

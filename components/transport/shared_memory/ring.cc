@@ -5,7 +5,7 @@
 #include <cstring>
 #include <utility>
 
-namespace mobula {
+namespace mobula::transport {
 namespace {
 
 constexpr auto kAcquire = std::memory_order_acquire;
@@ -99,4 +99,4 @@ bool RingReader::Unpark() {
   return is_rung;
 }
 
-}  // namespace mobula
+}  // namespace mobula::transport

@@ -20,7 +20,7 @@
 #include <cstdint>
 #include <span>
 
-namespace mobula {
+namespace mobula::transport {
 
 /// What both sides share of one ring; its bytes lie elsewhere in the same memory.
 struct RingState {
@@ -97,4 +97,4 @@ class RingReader {
   bool is_parked_ = false;  // as far as we know
 };
 
-}  // namespace mobula
+}  // namespace mobula::transport

@@ -17,7 +17,7 @@
 #include "components/transport/frame.h"
 #include "components/transport/shared_memory/ring_memory.h"
 
-namespace mobula {
+namespace mobula::transport {
 namespace {
 
 using Waiter = boost::asio::posix::stream_descriptor;
@@ -250,4 +250,4 @@ std::unique_ptr<ByteChannel> MakeRingChannel(RealEventLoop& loop, Descriptor soc
   return std::make_unique<RingChannel>(loop, std::move(socket), end);
 }
 
-}  // namespace mobula
+}  // namespace mobula::transport

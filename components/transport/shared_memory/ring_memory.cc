@@ -9,7 +9,7 @@
 
 #include "components/transport/shared_memory/shared_memory_transport.h"
 
-namespace mobula {
+namespace mobula::transport {
 
 struct RingMemory::Layout {
   std::array<RingState, 2> states;
@@ -64,4 +64,4 @@ RingWriter RingMemory::Writer(int end) const { return {layout_->states[end], lay
 
 RingReader RingMemory::Reader(int end) const { return {layout_->states[end], layout_->bytes[end]}; }
 
-}  // namespace mobula
+}  // namespace mobula::transport

@@ -8,7 +8,7 @@
 #include "components/transport/shared_memory/ring.h"
 #include "components/transport/stream/descriptor.h"
 
-namespace mobula {
+namespace mobula::transport {
 
 /// A mapping of it. Not inherited by `fork`: a child would talk in our name. The size is sealed, so
 /// that no peer can take the memory away under us.
@@ -37,4 +37,4 @@ class RingMemory {
   Layout* layout_ = nullptr;
 };
 
-}  // namespace mobula
+}  // namespace mobula::transport

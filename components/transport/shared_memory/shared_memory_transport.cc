@@ -3,7 +3,7 @@
 #include "components/transport/shared_memory/ring_channel.h"
 #include "components/transport/stream/unix_socket.h"
 
-namespace mobula {
+namespace mobula::transport {
 namespace {
 
 constexpr std::string_view kScheme = "shm+unix";
@@ -20,4 +20,4 @@ std::unique_ptr<Transport> MakeSharedMemoryTransport(RealEventLoop& loop) {
              .upgrade = MakeRingChannel});
 }
 
-}  // namespace mobula
+}  // namespace mobula::transport

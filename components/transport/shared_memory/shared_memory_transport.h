@@ -23,8 +23,10 @@
 #include "components/transport/transport.h"
 
 namespace mobula {
-
 class RealEventLoop;
+}  // namespace mobula
+
+namespace mobula::transport {
 
 /// Of each ring: a burst of two thousand small tasks. Longer frames pass in pieces.
 inline constexpr std::size_t kRingBytes = std::size_t{128} << 10;
@@ -32,4 +34,4 @@ inline constexpr std::size_t kRingBytes = std::size_t{128} << 10;
 /// \return a transport over shared memory. Its connections are `Pollable`s of `loop`.
 [[nodiscard]] std::unique_ptr<Transport> MakeSharedMemoryTransport(RealEventLoop& loop);
 
-}  // namespace mobula
+}  // namespace mobula::transport

@@ -8,7 +8,7 @@
 #include "components/base/lifetime.h"
 #include "components/transport/pipe/pipe.h"
 
-namespace mobula {
+namespace mobula::transport {
 namespace {
 
 std::string GroupOf(const std::string& process) { return process.substr(0, process.find('.')); }
@@ -270,4 +270,4 @@ void SimulatedNetwork::Heal() {
   }
 }
 
-}  // namespace mobula
+}  // namespace mobula::transport

@@ -18,7 +18,7 @@
 #include "components/base/random.h"
 #include "components/transport/transport.h"
 
-namespace mobula {
+namespace mobula::transport {
 
 /// How the network behaves.
 struct SimulatedNetworkConfig {
@@ -53,4 +53,4 @@ class SimulatedNetwork {
   std::shared_ptr<Impl> impl_;  // owners: this, its transports and wires
 };
 
-}  // namespace mobula
+}  // namespace mobula::transport

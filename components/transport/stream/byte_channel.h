@@ -15,8 +15,10 @@
 #include "components/transport/stream/descriptor.h"
 
 namespace mobula {
-
 class RealEventLoop;
+}  // namespace mobula
+
+namespace mobula::transport {
 
 /// One end of a two-way stream of bytes.
 ///
@@ -56,4 +58,4 @@ class ByteChannel {
 [[nodiscard]] ssize_t ReceiveWithDescriptors(int socket, std::span<iovec> parts,
                                              std::deque<Descriptor>& descriptors);
 
-}  // namespace mobula
+}  // namespace mobula::transport

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <system_error>
 
-namespace mobula {
+namespace mobula::transport {
 
 Descriptor::~Descriptor() {
   if (fd_ >= 0) ::close(fd_);
@@ -53,4 +53,4 @@ std::uint16_t PortOf(const SocketAddress& address) {
   return ntohs(reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_port);
 }
 
-}  // namespace mobula
+}  // namespace mobula::transport

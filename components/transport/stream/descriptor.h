@@ -10,7 +10,7 @@
 
 #include "components/base/result.h"
 
-namespace mobula {
+namespace mobula::transport {
 
 /// Owns one file descriptor, or none (-1).
 class Descriptor {
@@ -59,4 +59,4 @@ struct SocketAddress {
 /// \return the port of an IPv4 address.
 [[nodiscard]] std::uint16_t PortOf(const SocketAddress& address);
 
-}  // namespace mobula
+}  // namespace mobula::transport

@@ -6,7 +6,7 @@
 
 #include "components/base/check.h"
 
-namespace mobula {
+namespace mobula::transport {
 
 Result<std::size_t> FrameReader::Feed(std::span<const std::byte> bytes,
                                       const ConnectionLimits& limits) {
@@ -92,4 +92,4 @@ Frame FrameReader::Take() {
   return std::exchange(frame_, {});
 }
 
-}  // namespace mobula
+}  // namespace mobula::transport

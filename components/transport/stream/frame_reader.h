@@ -14,7 +14,7 @@
 
 #include "components/transport/frame.h"
 
-namespace mobula {
+namespace mobula::transport {
 
 /// Decodes one direction of a connection. Threads: one. Cost: no copy of what is received direct.
 class FrameReader {
@@ -52,4 +52,4 @@ class FrameReader {
   std::uint64_t filled_ = 0;  // bytes of the current stage that are here
 };
 
-}  // namespace mobula
+}  // namespace mobula::transport

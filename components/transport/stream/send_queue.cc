@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace mobula {
+namespace mobula::transport {
 
 bool SendQueue::Push(Frame frame) {
   frame.header.body_bytes = static_cast<std::uint32_t>(frame.body.size());
@@ -79,4 +79,4 @@ void SendQueue::Clear() {
   body_bytes_ = 0;
 }
 
-}  // namespace mobula
+}  // namespace mobula::transport

@@ -12,7 +12,7 @@
 #include "components/transport/frame.h"
 #include "components/transport/stream/descriptor.h"
 
-namespace mobula {
+namespace mobula::transport {
 
 /// Encodes frames into chunks that one `sendmsg` can take. Threads: the state lock.
 /// Cost: headers and bodies below `kCopyMax` are copied once into a common chunk, so that a
@@ -58,4 +58,4 @@ class SendQueue {
   std::uint64_t body_bytes_ = 0;
 };
 
-}  // namespace mobula
+}  // namespace mobula::transport

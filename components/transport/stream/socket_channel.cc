@@ -8,7 +8,7 @@
 #include "components/base/real/event_loop.h"
 #include "components/transport/stream/byte_channel.h"
 
-namespace mobula {
+namespace mobula::transport {
 namespace {
 
 constexpr int kDrainsMax = 64;  // reads of what is thrown away at the end
@@ -120,4 +120,4 @@ std::unique_ptr<ByteChannel> MakeSocketChannel(RealEventLoop& loop, Descriptor s
   return std::make_unique<SocketChannel>(loop, std::move(socket), passes_descriptors);
 }
 
-}  // namespace mobula
+}  // namespace mobula::transport

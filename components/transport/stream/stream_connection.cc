@@ -9,7 +9,7 @@
 #include "components/transport/stream/frame_reader.h"
 #include "components/transport/stream/send_queue.h"
 
-namespace mobula {
+namespace mobula::transport {
 namespace {
 
 constexpr std::size_t kPartsMax = 128;  // of one write
@@ -255,4 +255,4 @@ std::unique_ptr<Connection> MakeStreamConnection(std::shared_ptr<StreamContext> 
       std::move(context), std::move(channel), std::move(describe), passes_descriptors));
 }
 
-}  // namespace mobula
+}  // namespace mobula::transport

@@ -15,8 +15,10 @@
 #include "components/transport/transport.h"
 
 namespace mobula {
-
 class RealEventLoop;
+}  // namespace mobula
+
+namespace mobula::transport {
 
 /// What all connections of one transport share.
 struct StreamContext {
@@ -32,4 +34,4 @@ struct StreamContext {
     std::shared_ptr<StreamContext> context, std::unique_ptr<ByteChannel> channel,
     std::string describe, bool passes_descriptors);
 
-}  // namespace mobula
+}  // namespace mobula::transport

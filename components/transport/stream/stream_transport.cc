@@ -8,7 +8,7 @@
 #include "components/base/real/event_loop.h"
 #include "components/transport/stream/stream_connection.h"
 
-namespace mobula {
+namespace mobula::transport {
 namespace {
 
 using Waiter = boost::asio::posix::stream_descriptor;
@@ -247,4 +247,4 @@ std::unique_ptr<Transport> MakeStreamTransport(RealEventLoop& loop, SocketKind k
   return std::make_unique<StreamTransport>(loop, kind);
 }
 
-}  // namespace mobula
+}  // namespace mobula::transport

@@ -10,8 +10,10 @@
 #include "components/transport/transport.h"
 
 namespace mobula {
-
 class RealEventLoop;
+}  // namespace mobula
+
+namespace mobula::transport {
 
 /// Connections that may wait to be accepted.
 inline constexpr int kListenBacklog = 4096;
@@ -44,4 +46,4 @@ struct SocketKind {
 ///         listeners pause for a tenth of a second and go on.
 [[nodiscard]] std::unique_ptr<Transport> MakeStreamTransport(RealEventLoop& loop, SocketKind kind);
 
-}  // namespace mobula
+}  // namespace mobula::transport

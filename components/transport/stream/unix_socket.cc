@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace mobula {
+namespace mobula::transport {
 namespace {
 
 constexpr int kSocketBytes = 1 << 20;  // bulk transfers need fewer turns
@@ -103,4 +103,4 @@ std::string PrepareUnix(int fd, SocketEnd end, std::string_view endpoint) {
   return fmt::format("{} from process {}", endpoint, peer.pid);
 }
 
-}  // namespace mobula
+}  // namespace mobula::transport

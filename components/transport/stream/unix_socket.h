@@ -7,7 +7,7 @@
 
 #include "components/transport/stream/stream_transport.h"
 
-namespace mobula {
+namespace mobula::transport {
 
 /// As the functions of `SocketKind`, for endpoints `scheme:///path`. A socket file has mode 0600
 /// and goes with its listener; one that a dead process left is replaced. Paths have at most 107
@@ -17,4 +17,4 @@ namespace mobula {
                                                  std::string_view endpoint);
 [[nodiscard]] std::string PrepareUnix(int fd, SocketEnd end, std::string_view endpoint);
 
-}  // namespace mobula
+}  // namespace mobula::transport

@@ -10,7 +10,7 @@
 
 #include "components/transport/stream/stream_transport.h"
 
-namespace mobula {
+namespace mobula::transport {
 namespace {
 
 SocketAddress Address(in_addr host, std::uint16_t port) {
@@ -107,4 +107,4 @@ std::unique_ptr<Transport> MakeTcpTransport(RealEventLoop& loop) {
                                     .prepare = Prepare});
 }
 
-}  // namespace mobula
+}  // namespace mobula::transport

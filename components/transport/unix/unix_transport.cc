@@ -2,7 +2,7 @@
 
 #include "components/transport/stream/unix_socket.h"
 
-namespace mobula {
+namespace mobula::transport {
 
 std::unique_ptr<Transport> MakeUnixTransport(RealEventLoop& loop) {
   return MakeStreamTransport(
@@ -13,4 +13,4 @@ std::unique_ptr<Transport> MakeUnixTransport(RealEventLoop& loop) {
              .prepare = PrepareUnix});
 }
 
-}  // namespace mobula
+}  // namespace mobula::transport

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
 
+#include "components/protocol/worker_methods.h"
 #include "tests/components/core_worker/sim_cluster.h"
 
 namespace mobula::core_worker::sim {
@@ -75,14 +76,14 @@ TEST_F(BatchesTest, ResultsThatMakeNoSenseEndTheLeaseAndItsTasksRunAgain) {
   const ReferencePtr slow = driver.Submit("slow", {});
   cluster.RunFor(milliseconds(10));
   ASSERT_EQ(cluster.runs["slow"], 1);
-  TasksDoneRequest done;
+  protocol::TasksDoneRequest done;
   done.set_lease_id(node.any_lease());
   done.set_values("no batch");
   Process* worker = node.FindWorker([](const Process&) { return true; });
   const auto to_driver = worker->peers.Get(driver.address.endpoint());
   to_driver->Connect();
   cluster.RunFor(milliseconds(10));
-  to_driver->Notify(kTasksDone, done);
+  to_driver->Notify(protocol::kTasksDone, done);
   EXPECT_EQ(driver.Get(slow).value_or("?"), "slow");
   EXPECT_EQ(cluster.runs["slow"], 2);
 }
@@ -94,10 +95,10 @@ TEST_F(BatchesTest, TasksThatMakeNoSenseEndTheConnectionAndWhatRanThereRunsAgain
   cluster.RunFor(milliseconds(10));
   ASSERT_EQ(cluster.runs["slow"], 1);
   Process* worker = node.FindWorker([](const Process&) { return true; });
-  PushTasksRequest push;
+  protocol::PushTasksRequest push;
   push.set_lease_id(node.any_lease());
   push.set_tasks("\x01 no batch");
-  driver.peers.Get(worker->address.endpoint())->Notify(kPushTasks, push);
+  driver.peers.Get(worker->address.endpoint())->Notify(protocol::kPushTasks, push);
   EXPECT_EQ(driver.Get(slow).value_or("?"), "slow");
   EXPECT_EQ(cluster.runs["slow"], 2);
 }

@@ -1,6 +1,6 @@
 // User threads, the loop's thread and a task's thread, all real, in one process.
 
-#include "components/core_worker/blocking_runtime.h"
+#include "components/core_worker/runtime/blocking_runtime.h"
 
 #include <gtest/gtest.h>
 
@@ -10,8 +10,8 @@
 #include <thread>
 
 #include "components/base/real/event_loop.h"
-#include "components/core_worker/methods.h"
-#include "components/core_worker/thread_executor.h"
+#include "components/core_worker/runtime/thread_executor.h"
+#include "components/protocol/raylet_methods.h"
 #include "components/transport/inprocess/inprocess_transport.h"
 #include "mobula/errors.h"
 #include "mobula/get.h"
@@ -38,7 +38,7 @@ int Refuse(int) { throw std::out_of_range("no"); }
 constexpr std::uint64_t kCapacityBytes = 8 << 20;
 
 /// One map for all processes.
-class MapStore final : public StoreClient {
+class MapStore final : public object_store::StoreClient {
  public:
   MapStore(EventLoop& loop, std::map<ObjectId, WritablePayload>& objects)
       : loop_(loop), objects_(objects) {}
@@ -51,7 +51,7 @@ class MapStore final : public StoreClient {
     loop_.Post([done = std::move(done)]() mutable { done({}); });
   }
   void Abort(const ObjectId&) override {}
-  void Get(const ObjectId& id, const ObjectHint&,
+  void Get(const ObjectId& id, const object_store::ObjectHint&,
            std::move_only_function<void(Result<Payload>)> done) override {
     Result<Payload> found = Fail(ErrorCode::kNotFound, "no {}", id.Short());
     if (objects_.contains(id)) found = objects_[id].Freeze();
@@ -88,7 +88,7 @@ class BlockingRuntimeTest : public ::testing::Test {
                  name == "driver" ? nullptr : &executor);
       raylet.Connect();
     }
-    Address address;
+    protocol::Address address;
     EventLog log;
     rpc::ServiceTable services;
     rpc::ClientPool peers;
@@ -124,7 +124,7 @@ class BlockingRuntimeTest : public ::testing::Test {
   }
 
   void BuildCluster() {
-    transport_ = MakeInprocessTransport(loop_);
+    transport_ = transport::MakeInprocessTransport(loop_);
     AddRaylet();
     driver_ = std::make_unique<Process>(*this, "driver");
     workers_.push_back(std::make_unique<Process>(*this, "first"));
@@ -134,35 +134,37 @@ class BlockingRuntimeTest : public ::testing::Test {
   /// Grants its two workers to whoever asks first; others wait for ever.
   void AddRaylet() {
     using rpc::CallContext;
-    services_.Handle(kRequestLease, [this](const RequestLeaseRequest& request, CallContext,
-                                           rpc::Respond<RequestLeaseReply> respond) {
-      if (!grants_ || leased_ == workers_.size()) {
-        held_.push_back(std::move(respond));
-        return;
-      }
-      RequestLeaseReply reply;
-      reply.mutable_grant()->set_lease_id(request.request_id());
-      *reply.mutable_grant()->mutable_worker() = workers_[leased_++]->address;
-      respond(reply);
-    });
-    services_.Handle(kReturnLease,
-                     [](const ReturnLeaseRequest&, CallContext,
-                        rpc::Respond<ReturnLeaseReply> respond) { respond(ReturnLeaseReply()); });
-    services_.Handle(kSetBlocked,
-                     [this](const SetBlockedRequest& request, CallContext, rpc::Respond<NoReply>) {
-                       blocked_ += request.blocked();
-                       if (request.blocked()) parent_waits.release();
+    services_.Handle(protocol::kRequestLease,
+                     [this](const protocol::RequestLeaseRequest& request, CallContext,
+                            rpc::Respond<protocol::RequestLeaseReply> respond) {
+                       if (!grants_ || leased_ == workers_.size()) {
+                         held_.push_back(std::move(respond));
+                         return;
+                       }
+                       protocol::RequestLeaseReply reply;
+                       reply.mutable_grant()->set_lease_id(request.request_id());
+                       *reply.mutable_grant()->mutable_worker() = workers_[leased_++]->address;
+                       respond(reply);
                      });
+    services_.Handle(protocol::kReturnLease, [](const protocol::ReturnLeaseRequest&, CallContext,
+                                                rpc::Respond<protocol::ReturnLeaseReply> respond) {
+      respond(protocol::ReturnLeaseReply());
+    });
+    services_.Handle(protocol::kSetBlocked, [this](const protocol::SetBlockedRequest& request,
+                                                   CallContext, rpc::Respond<protocol::NoReply>) {
+      blocked_ += request.blocked();
+      if (request.blocked()) parent_waits.release();
+    });
     raylet_ = std::make_unique<rpc::Server>(loop_, services_);
     static_cast<void>(raylet_->Listen(*transport_, "inproc://raylet"));
   }
 
   RealEventLoop loop_;
-  std::unique_ptr<Transport> transport_;
+  std::unique_ptr<transport::Transport> transport_;
   std::map<ObjectId, WritablePayload> objects_;
   rpc::ServiceTable services_;
   std::unique_ptr<rpc::Server> raylet_;
-  std::vector<rpc::Respond<RequestLeaseReply>> held_;
+  std::vector<rpc::Respond<protocol::RequestLeaseReply>> held_;
   bool grants_ = true;
   int blocked_ = 0;
   std::size_t leased_ = 0;

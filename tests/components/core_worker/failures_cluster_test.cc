@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "components/protocol/raylet.pb.h"
 #include "tests/components/core_worker/sim_cluster.h"
 
 namespace mobula::core_worker::sim {
@@ -115,8 +116,8 @@ TEST_F(FailuresTest, ADeadNodeIsNamedWhenRetriesAreUsedUp) {
   Node& home = cluster.AddNode(0);
   Node& other = cluster.AddNode(1);
   Process& driver = cluster.AddDriver(home);
-  home.script = [&](const RequestLeaseRequest&) {
-    RequestLeaseReply reply;
+  home.script = [&](const protocol::RequestLeaseRequest&) {
+    protocol::RequestLeaseReply reply;
     reply.mutable_spill()->set_raylet_endpoint(other.endpoint);
     reply.mutable_spill()->set_node_id(std::string(other.id.Binary()));
     return reply;
@@ -140,9 +141,9 @@ TEST_F(FailuresTest, LostObjectsAreMadeAgainWithAllTheyWereMadeFrom) {
   Node& spare = cluster.AddNode(1);
   Node* target = &doomed;
   Process& driver = cluster.AddDriver(home);
-  home.script = [&](const RequestLeaseRequest& request) {
+  home.script = [&](const protocol::RequestLeaseRequest& request) {
     EXPECT_EQ(request.hops(), 0U);
-    RequestLeaseReply reply;
+    protocol::RequestLeaseReply reply;
     reply.mutable_spill()->set_raylet_endpoint(target->endpoint);
     reply.mutable_spill()->set_node_id(std::string(target->id.Binary()));
     return reply;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "components/protocol/owner_methods.h"
+#include "components/protocol/raylet_methods.h"
 #include "components/transport/faulty/faulty_transport.h"
 #include "tests/components/core_worker/sim_cluster.h"
 
@@ -45,8 +47,8 @@ class HandoverTest : public ::testing::Test {
         run->Return(value ? *value : value.error().ToString());
       });
     };
-    cluster.transport =
-        MakeFaultyTransport(std::move(cluster.transport), cluster.loop, Random(1), faults);
+    cluster.transport = transport::MakeFaultyTransport(std::move(cluster.transport), cluster.loop,
+                                                       Random(1), faults);
     // NOLINTNEXTLINE(cppcoreguidelines-prefer-member-initializer): after what is set above
     driver = &cluster.AddDriver(cluster.AddNode(4));
   }
@@ -58,7 +60,7 @@ class HandoverTest : public ::testing::Test {
         ObjectId(ObjectId::FromBinaryOrNil(*FromHex(mention.substr(0, 2 * ObjectId::kSize)))),
         *FromHex(mention.substr(2 * ObjectId::kSize)));
   }
-  std::shared_ptr<FaultPlan> faults = std::make_shared<FaultPlan>();
+  std::shared_ptr<transport::FaultPlan> faults = std::make_shared<transport::FaultPlan>();
   Cluster cluster;
   Process* driver = nullptr;
 };
@@ -137,7 +139,7 @@ TEST_F(HandoverTest, ToABorrowerThatLosesTheOwnerForAWhile) {
   ReferencePtr inner = driver->Submit("slow", {});
   ReferencePtr read = driver->Submit("read", {PutMention(inner)});
   cluster.RunFor(milliseconds(20));  // it has registered, and has not asked yet
-  faults->rules.push_back({.method = kWatch.id, .times_max = 1});
+  faults->rules.push_back({.method = protocol::kWatch.id, .times_max = 1});
   faults->refuse_connects = 1;
   cluster.RunFor(seconds(30));
   EXPECT_EQ(driver->core.Count().tasks, 1U);
@@ -202,7 +204,7 @@ TEST_F(HandoverTest, AReleaseLostWithItsConnectionIsToldAgain) {
   ReferencePtr two = driver->core.Borrow(ObjectId::OfPut(one->id.Task(), 1), one->owner->address);
   made.reset();
   cluster.RunFor(milliseconds(100));
-  faults->rules.push_back({.method = kRemoveBorrows.id, .times_max = 1});
+  faults->rules.push_back({.method = protocol::kRemoveBorrows.id, .times_max = 1});
   one.reset();
   cluster.RunFor(seconds(1));  // the other one is registered again, so we are not forgotten
   EXPECT_EQ(faults->rules[0].times_max, 0U);
@@ -220,11 +222,11 @@ TEST_F(HandoverTest, ACopyOfWhatIsNotWantedIsFreed) {
   const auto client = cluster.AddDriver(other).peers.Get(driver->address.endpoint());
   client->Connect();
   cluster.RunFor(milliseconds(100));
-  ReportCopiesRequest report;
+  protocol::ReportCopiesRequest report;
   report.add_added_ids(std::string(failed->id.Binary()));
   report.mutable_node()->set_node_id(std::string(other.id.Binary()));
   report.mutable_node()->set_raylet_endpoint(other.endpoint);
-  client->Notify(kReportCopies, report);
+  client->Notify(protocol::kReportCopies, report);
   cluster.RunFor(seconds(1));
   EXPECT_TRUE(other.objects.empty());
 }
@@ -310,13 +312,14 @@ TEST_F(HandoverTest, AWorkerThatIsNeededRefusesToExitUnlessForced) {
       [](const Process& worker) { return worker.core.Count().references.owned > 0; });
   ASSERT_NE(owner, nullptr);
   const auto ask = [&](bool force) {
-    ExitWorkerRequest request;
+    protocol::ExitWorkerRequest request;
     request.set_force(force);
     std::optional<bool> answer;
     node.peers()
         .at(owner->worker_id())
-        ->Call(kExitWorker, request,
-               [&](const Result<ExitWorkerReply>& reply) { answer = reply && reply->will_exit(); });
+        ->Call(protocol::kExitWorker, request, [&](const Result<protocol::ExitWorkerReply>& reply) {
+          answer = reply && reply->will_exit();
+        });
     cluster.loop.RunUntil([&] { return answer.has_value(); }, seconds(1));
     cluster.RunFor(milliseconds(1));
     return answer.value_or(false);

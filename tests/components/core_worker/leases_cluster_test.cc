@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "components/protocol/raylet.pb.h"
 #include "tests/components/core_worker/sim_cluster.h"
 
 namespace mobula::core_worker::sim {
@@ -159,8 +160,8 @@ TEST_F(LeasesTest, ASpilledRequestFollowsAndAnUnreachableTargetIsAskedAboutAtHom
   Node& other = cluster.AddNode(1);
   Process& driver = cluster.AddDriver(home);
   int asked = 0;
-  home.script = [&](const RequestLeaseRequest&) {
-    RequestLeaseReply reply;
+  home.script = [&](const protocol::RequestLeaseRequest&) {
+    protocol::RequestLeaseReply reply;
     const bool is_first = ++asked < 3;
     reply.mutable_spill()->set_raylet_endpoint(is_first ? "inproc://nowhere" : other.endpoint);
     reply.mutable_spill()->set_node_id(std::string(other.id.Binary()));
@@ -176,8 +177,8 @@ TEST_F(LeasesTest, ASpilledRequestFollowsAndAnUnreachableTargetIsAskedAboutAtHom
 TEST_F(LeasesTest, ASpillTargetThatStaysUnreachableFailsTheTasksInTheEnd) {
   Node& home = cluster.AddNode(1);
   Process& driver = cluster.AddDriver(home);
-  home.script = [&](const RequestLeaseRequest&) {
-    RequestLeaseReply reply;
+  home.script = [&](const protocol::RequestLeaseRequest&) {
+    protocol::RequestLeaseReply reply;
     reply.mutable_spill()->set_raylet_endpoint("inproc://nowhere");
     reply.mutable_spill()->set_node_id(std::string(home.id.Binary()));
     return reply;
@@ -194,8 +195,8 @@ TEST_F(LeasesTest, AReconnectedRayletIsToldWhatIsStillHeld) {
   Node& home = cluster.AddNode(1);
   Node& other = cluster.AddNode(1);
   Process& driver = cluster.AddDriver(home);
-  home.script = [&](const RequestLeaseRequest&) {
-    RequestLeaseReply reply;
+  home.script = [&](const protocol::RequestLeaseRequest&) {
+    protocol::RequestLeaseReply reply;
     reply.mutable_spill()->set_raylet_endpoint(other.endpoint);
     reply.mutable_spill()->set_node_id(std::string(other.id.Binary()));
     return reply;

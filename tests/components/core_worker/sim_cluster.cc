@@ -3,12 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "components/base/check.h"
+#include "components/protocol/raylet_methods.h"
 
 namespace mobula::core_worker::sim {
 namespace {
 
 /// The store of a node as its processes see it; pulls copy from node to node at once.
-class Store final : public StoreClient {
+class Store final : public object_store::StoreClient {
  public:
   explicit Store(Node& node) : node_(node) {}
 
@@ -33,7 +34,7 @@ class Store final : public StoreClient {
     Later([done = std::move(done)]() mutable { done({}); });
   }
   void Abort(const ObjectId& id) override { node_.unsealed.erase(id); }
-  void Get(const ObjectId& id, const ObjectHint& hint,
+  void Get(const ObjectId& id, const object_store::ObjectHint& hint,
            std::move_only_function<void(Result<Payload>)> done) override {
     Result<Payload> value = Fail(ErrorCode::kNotFound, "object {} is nowhere", id.Short());
     if (const auto it = node_.objects.find(id); it != node_.objects.end()) value = it->second;
@@ -139,15 +140,16 @@ Process::Process(Cluster& the_cluster, Node& the_node, bool is_driver)
   address.set_node_id(std::string(node.id.Binary()));
   address.set_worker_id(std::string(cluster.random.NewId<WorkerId>().Binary()));
   address.set_pid(kPid);
-  core_worker::Program program;
+  protocol::Program program;
   program.set_hash(cluster.program);
   program.set_build(cluster.program);
   core.OnMustExit([this](const Error& why) { must_exit = why; });
   core.Start(address, JobId(), program, node.endpoint, std::make_unique<Store>(node),
              is_driver ? nullptr : this);
-  RegisterWorkerRequest request;
+  protocol::RegisterWorkerRequest request;
   *request.mutable_address() = address;
-  raylet.Call(kRegisterWorker, request, [](const Result<RegisterWorkerReply>&) {});
+  raylet.Call(protocol::kRegisterWorker, request,
+              [](const Result<protocol::RegisterWorkerReply>&) {});
 }
 
 Process::~Process() {
@@ -211,7 +213,7 @@ Result<std::string> Process::Get(const ReferencePtr& reference) {
 // ---- Cluster ----
 
 Cluster::Cluster(std::uint64_t seed)
-    : loop(seed), random(seed), transport(MakeInprocessTransport(loop)) {
+    : loop(seed), random(seed), transport(transport::MakeInprocessTransport(loop)) {
   config.inline_bytes_max = 100;
 }
 
@@ -236,13 +238,13 @@ void Cluster::KillDriver(Process& driver) {
 }
 
 void Cluster::KillNode(Node& node) {
-  NodeDiedRequest died;
+  protocol::NodeDiedRequest died;
   died.set_node_id(std::string(node.id.Binary()));
   died.set_reason("no heartbeat");
   std::erase_if(nodes, [&](const auto& entry) { return entry.get() == &node; });
   loop.Schedule(milliseconds(200), [this, died] {
     for (const auto& other : nodes) {
-      for (const auto& [worker, peer] : other->peers()) peer->Notify(kNodeDied, died);
+      for (const auto& [worker, peer] : other->peers()) peer->Notify(protocol::kNodeDied, died);
     }
   });
 }

@@ -18,7 +18,7 @@
 
 #include "components/base/simulated/event_loop.h"
 #include "components/core_worker/core_worker.h"
-#include "components/core_worker/methods.h"
+#include "components/protocol/raylet.pb.h"
 #include "components/transport/inprocess/inprocess_transport.h"
 
 namespace mobula::core_worker::sim {
@@ -69,7 +69,7 @@ class TaskRun : public std::enable_shared_from_this<TaskRun> {
   RunnableTask task_;
 };
 using TaskRunPtr = std::shared_ptr<TaskRun>;
-using Program = std::function<void(const TaskRunPtr&)>;
+using TestProgram = std::function<void(const TaskRunPtr&)>;
 
 /// A driver or worker.
 class Process final : public TaskExecutor {
@@ -92,7 +92,7 @@ class Process final : public TaskExecutor {
 
   Cluster& cluster;
   Node& node;
-  Address address;
+  protocol::Address address;
   EventLog log;
   rpc::ServiceTable services;
   rpc::ClientPool peers;
@@ -121,7 +121,9 @@ class Node {
   [[nodiscard]] std::string any_lease() const { return leases_.begin()->first; }
   [[nodiscard]] std::size_t queued_count() const { return queue_.size(); }
   [[nodiscard]] const std::map<std::string, rpc::Peer*>& peers() const { return peers_; }
-  [[nodiscard]] const std::map<std::string, ReturnLeaseReply>& deaths() const { return deaths_; }
+  [[nodiscard]] const std::map<std::string, protocol::ReturnLeaseReply>& deaths() const {
+    return deaths_;
+  }
 
   Cluster& cluster;
   const std::string endpoint;
@@ -131,18 +133,19 @@ class Node {
   std::uint64_t capacity_bytes;
   Duration fetch_time{0};                                   ///< Of a `Get` of the store.
   std::map<std::string, std::unique_ptr<Process>> workers;  // by worker id
-  std::vector<RequestLeaseRequest> requests_seen;
-  std::vector<KeepLeasesRequest> keeps_seen;
+  std::vector<protocol::RequestLeaseRequest> requests_seen;
+  std::vector<protocol::KeepLeasesRequest> keeps_seen;
   rpc::Peer* last_asker = nullptr;  // of requests_seen.back()
   std::size_t blocked_seen = 0;
   /// Answers a request before the raylet does; nullopt: as usual.
-  std::function<std::optional<RequestLeaseReply>(const RequestLeaseRequest&)> script;
+  std::function<std::optional<protocol::RequestLeaseReply>(const protocol::RequestLeaseRequest&)>
+      script;
 
  private:
   friend class Process;
   struct Waiting {
-    RequestLeaseRequest request;
-    rpc::Respond<RequestLeaseReply> respond;
+    protocol::RequestLeaseRequest request;
+    rpc::Respond<protocol::RequestLeaseReply> respond;
   };
   struct Leased {
     std::string worker_id;
@@ -152,7 +155,7 @@ class Node {
   };
   void AddHandlers();
   void GrantWaiting();
-  ReturnLeaseReply OnReturn(const ReturnLeaseRequest& request);
+  protocol::ReturnLeaseReply OnReturn(const protocol::ReturnLeaseRequest& request);
   void SetBlocked(rpc::Peer* peer, bool blocked);
   void EndLease(const std::string& lease_id);
 
@@ -163,7 +166,7 @@ class Node {
   std::map<std::string, std::uint64_t> turns_;  // of owners: when they were last granted a lease
   std::map<std::string, Leased> leases_;        // by lease id
   std::vector<std::string> idle_;               // worker ids
-  std::map<std::string, ReturnLeaseReply> deaths_;
+  std::map<std::string, protocol::ReturnLeaseReply> deaths_;
   std::map<std::string, rpc::Peer*> peers_;  // by worker id
   std::unique_ptr<rpc::Server> server_;
 };
@@ -187,10 +190,10 @@ class Cluster {
 
   SimulatedEventLoop loop;
   Random random;
-  std::unique_ptr<Transport> transport;
+  std::unique_ptr<transport::Transport> transport;
   CoreWorkerConfig config;
   std::string program = "test 1";  ///< Of processes made from now on.
-  std::map<std::string, Program> programs;
+  std::map<std::string, TestProgram> programs;
   std::map<std::string, int> runs;  ///< How often each program was started.
   std::vector<std::unique_ptr<Node>> nodes;
   std::vector<std::unique_ptr<Process>> drivers;

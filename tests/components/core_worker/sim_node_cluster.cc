@@ -4,6 +4,7 @@
 
 #include "components/base/check.h"
 #include "components/base/resources.h"
+#include "components/protocol/raylet_methods.h"
 #include "tests/components/core_worker/sim_cluster.h"
 
 namespace mobula::core_worker::sim {
@@ -29,6 +30,7 @@ Node::Node(Cluster& the_cluster, std::string name, double cpus, std::uint64_t ca
 }
 
 void Node::AddHandlers() {
+  using namespace protocol;  // NOLINT(google-build-using-namespace): the raylet's own words
   using rpc::CallContext;
   using rpc::Respond;
   services_.Handle(kRegisterWorker, [this](const RegisterWorkerRequest& request, CallContext call,
@@ -108,7 +110,7 @@ void Node::GrantWaiting() {
     free_units_ -= units;
     const std::string lease(cluster.random.NewId<LeaseId>().Binary());
     leases_[lease] = {worker, waiting.request.owner().worker_id(), units};
-    RequestLeaseReply reply;
+    protocol::RequestLeaseReply reply;
     reply.mutable_grant()->set_lease_id(lease);
     *reply.mutable_grant()->mutable_worker() = workers.at(worker)->address;
     waiting.respond(reply);
@@ -130,8 +132,8 @@ void Node::EndLease(const std::string& lease_id) {
   if (workers.contains(lease.mapped().worker_id)) idle_.push_back(lease.mapped().worker_id);
 }
 
-ReturnLeaseReply Node::OnReturn(const ReturnLeaseRequest& request) {
-  ReturnLeaseReply reply;
+protocol::ReturnLeaseReply Node::OnReturn(const protocol::ReturnLeaseRequest& request) {
+  protocol::ReturnLeaseReply reply;
   if (request.connection_lost()) {
     const auto death = deaths_.find(request.worker_id());
     if (death != deaths_.end()) reply = death->second;
@@ -163,19 +165,19 @@ void Node::EndLeasesOf(const std::string& owner) {
 }
 
 void Node::Reclaim() {
-  ReclaimLeasesRequest reclaim;
+  protocol::ReclaimLeasesRequest reclaim;
   for (const auto& [lease, leased] : leases_) {
     const bool others_wait = std::ranges::any_of(queue_, [&](const Waiting& waiting) {
       return waiting.request.owner().worker_id() != leased.owner;
     });
     *(others_wait ? reclaim.add_lease_ids() : reclaim.add_if_idle_ids()) = lease;
   }
-  for (const auto& [worker, peer] : peers_) peer->Notify(kReclaimLeases, reclaim);
+  for (const auto& [worker, peer] : peers_) peer->Notify(protocol::kReclaimLeases, reclaim);
 }
 
 void Node::Kill(Process& process, std::string cause, std::string log_tail) {
   const std::string worker = process.worker_id();
-  ReturnLeaseReply& death = deaths_[worker];
+  protocol::ReturnLeaseReply& death = deaths_[worker];
   death.set_worker_died(true);
   death.set_cause(std::move(cause));
   death.set_pid(process.address.pid());

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "components/protocol/owner_methods.h"
+#include "components/protocol/raylet_methods.h"
+#include "components/protocol/worker_methods.h"
 #include "tests/components/core_worker/sim_cluster.h"
 
 namespace mobula::core_worker::sim {
@@ -27,8 +30,8 @@ class Played {
     });
     cluster.RunFor(milliseconds(100));
     worker = node->FindWorker([](const Process&) { return true; });
-    services_.Hear(kStatus, [this](const StatusRequest& request, rpc::Peer&) {
-      for (const ObjectStatus& object : request.objects()) {
+    services_.Hear(protocol::kStatus, [this](const protocol::StatusRequest& request, rpc::Peer&) {
+      for (const protocol::ObjectStatus& object : request.objects()) {
         heard_.insert(object.ShortDebugString());
       }
     });
@@ -94,24 +97,24 @@ std::string IdOf(const ReferencePtr& reference) { return std::string(reference->
 std::vector<Sample> WorkerSamples() {
   return {
       [](Played& p) {
-        OpenLeaseRequest open;
+        protocol::OpenLeaseRequest open;
         open.set_lease_id(std::string(LeaseId::kSize, 'L'));
         *open.mutable_owner() = p.borrower->address;
         open.mutable_program()->set_hash(p.cluster.program);
-        p.Play(*p.worker, kOpenLease, open);
+        p.Play(*p.worker, protocol::kOpenLease, open);
         open.mutable_program()->set_hash("another program");
-        p.Play(*p.worker, kOpenLease, open);
+        p.Play(*p.worker, protocol::kOpenLease, open);
       },
       [](Played& p) {
-        TakeBackRequest back;
+        protocol::TakeBackRequest back;
         back.set_lease_id(p.node->lease_ids().at(0));
         back.set_keep(1);
-        p.Play(*p.worker, kTakeBack, back);
+        p.Play(*p.worker, protocol::kTakeBack, back);
       },
       [](Played& p) {
-        ReleaseHandoffRequest release;
+        protocol::ReleaseHandoffRequest release;
         release.add_task_ids(std::string(p.results[0]->id.Task().Binary()));
-        p.Play(*p.worker, kReleaseHandoff, release);
+        p.Play(*p.worker, protocol::kReleaseHandoff, release);
       },
   };
 }
@@ -120,45 +123,45 @@ std::vector<Sample> WorkerSamples() {
 std::vector<Sample> OwnerSamples() {
   return {
       [](Played& p) {
-        WatchRequest watch;
+        protocol::WatchRequest watch;
         for (const auto& reference : {p.small, p.large, p.results[0]}) {
           watch.add_ids(IdOf(reference));
         }
         watch.add_ids(std::string(ObjectId::kSize, 'u'));  // which it does not know
-        p.Play(*p.owner, kWatch, watch);
+        p.Play(*p.owner, protocol::kWatch, watch);
       },
       [](Played& p) {
-        StatusRequest status;
-        ObjectStatus* object = status.add_objects();
+        protocol::StatusRequest status;
+        protocol::ObjectStatus* object = status.add_objects();
         object->set_id(IdOf(p.borrowed));
         object->set_inline_value("early");
-        p.Play(*p.borrower, kStatus, status);
+        p.Play(*p.borrower, protocol::kStatus, status);
       },
       [](Played& p) {
-        AddBorrowsRequest add;
+        protocol::AddBorrowsRequest add;
         add.add_ids(IdOf(p.small));
         add.add_ids(std::string(ObjectId::kSize, 'u'));
         add.mutable_borrower()->set_worker_id(std::string(WorkerId::kSize, 'b'));
-        p.Play(*p.owner, kAddBorrows, add);
+        p.Play(*p.owner, protocol::kAddBorrows, add);
         p.small.reset();  // kept by the borrower only
         p.cluster.RunFor(milliseconds(1));
       },
       [](Played& p) {
-        RemoveBorrowsRequest remove;
+        protocol::RemoveBorrowsRequest remove;
         remove.add_ids(std::string(ObjectId::kSize, 'u'));
         remove.set_borrower_id(std::string(WorkerId::kSize, 'b'));
-        p.Play(*p.owner, kRemoveBorrows, remove);
+        p.Play(*p.owner, protocol::kRemoveBorrows, remove);
       },
       [](Played& p) {
-        ReportCopiesRequest report;
+        protocol::ReportCopiesRequest report;
         report.add_added_ids(IdOf(p.large));
         report.mutable_node()->set_node_id(std::string(NodeId::kSize, 'n'));
         report.mutable_node()->set_raylet_endpoint("inproc://elsewhere");
-        p.Play(*p.owner, kReportCopies, report);
-        ReportCopiesRequest missing;
+        p.Play(*p.owner, protocol::kReportCopies, report);
+        protocol::ReportCopiesRequest missing;
         missing.add_missing_ids(IdOf(p.large));
         missing.add_missing_endpoints("inproc://elsewhere");
-        p.Play(*p.owner, kReportCopies, missing);
+        p.Play(*p.owner, protocol::kReportCopies, missing);
       },
   };
 }
@@ -167,22 +170,22 @@ std::vector<Sample> OwnerSamples() {
 std::vector<Sample> RayletSamples() {
   return {
       [](Played& p) {
-        ReclaimLeasesRequest reclaim;
+        protocol::ReclaimLeasesRequest reclaim;
         reclaim.add_lease_ids(p.node->lease_ids().at(0));
-        p.Play(*p.owner, kReclaimLeases, reclaim);
+        p.Play(*p.owner, protocol::kReclaimLeases, reclaim);
       },
       [](Played& p) {
-        NodeDiedRequest died;
+        protocol::NodeDiedRequest died;
         died.set_node_id(std::string(NodeId::kSize, 'd'));
-        p.Play(*p.owner, kNodeDied, died);
+        p.Play(*p.owner, protocol::kNodeDied, died);
         died.set_node_id(std::string(p.node->id.Binary()));  // with the only copy of `large`
-        p.Play(*p.borrower, kNodeDied, died);
+        p.Play(*p.borrower, protocol::kNodeDied, died);
       },
       [](Played& p) {
-        ExitWorkerRequest exit;
-        p.Play(*p.worker, kExitWorker, exit);  // it is busy
+        protocol::ExitWorkerRequest exit;
+        p.Play(*p.worker, protocol::kExitWorker, exit);  // it is busy
         exit.set_force(true);
-        p.Play(*p.worker, kExitWorker, exit);
+        p.Play(*p.worker, protocol::kExitWorker, exit);
       },
   };
 }

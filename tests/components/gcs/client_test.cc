@@ -1,6 +1,6 @@
 #include "components/gcs/client.h"
 
-#include "components/gcs/methods.h"
+#include "components/protocol/gcs_methods.h"
 #include "tests/components/gcs/gcs_world.h"
 
 namespace mobula::gcs {
@@ -41,7 +41,7 @@ TEST(GcsClientTest, DeathsAndJobsOfTheTimeAwayAreHeardOnce) {
   auto reporter = world.AddClient();
   Observer observer(world);
   const auto die = [&reporter](const char* worker) {
-    WorkerDeath death;
+    protocol::WorkerDeath death;
     death.set_worker_id(worker);
     reporter->ReportWorkerDeath(death);
   };
@@ -84,8 +84,9 @@ TEST(GcsClientTest, WhenTheStorageIsLostEveryNodeIsReportedDeadOnceAndFenced) {
 TEST(GcsClientTest, CallsWaitForAGcsThatIsAway) {
   GcsWorld world;
   auto client = world.AddClient();
-  std::optional<Result<PutReply>> answer;
-  client->Put("s", "k", "v", [&answer](Result<PutReply> r) { answer = std::move(r); });
+  std::optional<Result<protocol::PutValueReply>> answer;
+  client->Put("s", "k", "v",
+              [&answer](Result<protocol::PutValueReply> r) { answer = std::move(r); });
   world.loop.RunFor(seconds(30));
   EXPECT_FALSE(answer);
   EXPECT_FALSE(client->IsConnected());
@@ -99,9 +100,10 @@ TEST(GcsClientTest, CallsWaitForAGcsThatIsAway) {
 TEST(GcsClientTest, ACallThatWaitedTooLongSaysSo) {
   GcsWorld world;
   auto client = world.AddClient();
-  const auto reply = world.Await<PutReply>([&](auto d) { client->Put("s", "k", "v", d); });
+  const auto reply =
+      world.Await<protocol::PutValueReply>([&](auto d) { client->Put("s", "k", "v", d); });
   EXPECT_EQ(reply.error().code(), ErrorCode::kDeadlineExceeded);
-  EXPECT_EQ(world.loop.Now(), TimePoint(kCallTimeout));
+  EXPECT_EQ(world.loop.Now(), TimePoint(protocol::kCallTimeout));
 }
 
 TEST(GcsClientTest, AfterTheWindowTheGcsIsGoneForGood) {
@@ -110,8 +112,9 @@ TEST(GcsClientTest, AfterTheWindowTheGcsIsGoneForGood) {
   auto client = world.AddClient(seconds(10));
   std::optional<Error> gone;
   client->OnGone([&gone](const Error& error) { gone = error; });
-  std::optional<Result<SubscribeReply>> subscribed;
-  client->Subscribe({NODES}, {}, [&](Result<SubscribeReply> r) { subscribed = std::move(r); });
+  std::optional<Result<protocol::SubscribeReply>> subscribed;
+  client->Subscribe({protocol::NODES}, {},
+                    [&](Result<protocol::SubscribeReply> r) { subscribed = std::move(r); });
   world.loop.RunFor(seconds(1));
   ASSERT_TRUE(subscribed && *subscribed);
   world.KillServer();
@@ -120,14 +123,15 @@ TEST(GcsClientTest, AfterTheWindowTheGcsIsGoneForGood) {
   world.loop.RunFor(seconds(2));
   ASSERT_TRUE(gone);
   EXPECT_EQ(gone->code(), ErrorCode::kUnavailable);
-  const auto reply = world.Await<PutReply>([&](auto d) { client->Put("s", "k", "v", d); });
+  const auto reply =
+      world.Await<protocol::PutValueReply>([&](auto d) { client->Put("s", "k", "v", d); });
   EXPECT_EQ(reply.error().code(), ErrorCode::kUnavailable);
 }
 
 TEST(GcsClientTest, ARegistrationThatNeverReachedTheGcsFailsWhenTheGcsIsGone) {
   GcsWorld world;
   auto client = world.AddClient(seconds(10));
-  const auto reply = world.Await<RegisterNodeReply>(
+  const auto reply = world.Await<protocol::RegisterNodeReply>(
       [&](auto d) { client->RegisterNode({}, d, [] { ADD_FAILURE() << "not fenced"; }); });
   EXPECT_EQ(reply.error().code(), ErrorCode::kUnavailable);
 }
@@ -136,10 +140,10 @@ TEST(GcsClientTest, AnInvalidRegistrationFailsAndIsNotRepeated) {
   GcsWorld world;
   world.StartServer();
   auto client = world.AddClient();
-  NodeInfo nameless;
+  protocol::NodeInfo nameless;
   nameless.set_node_id("short");
-  const auto reply =
-      world.Await<RegisterNodeReply>([&](auto d) { client->RegisterNode(nameless, d, nullptr); });
+  const auto reply = world.Await<protocol::RegisterNodeReply>(
+      [&](auto d) { client->RegisterNode(nameless, d, nullptr); });
   EXPECT_EQ(reply.error().code(), ErrorCode::kInvalidArgument);
   const auto lines = world.lines.size();
   world.KillServer();
@@ -156,11 +160,11 @@ TEST(GcsClientTest, WhoStopsInsideACallbackHearsNoMore) {
   auto client = world.AddClient();
   int heard = 0;
   Subscription subscription;
-  subscription.on_node = [&](const NodeInfo&) {
+  subscription.on_node = [&](const protocol::NodeInfo&) {
     ++heard;
     client->Stop();
   };
-  client->Subscribe({NODES}, std::move(subscription), [](const auto&) {});
+  client->Subscribe({protocol::NODES}, std::move(subscription), [](const auto&) {});
   world.loop.RunFor(seconds(1));
   EXPECT_EQ(heard, 1);
   client->Stop();
@@ -171,20 +175,21 @@ struct RawSubscriber {
   explicit RawSubscriber(GcsWorld& world)
       : client(world.loop, *world.transport, "inproc://gcs", Random(5),
                {.reconnect_window = Duration(-1)}, &services) {
-    services.Handle(kDeliver, [this](const Delta& delta, const rpc::CallContext&,
-                                     rpc::Respond<DeliverReply> respond) {
-      deltas.push_back(delta);
-      held.push_back(std::move(respond));
-    });
+    services.Handle(protocol::kDeliver,
+                    [this](const protocol::Delta& delta, const rpc::CallContext&,
+                           rpc::Respond<protocol::DeliverReply> respond) {
+                      deltas.push_back(delta);
+                      held.push_back(std::move(respond));
+                    });
     client.OnDisconnected([this](const Error&) { cut = true; });
-    SubscribeRequest request;
-    request.add_channels(NODES);
-    client.Call(kSubscribe, request, [](const Result<SubscribeReply>&) {});
+    protocol::SubscribeRequest request;
+    request.add_channels(protocol::NODES);
+    client.Call(protocol::kSubscribe, request, [](const Result<protocol::SubscribeReply>&) {});
     world.loop.RunFor(milliseconds(10));
   }
   rpc::ServiceTable services;
-  std::vector<Delta> deltas;
-  std::vector<rpc::Respond<DeliverReply>> held;
+  std::vector<protocol::Delta> deltas;
+  std::vector<rpc::Respond<protocol::DeliverReply>> held;
   bool cut = false;
   rpc::Client client;
 };
@@ -199,7 +204,7 @@ TEST(GcsDeltaTest, ASlowSubscriberGetsFewerAndNewerFacts) {
     world.loop.RunFor(seconds(1));
   }
   ASSERT_EQ(slow.deltas.size(), 1U);
-  slow.held[0](DeliverReply());
+  slow.held[0](protocol::DeliverReply());
   world.loop.RunFor(milliseconds(10));
   ASSERT_EQ(slow.deltas.size(), 2U);
   EXPECT_EQ(slow.deltas[1].sequence(), 2U);
@@ -225,7 +230,7 @@ TEST(GcsDeltaTest, ASubscriberThatNeverAnswersIsCutOff) {
   world.StartServer();
   RawSubscriber stuck(world);
   auto node = world.AddNode('a');
-  world.loop.RunFor(kDeliver.timeout - seconds(1));
+  world.loop.RunFor(protocol::kDeliver.timeout - seconds(1));
   EXPECT_FALSE(stuck.cut);
   world.loop.RunFor(seconds(2));
   EXPECT_TRUE(stuck.cut);

@@ -13,9 +13,9 @@
 #include "components/base/simulated/event_loop.h"
 #include "components/base/simulated/scoped_loop.h"
 #include "components/gcs/client.h"
-#include "components/gcs/convert.h"
 #include "components/gcs/memory/storage.h"
 #include "components/gcs/server.h"
+#include "components/protocol/gcs_convert.h"
 #include "components/transport/inprocess/inprocess_transport.h"
 
 namespace mobula::gcs {
@@ -27,13 +27,13 @@ inline std::string NodeIdOf(char letter) { return std::string(NodeId::kSize, let
 
 /// A raylet as the GCS sees it: it registers and sends heartbeats; `loop` pauses or kills it.
 struct TestNode {
-  using MakeTransport = std::function<Transport&(EventLoop&)>;
+  using TransportMaker = std::function<transport::Transport&(EventLoop&)>;
 
-  TestNode(EventLoop& outer, Transport& transport, char letter, std::uint64_t seed)
+  TestNode(EventLoop& outer, transport::Transport& transport, char letter, std::uint64_t seed)
       : TestNode(
-            outer, [&](EventLoop&) -> Transport& { return transport; }, "inproc://gcs", letter,
-            seed) {}
-  TestNode(EventLoop& outer, const MakeTransport& transport, const std::string& gcs, char letter,
+            outer, [&](EventLoop&) -> transport::Transport& { return transport; }, "inproc://gcs",
+            letter, seed) {}
+  TestNode(EventLoop& outer, const TransportMaker& transport, const std::string& gcs, char letter,
            std::uint64_t seed)
       : loop(outer),
         client(loop, transport(loop), gcs, Random(seed), {.reconnect_window = Duration(-1)}),
@@ -42,7 +42,7 @@ struct TestNode {
     info.set_endpoint(fmt::format("inproc://{}", letter));
     client.RegisterNode(
         info,
-        [this](Result<RegisterNodeReply> reply) {
+        [this](Result<protocol::RegisterNodeReply> reply) {
           registered = reply.has_value();
           if (reply) epoch = reply->epoch();
           Beat();
@@ -59,7 +59,7 @@ struct TestNode {
   }
 
   ScopedEventLoop loop;
-  NodeInfo info;
+  protocol::NodeInfo info;
   GcsClient client;
   Timer timer;
   bool registered = false;
@@ -106,9 +106,9 @@ struct GcsWorld {
     return std::move(**slot);
   }
   /// \return the node as the GCS lists it.
-  NodeInfo Look(GcsClient& client, char letter) {
-    const auto nodes = Await<std::vector<NodeInfo>>([&](auto d) { client.ListNodes(d); });
-    for (const NodeInfo& node : *nodes) {
+  protocol::NodeInfo Look(GcsClient& client, char letter) {
+    const auto nodes = Await<std::vector<protocol::NodeInfo>>([&](auto d) { client.ListNodes(d); });
+    for (const protocol::NodeInfo& node : *nodes) {
       if (node.node_id() == NodeIdOf(letter)) return node;
     }
     return {};
@@ -117,7 +117,7 @@ struct GcsWorld {
   ServerConfig config;
   std::uint64_t seed = 0;
   SimulatedEventLoop loop{1};
-  std::unique_ptr<Transport> transport = MakeInprocessTransport(loop);
+  std::unique_ptr<transport::Transport> transport = transport::MakeInprocessTransport(loop);
   MemoryStorage storage{loop};
   Metrics metrics;
   std::vector<std::string> lines;
@@ -132,18 +132,19 @@ struct GcsWorld {
 struct Observer {
   explicit Observer(GcsWorld& world) : client(world.AddClient()) {
     Subscription subscription;
-    subscription.on_node = [this](const NodeInfo& node) {
-      heard +=
-          fmt::format("{}{}{} ", node.node_id()[0], node.worker_count(), IsAlive(node) ? "" : "!");
+    subscription.on_node = [this](const protocol::NodeInfo& node) {
+      heard += fmt::format("{}{}{} ", node.node_id()[0], node.worker_count(),
+                           protocol::IsAlive(node) ? "" : "!");
     };
-    subscription.on_worker_death = [this](const WorkerDeath& death) {
+    subscription.on_worker_death = [this](const protocol::WorkerDeath& death) {
       heard += fmt::format("w:{} ", death.worker_id());
     };
-    subscription.on_job = [this](const JobInfo& job) {
+    subscription.on_job = [this](const protocol::JobInfo& job) {
       heard += fmt::format("j{}{} ", int{job.job_id()[3]}, job.state()[0]);
     };
-    client->Subscribe({NODES, WORKERS, JOBS}, std::move(subscription),
-                      [this](const Result<SubscribeReply>& r) { subscribed = r.has_value(); });
+    client->Subscribe(
+        {protocol::NODES, protocol::WORKERS, protocol::JOBS}, std::move(subscription),
+        [this](const Result<protocol::SubscribeReply>& r) { subscribed = r.has_value(); });
     world.loop.RunFor(milliseconds(10));
   }
   /// \return what was heard since the last call.

@@ -1,13 +1,14 @@
 #include "components/gcs/server.h"
 
 #include "components/gcs/faulty/storage.h"
+#include "components/protocol/gcs.pb.h"
 #include "tests/components/gcs/gcs_world.h"
 
 namespace mobula::gcs {
 namespace {
 
-JobInfo JobOn(char node, const std::string& driver) {
-  JobInfo job;
+protocol::JobInfo JobOn(char node, const std::string& driver) {
+  protocol::JobInfo job;
   job.set_node_id(NodeIdOf(node));
   job.set_driver_id(driver);
   return job;
@@ -82,7 +83,7 @@ TEST(GcsServerTest, AGcsThatWasPausedItselfBuriesNobody) {
   GcsWorld world;
   ScopedEventLoop process(world.loop);
   ScopedEventLoop network(world.loop);
-  auto transport = MakeInprocessTransport(network);
+  auto transport = transport::MakeInprocessTransport(network);
   Server server({process, world.storage, world.log, world.metrics, Random(1)}, {});
   server.Start([](const Result<void>&) {});
   world.loop.RunFor(milliseconds(10));
@@ -106,7 +107,8 @@ TEST(GcsServerTest, ANodeThatLeavesIsDeadAtOnceAndSaysWhy) {
   auto node = world.AddNode('a');
   Observer observer(world);
   observer.Take();
-  EXPECT_TRUE(world.Await<LeaveReply>([&](auto d) { node->client.LeaveNode("asked to stop", d); }));
+  EXPECT_TRUE(world.Await<protocol::LeaveNodeReply>(
+      [&](auto d) { node->client.LeaveNode("asked to stop", d); }));
   world.loop.RunFor(milliseconds(1));
   EXPECT_EQ(observer.Take(), "a0! ");
   EXPECT_EQ(world.Look(*observer.client, 'a').death_reason(), "left: asked to stop");
@@ -127,7 +129,8 @@ TEST(GcsServerTest, JobsFailWithTheNodeOfTheirDriver) {
   a.reset();
   world.loop.RunFor(seconds(1));
   EXPECT_EQ(observer.Take(), "a0! w:driver1 j1F ");
-  const auto jobs = world.Await<std::vector<JobInfo>>([&](auto d) { client.ListJobs(d); });
+  const auto jobs =
+      world.Await<std::vector<protocol::JobInfo>>([&](auto d) { client.ListJobs(d); });
   EXPECT_EQ((*jobs)[0].state(), "FAILED");
   EXPECT_EQ((*jobs)[1].state(), "RUNNING");
   const auto refused = world.Await<JobId>([&](auto d) { client.StartJob(JobOn('a', "x"), d); });
@@ -157,7 +160,7 @@ TEST(GcsServerTest, WorkerDeathsReachSubscribersOnce) {
   world.StartServer();
   Observer observer(world);
   auto reporter = world.AddClient();
-  WorkerDeath death;
+  protocol::WorkerDeath death;
   death.set_worker_id("x");
   reporter->ReportWorkerDeath(death);
   reporter->ReportWorkerDeath(death);
@@ -170,8 +173,8 @@ TEST(GcsServerTest, KeysAreKeptReplacedListedAndDeleted) {
   world.StartServer();
   auto client = world.AddClient();
   const auto put = [&](const char* key, const char* value, PutMode mode) {
-    const auto reply =
-        world.Await<PutReply>([&](auto d) { client->Put("s", key, value, d, mode); });
+    const auto reply = world.Await<protocol::PutValueReply>(
+        [&](auto d) { client->Put("s", key, value, d, mode); });
     return reply && reply->added();
   };
   const auto get = [&](const char* key) {
@@ -187,10 +190,11 @@ TEST(GcsServerTest, KeysAreKeptReplacedListedAndDeleted) {
   put("l", "3", PutMode::kReplace);
   EXPECT_EQ(*world.Await<std::vector<std::string>>([&](auto d) { client->Keys("s", "", d); }),
             (std::vector<std::string>{"k", "l"}));
-  EXPECT_EQ(
-      world.Await<DeleteReply>([&](auto d) { client->Delete("s", "", d, KeyMatch::kPrefix); })
-          ->count(),
-      2U);
+  EXPECT_EQ(world
+                .Await<protocol::DeleteValuesReply>(
+                    [&](auto d) { client->Delete("s", "", d, KeyMatch::kPrefix); })
+                ->count(),
+            2U);
   EXPECT_EQ(get("k"), std::nullopt);
 }
 
@@ -271,7 +275,7 @@ TEST_P(FailingWriteTest, NothingAcknowledgedIsLost) {
   int answers = 0;
   for (int i = 0; i < 5; ++i) {
     const std::string key = std::to_string(i);
-    client->Put("s", key, "v", [&, key](const Result<PutReply>& reply) {
+    client->Put("s", key, "v", [&, key](const Result<protocol::PutValueReply>& reply) {
       ++answers;
       if (reply) acknowledged.push_back(key);
     });
@@ -292,7 +296,8 @@ TEST_P(FailingWriteTest, NothingAcknowledgedIsLost) {
   EXPECT_EQ(answers, 5) << "calls that can be repeated were";
   EXPECT_EQ(acknowledged.size(), 5U);
   EXPECT_EQ(job.Hex(), "00000001");
-  EXPECT_EQ(world.Await<std::vector<JobInfo>>([&](auto d) { client->ListJobs(d); })->size(), 1U)
+  EXPECT_EQ(
+      world.Await<std::vector<protocol::JobInfo>>([&](auto d) { client->ListJobs(d); })->size(), 1U)
       << "one request, one job";
 }
 INSTANTIATE_TEST_SUITE_P(EveryWrite, FailingWriteTest,

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "components/protocol/gcs_convert.h"
 #include "components/transport/simulated/simulated_network.h"
 #include "tests/components/gcs/gcs_world.h"
 
@@ -12,19 +13,19 @@ constexpr char kGcs[] = "sim://head.gcs/gcs";
 
 /// Holds what a subscriber believes, and that nobody rises from the dead.
 struct Believer {
-  Believer(EventLoop& loop, Transport& transport, std::uint64_t seed)
+  Believer(EventLoop& loop, transport::Transport& transport, std::uint64_t seed)
       : client(loop, transport, kGcs, Random(seed), {.reconnect_window = Duration(-1)}) {
     Subscription subscription;
-    subscription.on_node = [this](const NodeInfo& node) {
+    subscription.on_node = [this](const protocol::NodeInfo& node) {
       EXPECT_FALSE(dead.contains(node.node_id())) << node.node_id() << " was reported dead before";
-      if (IsAlive(node)) {
+      if (protocol::IsAlive(node)) {
         alive[node.node_id()] = node.worker_count();
       } else {
         alive.erase(node.node_id());
         dead.insert(node.node_id());
       }
     };
-    client.Subscribe({NODES}, std::move(subscription), [](const auto&) {});
+    client.Subscribe({protocol::NODES}, std::move(subscription), [](const auto&) {});
   }
   GcsClient client;
   std::map<std::string, std::uint32_t> alive;
@@ -45,7 +46,7 @@ struct Simulation {
     for (int i = 0; i < 4; ++i) AddNode();
   }
 
-  Transport& TransportOf(const std::string& process, EventLoop& process_loop) {
+  transport::Transport& TransportOf(const std::string& process, EventLoop& process_loop) {
     transports.push_back(network.TransportFor(process, process_loop));
     return *transports.back();
   }
@@ -61,7 +62,9 @@ struct Simulation {
   std::string ProcessOf(std::size_t node) { return fmt::format("n{}.raylet", node); }
   void AddNode() {
     const std::string process = ProcessOf(nodes.size());
-    const auto transport = [&](EventLoop& its) -> Transport& { return TransportOf(process, its); };
+    const auto transport = [&](EventLoop& its) -> transport::Transport& {
+      return TransportOf(process, its);
+    };
     nodes.push_back(std::make_unique<TestNode>(
         loop, transport, kGcs, static_cast<char>('!' + nodes.size()), chance.Next()));
   }
@@ -100,13 +103,13 @@ struct Simulation {
 
   /// Once nothing hurts any more, all agree.
   void ExpectAgreement() {
-    std::optional<Result<std::vector<NodeInfo>>> listed;
+    std::optional<Result<std::vector<protocol::NodeInfo>>> listed;
     believers[0]->client.ListNodes([&](auto nodes) { listed = std::move(nodes); });
     loop.RunFor(seconds(1));
     ASSERT_TRUE(listed && *listed);
     std::map<std::string, std::uint32_t> truth;
-    for (const NodeInfo& node : **listed) {
-      if (IsAlive(node)) truth[node.node_id()] = node.worker_count();
+    for (const protocol::NodeInfo& node : **listed) {
+      if (protocol::IsAlive(node)) truth[node.node_id()] = node.worker_count();
     }
     for (const auto& believer : believers) EXPECT_EQ(believer->alive, truth);
     for (const auto& node : nodes) {
@@ -124,14 +127,14 @@ struct Simulation {
 
   SimulatedEventLoop loop;
   Random chance;
-  SimulatedNetwork network;
+  transport::SimulatedNetwork network;
   MemoryStorage storage{loop};
   Metrics metrics;
   std::string story;
   EventLog log{loop.clock(), "gcs", LogLevel::kInfo,
                [this](LogLevel, std::string_view line) { (story += line) += '\n'; }};
-  std::vector<std::unique_ptr<Transport>> transports;
-  std::unique_ptr<Transport> gcs_transport;
+  std::vector<std::unique_ptr<transport::Transport>> transports;
+  std::unique_ptr<transport::Transport> gcs_transport;
   std::unique_ptr<Server> server;
   std::vector<std::unique_ptr<Believer>> believers;
   std::vector<std::unique_ptr<TestNode>> nodes;

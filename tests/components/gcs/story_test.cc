@@ -1,5 +1,6 @@
 // The log of the GCS as a golden text. The book quotes it (chapter 7).
 
+#include "components/protocol/gcs.pb.h"
 #include "tests/components/gcs/gcs_world.h"
 
 namespace mobula::gcs {
@@ -12,7 +13,7 @@ TEST(GcsStoryTest, ARestartAndThenAPausedNode) {
   auto a = world.AddNode('a');
   auto b = world.AddNode('b');
   auto driver = world.AddClient();
-  JobInfo job;
+  protocol::JobInfo job;
   job.set_node_id(NodeIdOf('b'));
   job.set_entrypoint("./pi");
   world.loop.RunFor(seconds(1));

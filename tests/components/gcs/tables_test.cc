@@ -6,6 +6,7 @@
 #include "components/gcs/server/key_value.h"
 #include "components/gcs/server/node_table.h"
 #include "components/gcs/server/pubsub.h"
+#include "components/protocol/gcs_convert.h"
 
 namespace mobula::gcs {
 namespace {
@@ -13,8 +14,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-NodeInfo Node(char letter) {
-  NodeInfo node;
+protocol::NodeInfo Node(char letter) {
+  protocol::NodeInfo node;
   node.set_node_id(std::string(NodeId::kSize, letter));
   return node;
 }
@@ -25,13 +26,13 @@ struct Nodes {
   TimePoint now{};
   Step step;
 
-  Result<std::uint64_t> Register(const NodeInfo& node, SessionId session = 1) {
+  Result<std::uint64_t> Register(const protocol::NodeInfo& node, SessionId session = 1) {
     step = {};
     return table.Register(node, session, now, Duration(0), step);
   }
-  bool Heartbeat(const NodeInfo& node, std::uint64_t epoch) {
+  bool Heartbeat(const protocol::NodeInfo& node, std::uint64_t epoch) {
     step = {};
-    HeartbeatRequest request;
+    protocol::HeartbeatRequest request;
     request.set_node_id(node.node_id());
     request.set_epoch(epoch);
     *request.mutable_changed() = node;
@@ -51,14 +52,14 @@ TEST(NodeTableTest, EveryNodeGetsAnEpochOfItsOwnAndKeepsIt) {
 TEST(NodeTableTest, TheDeadAreRefusedForEverEvenWhenForgotten) {
   Nodes nodes;
   nodes.config.dead_nodes_kept_max = 1;
-  NodeInfo a = Node('a');
+  protocol::NodeInfo a = Node('a');
   a.set_epoch(*nodes.Register(a));
   std::ignore = nodes.Register(Node('b'));
-  EXPECT_TRUE(nodes.table.DeclareDead(IdOf(a), "test", nodes.step));
+  EXPECT_TRUE(nodes.table.DeclareDead(protocol::IdOf(a), "test", nodes.step));
   EXPECT_EQ(nodes.Register(a).error().code(), ErrorCode::kNodeDied);
   EXPECT_FALSE(nodes.Heartbeat(a, a.epoch()));
-  nodes.table.DeclareDead(IdOf(Node('b')), "test", nodes.step);
-  EXPECT_EQ(nodes.table.Find(IdOf(a)), nullptr);
+  nodes.table.DeclareDead(protocol::IdOf(Node('b')), "test", nodes.step);
+  EXPECT_EQ(nodes.table.Find(protocol::IdOf(a)), nullptr);
   EXPECT_EQ(nodes.Register(a).error().code(), ErrorCode::kNodeDied);
   nodes.table.CheckInvariants();
 }
@@ -72,7 +73,7 @@ TEST(NodeTableTest, AHeartbeatOfAnotherEpochIsRefused) {
 
 TEST(NodeTableTest, AHeartbeatThatSaysNothingNewMakesNoDelta) {
   Nodes nodes;
-  NodeInfo node = Node('a');
+  protocol::NodeInfo node = Node('a');
   const auto epoch = *nodes.Register(node);
   nodes.Heartbeat(node, epoch);
   EXPECT_TRUE(nodes.step.delta.nodes().empty());
@@ -84,14 +85,14 @@ TEST(NodeTableTest, AHeartbeatThatSaysNothingNewMakesNoDelta) {
 
 TEST(NodeTableTest, ANodeCannotChangeWhatIsTheGcsToSay) {
   Nodes nodes;
-  NodeInfo node = Node('a');
+  protocol::NodeInfo node = Node('a');
   const auto epoch = *nodes.Register(node);
-  node.set_state(DEAD);
+  node.set_state(protocol::DEAD);
   node.set_death_reason("says who?");
   node.set_epoch(77);
   nodes.Heartbeat(node, epoch);
-  const NodeInfo* stored = nodes.table.Find(IdOf(node));
-  EXPECT_EQ(stored->state(), ALIVE);
+  const protocol::NodeInfo* stored = nodes.table.Find(protocol::IdOf(node));
+  EXPECT_EQ(stored->state(), protocol::ALIVE);
   EXPECT_EQ(stored->epoch(), epoch);
   EXPECT_EQ(stored->death_reason(), "");
 }
@@ -110,17 +111,17 @@ TEST(NodeTableTest, ALostConnectionShortensTheWaitAndAHeartbeatEndsSuspicion) {
 
 TEST(NodeTableTest, AVersionAfterARestartIsAboveAllBeforeIt) {
   Nodes before;
-  NodeInfo node = Node('a');
+  protocol::NodeInfo node = Node('a');
   const auto epoch = *before.Register(node);
   const Storage::Entries stored{{node.node_id(), *before.step.changes.back().value}};
   node.set_worker_count(1);
   before.Heartbeat(node, epoch);
-  const auto version = before.table.Find(IdOf(node))->version();
+  const auto version = before.table.Find(protocol::IdOf(node))->version();
   Nodes after;
   ASSERT_TRUE(after.table.Load(stored, {1ULL << 32, epoch}, after.now));
   node.set_worker_count(2);
   EXPECT_EQ(*after.Register(node), epoch);
-  EXPECT_GT(after.table.Find(IdOf(node))->version(), version);
+  EXPECT_GT(after.table.Find(protocol::IdOf(node))->version(), version);
 }
 
 TEST(NodeTableTest, GarbageInTheStorageIsReportedAndNotSkipped) {
@@ -129,8 +130,8 @@ TEST(NodeTableTest, GarbageInTheStorageIsReportedAndNotSkipped) {
             ErrorCode::kCorrupt);
 }
 
-StartJobRequest Request(const std::string& id) {
-  StartJobRequest request;
+protocol::StartJobRequest Request(const std::string& id) {
+  protocol::StartJobRequest request;
   request.set_request_id(id);
   return request;
 }
@@ -155,7 +156,7 @@ TEST(JobTableTest, TheFirstEndOfAJobCounts) {
   const JobId id = *jobs.Start(Request("r"), Duration(0), step);
   EXPECT_TRUE(jobs.Finish(id, "SUCCEEDED", "", Duration(0), step));
   EXPECT_TRUE(jobs.Finish(id, "FAILED", "late", Duration(0), step));
-  jobs.ForEach([](const JobInfo& job) { EXPECT_EQ(job.state(), "SUCCEEDED"); });
+  jobs.ForEach([](const protocol::JobInfo& job) { EXPECT_EQ(job.state(), "SUCCEEDED"); });
   EXPECT_EQ(jobs.Finish(id, "TIRED", "", Duration(0), step).error().code(),
             ErrorCode::kInvalidArgument);
   EXPECT_EQ(jobs.Finish(JobId(), "FAILED", "", Duration(0), step).error().code(),
@@ -174,14 +175,14 @@ TEST(JobTableTest, ForgetsTheOldestFinishedJobsOnly) {
     jobs.CheckInvariants();
   }
   std::string left;
-  jobs.ForEach([&left](const JobInfo& job) { left += IdOf(job).Hex() + " "; });
+  jobs.ForEach([&left](const protocol::JobInfo& job) { left += protocol::IdOf(job).Hex() + " "; });
   EXPECT_EQ(left, "00000001 00000003 00000004 ");
 }
 
 TEST(KeyValueTest, SpacesAreApartAndPrefixesStayInside) {
   KeyValue keys(10, 1000);
   const auto put = [&keys](const char* space, const char* key, bool keep = false) {
-    PutRequest request;
+    protocol::PutValueRequest request;
     request.set_space(space);
     request.set_key(key);
     request.set_keep_existing(keep);
@@ -193,7 +194,7 @@ TEST(KeyValueTest, SpacesAreApartAndPrefixesStayInside) {
   EXPECT_TRUE(put("sa", "b", true));
   EXPECT_FALSE(put("sa", "b", true));
   EXPECT_EQ(keys.Keys("s", "a"), (std::vector<std::string>{"a", "ab"}));
-  DeleteRequest request;
+  protocol::DeleteValuesRequest request;
   request.set_space("s");
   request.set_key("a");
   Step step;
@@ -206,7 +207,7 @@ TEST(KeyValueTest, SpacesAreApartAndPrefixesStayInside) {
 
 TEST(KeyValueTest, AValueAboveTheBoundIsRefusedWithBothNumbers) {
   KeyValue keys(1024, 4096);
-  PutRequest request;
+  protocol::PutValueRequest request;
   request.set_key("program");
   request.set_value(std::string(2048, 'x'));
   Step step;
@@ -219,7 +220,7 @@ TEST(KeyValueTest, AllValuesTogetherAreBoundedAndADeleteMakesRoom) {
   keys.Load({{KeyValue::StorageKey("programs", "old"), std::string(1024, 'x')}});
   Step step;
   const auto put = [&](const char* key, std::size_t size) {
-    PutRequest request;
+    protocol::PutValueRequest request;
     request.set_space("programs");
     request.set_key(key);
     request.set_value(std::string(size, 'x'));
@@ -230,7 +231,7 @@ TEST(KeyValueTest, AllValuesTogetherAreBoundedAndADeleteMakesRoom) {
   EXPECT_EQ(put("next", 1024).error().ToString(),
             "resource_exhausted: with the value of 'next' of space 'programs' the cluster would "
             "store 3 KiB; allowed are 2 KiB");
-  DeleteRequest request;
+  protocol::DeleteValuesRequest request;
   request.set_space("programs");
   request.set_key("old");
   EXPECT_EQ(keys.Delete(request, step), 1U);
@@ -241,7 +242,7 @@ TEST(KeyValueTest, AllValuesTogetherAreBoundedAndADeleteMakesRoom) {
 TEST(DeathTableTest, AWorkerDiesOnceAndTheOldestDeathsAreForgotten) {
   DeathTable deaths(2);
   const auto report = [&deaths](const char* worker) {
-    WorkerDeath death;
+    protocol::WorkerDeath death;
     death.set_worker_id(worker);
     Step step;
     return deaths.Report(death, step);
@@ -251,13 +252,13 @@ TEST(DeathTableTest, AWorkerDiesOnceAndTheOldestDeathsAreForgotten) {
   report("b");
   report("c");
   std::string kept;
-  deaths.ForEach([&kept](const WorkerDeath& death) { kept += death.worker_id(); });
+  deaths.ForEach([&kept](const protocol::WorkerDeath& death) { kept += death.worker_id(); });
   EXPECT_EQ(kept, "bc");
 }
 
-Delta NodeDelta(char letter, std::uint32_t workers) {
-  Delta delta;
-  NodeInfo& node = *delta.add_nodes();
+protocol::Delta NodeDelta(char letter, std::uint32_t workers) {
+  protocol::Delta delta;
+  protocol::NodeInfo& node = *delta.add_nodes();
   node = Node(letter);
   node.set_worker_count(workers);
   return delta;
@@ -265,7 +266,7 @@ Delta NodeDelta(char letter, std::uint32_t workers) {
 
 TEST(PubSubTest, OneDeltaIsInFlightAndTheNewestRecordWaits) {
   PubSub pubsub(10);
-  pubsub.Add(1, {NODES});
+  pubsub.Add(1, {protocol::NODES});
   EXPECT_TRUE(pubsub.Publish(NodeDelta('a', 1)).empty());
   EXPECT_EQ(pubsub.Take(1)->nodes(0).worker_count(), 1U);
   for (std::uint32_t i = 2; i < 1000; ++i) {
@@ -281,8 +282,8 @@ TEST(PubSubTest, OneDeltaIsInFlightAndTheNewestRecordWaits) {
 
 TEST(PubSubTest, ASubscriberAboveTheBoundIsDropped) {
   PubSub pubsub(2);
-  pubsub.Add(1, {NODES});
-  pubsub.Add(2, {WORKERS});
+  pubsub.Add(1, {protocol::NODES});
+  pubsub.Add(2, {protocol::WORKERS});
   EXPECT_TRUE(pubsub.Publish(NodeDelta('a', 1)).empty());
   EXPECT_TRUE(pubsub.Publish(NodeDelta('b', 1)).empty());
   EXPECT_EQ(pubsub.Publish(NodeDelta('c', 1)), std::vector<SessionId>{1});
@@ -292,8 +293,8 @@ TEST(PubSubTest, ASubscriberAboveTheBoundIsDropped) {
 
 TEST(PubSubTest, ALargeDeltaGoesInPieces) {
   PubSub pubsub(5000);
-  pubsub.Add(1, {WORKERS});
-  Delta delta;
+  pubsub.Add(1, {protocol::WORKERS});
+  protocol::Delta delta;
   for (int i = 0; i < 2500; ++i) delta.add_worker_deaths()->set_worker_id(std::to_string(i));
   EXPECT_TRUE(pubsub.Publish(delta).empty());
   std::vector<int> sizes;
@@ -305,17 +306,17 @@ TEST(PubSubTest, ALargeDeltaGoesInPieces) {
 }
 
 struct Heard {
-  Follower<NodeInfo> follower;
+  Follower<protocol::NodeInfo> follower;
   std::string text;
-  Follower<NodeInfo>::Report report = [this](const NodeInfo& node) {
-    text +=
-        fmt::format("{}{}{} ", node.node_id()[0], node.worker_count(), IsAlive(node) ? "" : "!");
+  Follower<protocol::NodeInfo>::Report report = [this](const protocol::NodeInfo& node) {
+    text += fmt::format("{}{}{} ", node.node_id()[0], node.worker_count(),
+                        protocol::IsAlive(node) ? "" : "!");
   };
 };
 
-NodeInfo Version(char letter, std::uint64_t version, std::uint32_t workers) {
-  NodeInfo node = Node(letter);
-  node.set_state(ALIVE);
+protocol::NodeInfo Version(char letter, std::uint64_t version, std::uint32_t workers) {
+  protocol::NodeInfo node = Node(letter);
+  node.set_state(protocol::ALIVE);
   node.set_version(version);
   node.set_worker_count(workers);
   return node;
@@ -337,11 +338,11 @@ TEST(FollowerTest, TheEndOfARecordIsReportedOnceHoweverItIsLearned) {
   heard.follower.Snapshot(std::vector{Version('a', 1, 0), Version('b', 2, 0), Version('c', 3, 0)},
                           heard.report);
   heard.text.clear();
-  NodeInfo dead = Version('a', 4, 0);
-  dead.set_state(DEAD);
+  protocol::NodeInfo dead = Version('a', 4, 0);
+  dead.set_state(protocol::DEAD);
   heard.follower.Apply(dead, heard.report);
-  NodeInfo also_dead = Version('b', 5, 0);
-  also_dead.set_state(DEAD);
+  protocol::NodeInfo also_dead = Version('b', 5, 0);
+  also_dead.set_state(protocol::DEAD);
   for (int i = 0; i < 3; ++i) {
     heard.follower.Snapshot(std::vector{dead, also_dead}, heard.report);
   }
@@ -351,8 +352,10 @@ TEST(FollowerTest, TheEndOfARecordIsReportedOnceHoweverItIsLearned) {
 TEST(FollowerTest, DeathsOfTheFirstSnapshotAreOldNews) {
   DeathFollower follower;
   std::string text;
-  const DeathFollower::Report report = [&](const WorkerDeath& d) { text += d.worker_id(); };
-  std::vector<WorkerDeath> deaths(1);
+  const DeathFollower::Report report = [&](const protocol::WorkerDeath& d) {
+    text += d.worker_id();
+  };
+  std::vector<protocol::WorkerDeath> deaths(1);
   deaths[0].set_worker_id("a");
   follower.Snapshot(deaths, report);
   deaths.emplace_back().set_worker_id("b");

@@ -5,7 +5,7 @@
 
 #include <map>
 
-#include "components/gcs/methods.h"
+#include "components/protocol/gcs_methods.h"
 #include "tests/components/gcs/gcs_world.h"
 
 namespace mobula::gcs {
@@ -21,62 +21,62 @@ void Add(Samples& samples, const M& method, const typename M::Request& request) 
 }
 
 void AddNodeSamples(Samples& samples) {
-  RegisterNodeRequest reg;
+  protocol::RegisterNodeRequest reg;
   reg.mutable_node()->set_node_id(NodeIdOf('n'));
-  Add(samples, kRegisterNode, reg);
+  Add(samples, protocol::kRegisterNode, reg);
   reg.mutable_node()->set_node_id(NodeIdOf('l'));
-  Add(samples, kRegisterNode, reg);
-  Add(samples, kRegisterNode, {});
-  HeartbeatRequest beat;
+  Add(samples, protocol::kRegisterNode, reg);
+  Add(samples, protocol::kRegisterNode, {});
+  protocol::HeartbeatRequest beat;
   beat.set_node_id(NodeIdOf('n'));
   beat.set_epoch(1);
   beat.mutable_changed()->set_worker_count(4);
-  Add(samples, kHeartbeat, beat);
+  Add(samples, protocol::kHeartbeat, beat);
   beat.set_epoch(7);
-  Add(samples, kHeartbeat, beat);
-  LeaveRequest leave;
+  Add(samples, protocol::kHeartbeat, beat);
+  protocol::LeaveNodeRequest leave;
   leave.set_node_id(NodeIdOf('l'));
-  Add(samples, kLeaveNode, leave);
-  Add(samples, kListNodes, {});
-  ReportWorkerDeathRequest death;
+  Add(samples, protocol::kLeaveNode, leave);
+  Add(samples, protocol::kListNodes, {});
+  protocol::ReportWorkerDeathRequest death;
   death.mutable_death()->set_worker_id("w");
-  Add(samples, kReportWorkerDeath, death);
+  Add(samples, protocol::kReportWorkerDeath, death);
 }
 
 void AddJobSamples(Samples& samples) {
   for (const char node : {'n', 'l'}) {  // alive, left
-    StartJobRequest start;
+    protocol::StartJobRequest start;
     start.set_request_id(std::string("r") + node);
     start.mutable_job()->set_node_id(NodeIdOf(node));
     start.mutable_job()->set_driver_id(std::string("d") + node);
-    Add(samples, kStartJob, start);
+    Add(samples, protocol::kStartJob, start);
   }
-  FinishJobRequest finish;
+  protocol::FinishJobRequest finish;
   finish.set_job_id(std::string("\0\0\0\1", 4));
   finish.set_state("FAILED");
-  Add(samples, kFinishJob, finish);
+  Add(samples, protocol::kFinishJob, finish);
   finish.set_job_id(std::string("\0\0\0\7", 4));
-  Add(samples, kFinishJob, finish);
-  Add(samples, kListJobs, {});
+  Add(samples, protocol::kFinishJob, finish);
+  Add(samples, protocol::kListJobs, {});
 }
 
 void AddKeyValueSamples(Samples& samples) {
-  PutRequest put;
+  protocol::PutValueRequest put;
   put.set_key("k");
   put.set_value("1");
-  Add(samples, kPut, put);
+  Add(samples, protocol::kPutValue, put);
   put.set_keep_existing(true);
   put.set_value("2");
-  Add(samples, kPut, put);
+  Add(samples, protocol::kPutValue, put);
   put.set_key("kept");
-  Add(samples, kPut, put);
-  GetRequest get;
+  Add(samples, protocol::kPutValue, put);
+  protocol::GetValueRequest get;
   get.set_key("k");
-  Add(samples, kGet, get);
-  DeleteRequest del;
+  Add(samples, protocol::kGetValue, get);
+  protocol::DeleteValuesRequest del;
   del.set_key("k");
-  Add(samples, kDelete, del);
-  Add(samples, kKeys, {});
+  Add(samples, protocol::kDeleteValues, del);
+  Add(samples, protocol::kListKeys, {});
 }
 
 Samples AllSamples() {
@@ -84,10 +84,10 @@ Samples AllSamples() {
   AddNodeSamples(samples);
   AddJobSamples(samples);
   AddKeyValueSamples(samples);
-  SubscribeRequest subscribe;
-  subscribe.add_channels(NODES);
-  subscribe.add_channels(JOBS);
-  Add(samples, kSubscribe, subscribe);
+  protocol::SubscribeRequest subscribe;
+  subscribe.add_channels(protocol::NODES);
+  subscribe.add_channels(protocol::JOBS);
+  Add(samples, protocol::kSubscribe, subscribe);
   return samples;
 }
 
@@ -98,9 +98,8 @@ struct Played {
     observer.emplace(world);
     caller.emplace(world.loop, *world.transport, "inproc://gcs", Random(3),
                    rpc::ClientOptions{.reconnect_window = Duration(-1)}, &services);
-    services.Handle(kDeliver, [](const Delta&, const rpc::CallContext&, auto respond) {
-      respond(DeliverReply());
-    });
+    services.Handle(protocol::kDeliver, [](const protocol::Delta&, const rpc::CallContext&,
+                                           auto respond) { respond(protocol::DeliverReply()); });
   }
 
   void Play(const rpc::MethodInfo& method, const std::string& request) {
@@ -143,7 +142,7 @@ TEST(GcsTwiceTest, EveryRequestTwiceEqualsOnce) {
   const Samples samples = AllSamples();
   Played once(1);
   Played twice(2);
-  const auto* file = NodeInfo::descriptor()->file();
+  const auto* file = protocol::NodeInfo::descriptor()->file();
   for (int s = 0; s < file->service_count(); ++s) {
     for (int m = 0; m < file->service(s)->method_count(); ++m) {
       const std::string& name = file->service(s)->method(m)->full_name();
@@ -155,7 +154,7 @@ TEST(GcsTwiceTest, EveryRequestTwiceEqualsOnce) {
         twice.Play(method, request);
         EXPECT_EQ(once.State(), twice.State());
         EXPECT_EQ(once.last, twice.first_answer);
-        if (method.id != kDelete.id) {  // it counts what this call removed
+        if (method.id != protocol::kDeleteValues.id) {  // it counts what this call removed
           EXPECT_EQ(twice.last, twice.first_answer);
         }
       }

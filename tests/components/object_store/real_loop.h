@@ -10,7 +10,7 @@
 #include "components/object_store/shared_memory/shared_memory_store.h"
 #include "tests/components/object_store/store_node.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 /// Runs what is ready until `condition` holds. \return false when it never did: the test hangs no
 /// longer than CTest allows anyway, so the bound is generous.
@@ -48,4 +48,4 @@ class TestFolder {
   std::string path_;
 };
 
-}  // namespace mobula
+}  // namespace mobula::object_store

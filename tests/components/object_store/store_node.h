@@ -20,7 +20,7 @@
 #include "components/transport/rpc/client_pool.h"
 #include "components/transport/rpc/server.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 inline ObjectId TestId(int n) { return ObjectId::OfTask(TaskId(), static_cast<std::uint32_t>(n)); }
 
@@ -47,7 +47,8 @@ class StoreNode {
     PullOptions pulls{};
     std::unique_ptr<ObjectStore> store{};  ///< Null: a heap store of `capacity`.
   };
-  StoreNode(EventLoop& loop, Transport& transport, const std::string& endpoint, Options options)
+  StoreNode(EventLoop& loop, transport::Transport& transport, const std::string& endpoint,
+            Options options)
       : store(options.store != nullptr ? std::move(options.store)
                                        : MakeHeapStore(options.capacity, MakeLruPolicy())),
         pool(loop, [&transport](std::string_view) { return &transport; }, Random(1), {}),
@@ -109,4 +110,4 @@ struct Told {
   std::optional<Result<T>> value;
 };
 
-}  // namespace mobula
+}  // namespace mobula::object_store

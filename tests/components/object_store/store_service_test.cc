@@ -1,11 +1,11 @@
 #include "components/object_store/store_service.h"
 
 #include "components/base/simulated/event_loop.h"
-#include "components/object_store/methods.h"
+#include "components/protocol/object_store_methods.h"
 #include "components/transport/inprocess/inprocess_transport.h"
 #include "tests/components/object_store/store_node.h"
 
-namespace mobula {
+namespace mobula::object_store {
 namespace {
 
 using std::chrono::milliseconds;
@@ -13,7 +13,7 @@ using std::chrono::seconds;
 
 /// One process attached to the store, over messages.
 struct Process {
-  Process(EventLoop& loop, Transport& transport)
+  Process(EventLoop& loop, transport::Transport& transport)
       : connection(loop, transport, "inproc://s", Random(3)) {
     AttachStore(loop, connection, [this](Result<std::unique_ptr<StoreClient>> attached) {
       ASSERT_TRUE(attached) << attached.error().ToString();
@@ -52,7 +52,7 @@ class StoreServiceTest : public testing::Test {
   [[nodiscard]] std::uint64_t Used() const { return node_->store->Usage().used_bytes; }
 
   SimulatedEventLoop loop_{1};
-  std::unique_ptr<Transport> transport_ = MakeInprocessTransport(loop_);
+  std::unique_ptr<transport::Transport> transport_ = transport::MakeInprocessTransport(loop_);
   std::unique_ptr<StoreNode> node_;
   std::unique_ptr<Process> anna_;
   std::unique_ptr<Process> bert_;
@@ -248,8 +248,8 @@ TEST_F(StoreServiceTest, SealingWhatWasNotCreatedFails) {
 TEST_F(StoreServiceTest, CallsWithoutAttachAreRefused) {
   Start();
   rpc::Client stranger(loop_, *transport_, "inproc://s", Random(4));
-  Told<object_store::GetReply> got;
-  stranger.Call(object_store::kGet, object_store::GetRequest(), got.Callback());
+  Told<protocol::GetObjectReply> got;
+  stranger.Call(protocol::kGetObject, protocol::GetObjectRequest(), got.Callback());
   loop_.RunReady();
   EXPECT_EQ(got.What(), "invalid_argument");
 }
@@ -267,4 +267,4 @@ TEST_F(StoreServiceTest, StopAnswersWhoWaits) {
 }
 
 }  // namespace
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -2,7 +2,7 @@
 
 #include "tests/components/scheduler/worlds.h"
 
-namespace mobula::testing {
+namespace mobula::scheduler::testing {
 namespace {
 
 NodeView WithVersion(NodeView node, std::uint64_t version) {
@@ -133,4 +133,4 @@ TEST(LabelTermTest, RefusesWhatIsEmptyOrLeftOpen) {
 }
 
 }  // namespace
-}  // namespace mobula::testing
+}  // namespace mobula::scheduler::testing

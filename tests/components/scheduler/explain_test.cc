@@ -3,7 +3,7 @@
 
 #include "tests/components/scheduler/worlds.h"
 
-namespace mobula::testing {
+namespace mobula::scheduler::testing {
 namespace {
 
 std::string Explain(const ResourceRequest& request, const ClusterView& view) {
@@ -72,4 +72,4 @@ TEST(ExplainTest, LabelsAndStatesAreReasonsToo) {
 }
 
 }  // namespace
-}  // namespace mobula::testing
+}  // namespace mobula::scheduler::testing

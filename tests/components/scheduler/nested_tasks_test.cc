@@ -4,7 +4,7 @@
 
 #include "tests/components/scheduler/schedulers.h"
 
-namespace mobula::testing {
+namespace mobula::scheduler::testing {
 namespace {
 
 enum class Order { kDeeperFirst, kFirstComeFirstServed };
@@ -91,4 +91,4 @@ TEST(NestedTasksTest, FirstComeFirstServedBlocksEveryInnerTaskAtOnce) {
 }
 
 }  // namespace
-}  // namespace mobula::testing
+}  // namespace mobula::scheduler::testing

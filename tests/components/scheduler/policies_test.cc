@@ -3,7 +3,7 @@
 
 #include "tests/components/scheduler/worlds.h"
 
-namespace mobula::testing {
+namespace mobula::scheduler::testing {
 namespace {
 
 /// Nodes 1, 2, … of 10 CPU each, with that many free; node 1 is the local one.
@@ -219,4 +219,4 @@ TEST(PolicyConfigTest, UnknownKindsKeysAndValuesAreErrorsThatNameThem) {
 }
 
 }  // namespace
-}  // namespace mobula::testing
+}  // namespace mobula::scheduler::testing

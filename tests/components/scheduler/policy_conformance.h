@@ -10,7 +10,7 @@
 
 #include "tests/components/scheduler/worlds.h"
 
-namespace mobula::testing {
+namespace mobula::scheduler::testing {
 
 /// Makes one policy, the same for the same seed.
 using PolicyFactory = std::function<std::unique_ptr<SchedulingPolicy>(std::uint64_t seed)>;
@@ -128,4 +128,4 @@ inline Violations PolicyViolations(const PolicyFactory& make) {
   return violations;
 }
 
-}  // namespace mobula::testing
+}  // namespace mobula::scheduler::testing

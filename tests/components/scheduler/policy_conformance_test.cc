@@ -2,7 +2,7 @@
 
 #include "components/scheduler/filter.h"
 
-namespace mobula::testing {
+namespace mobula::scheduler::testing {
 namespace {
 
 using ::testing::Contains;
@@ -129,4 +129,4 @@ TEST(PlantedPolicyTest, OneThatKeepsBigNodesForLaterIsFoundOut) {
 }
 
 }  // namespace
-}  // namespace mobula::testing
+}  // namespace mobula::scheduler::testing

@@ -3,7 +3,7 @@
 
 #include "tests/components/scheduler/schedulers.h"
 
-namespace mobula::testing {
+namespace mobula::scheduler::testing {
 namespace {
 
 /// Drives one scheduler as a lease manager might, and remembers what it was told.
@@ -226,4 +226,4 @@ TEST(SchedulerDeathTest, APolicyThatOvercommitsIsStoppedAtTheGrant) {
 }
 
 }  // namespace
-}  // namespace mobula::testing
+}  // namespace mobula::scheduler::testing

@@ -3,7 +3,7 @@
 
 #include "tests/components/scheduler/schedulers.h"
 
-namespace mobula::testing {
+namespace mobula::scheduler::testing {
 namespace {
 
 using ::testing::AllOf;
@@ -355,4 +355,4 @@ TEST_F(SchedulerTest, AHundredThousandAsksOfAFewShapesAreAskedAboutPerShape) {
 }
 
 }  // namespace
-}  // namespace mobula::testing
+}  // namespace mobula::scheduler::testing

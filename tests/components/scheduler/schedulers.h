@@ -5,7 +5,7 @@
 #include "components/base/registry.h"
 #include "tests/components/scheduler/worlds.h"
 
-namespace mobula::testing {
+namespace mobula::scheduler::testing {
 
 inline std::unique_ptr<Scheduler> MakeScheduler(const ConfigValue& config, NodeView local,
                                                 std::uint64_t seed = 1) {
@@ -63,4 +63,4 @@ inline std::string Text(const std::vector<Action>& actions) {
   return text;
 }
 
-}  // namespace mobula::testing
+}  // namespace mobula::scheduler::testing

@@ -15,7 +15,7 @@
 #include "components/base/random.h"
 #include "components/scheduler/registration.h"
 
-namespace mobula::testing {
+namespace mobula::scheduler::testing {
 
 /// The id whose first byte is `n`, so that its hex begins with it.
 inline NodeId Node(std::uint8_t n) {
@@ -159,4 +159,4 @@ inline ResourceRequest RandomRequest(Random& random, const std::vector<NodeId>& 
   return request;
 }
 
-}  // namespace mobula::testing
+}  // namespace mobula::scheduler::testing

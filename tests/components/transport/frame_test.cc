@@ -5,7 +5,7 @@
 #include "components/base/random.h"
 #include "components/transport/transport.h"
 
-namespace mobula {
+namespace mobula::transport {
 namespace {
 
 FrameHeader Sample() {
@@ -140,4 +140,4 @@ TEST(EndpointTest, MalformedOnesAreRefusedWithAnExample) {
 }
 
 }  // namespace
-}  // namespace mobula
+}  // namespace mobula::transport

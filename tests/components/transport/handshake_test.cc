@@ -8,7 +8,7 @@
 #include "components/transport/inprocess/inprocess_transport.h"
 #include "components/transport/rpc/error_codec.h"
 
-namespace mobula {
+namespace mobula::transport {
 namespace {
 
 using handshake::Step;
@@ -435,4 +435,4 @@ TEST_F(HandshakeTest, MayBeDestroyedWhileHandshakesAreUnderWay) {
 }
 
 }  // namespace
-}  // namespace mobula
+}  // namespace mobula::transport

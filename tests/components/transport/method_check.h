@@ -12,7 +12,7 @@
 
 #include "components/transport/rpc/method.h"
 
-namespace mobula::rpc {
+namespace mobula::transport::rpc {
 
 /// Give it every constant of a `.proto` file, then ask for `ExpectAllOf` the file:
 ///
@@ -58,4 +58,4 @@ class MethodCheck {
   std::set<std::string> names_;
 };
 
-}  // namespace mobula::rpc
+}  // namespace mobula::transport::rpc

@@ -8,7 +8,7 @@
 
 #include "tests/conformance/transport/transport_worlds.h"
 
-namespace mobula::conformance {
+namespace mobula::transport::conformance {
 namespace {
 
 using std::chrono::seconds;
@@ -473,4 +473,4 @@ TEST_P(TransportTest, DescriptorsArriveWithTheirFrames) {
 }
 
 }  // namespace
-}  // namespace mobula::conformance
+}  // namespace mobula::transport::conformance

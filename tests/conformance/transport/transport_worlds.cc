@@ -18,7 +18,7 @@
 #include "components/transport/tcp/tcp_transport.h"
 #include "components/transport/unix/unix_transport.h"
 
-namespace mobula::conformance {
+namespace mobula::transport::conformance {
 namespace {
 
 constexpr auto kWatchdog = std::chrono::seconds(60);
@@ -237,4 +237,4 @@ std::vector<Kind> AllKinds() {
   return kinds;
 }
 
-}  // namespace mobula::conformance
+}  // namespace mobula::transport::conformance

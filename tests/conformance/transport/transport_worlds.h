@@ -10,7 +10,7 @@
 
 #include "components/transport/transport.h"
 
-namespace mobula::conformance {
+namespace mobula::transport::conformance {
 
 /// One kind, ready to use. The test's thread is the loop.
 class World {
@@ -41,4 +41,4 @@ inline void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.name; }
 /// \return every kind and decorator there is.
 std::vector<Kind> AllKinds();
 
-}  // namespace mobula::conformance
+}  // namespace mobula::transport::conformance

@@ -9,7 +9,7 @@
 #include "components/transport/unix/unix_transport.h"
 #include "tests/components/object_store/real_loop.h"
 
-namespace mobula {
+namespace mobula::object_store {
 namespace {
 
 constexpr std::uint64_t kSize = 1 << 20;
@@ -19,7 +19,7 @@ class Child {
  public:
   explicit Child(const std::string& endpoint) {
     loop_.Enter([&] {
-      transport_ = MakeUnixTransport(loop_);
+      transport_ = transport::MakeUnixTransport(loop_);
       connection_ = std::make_unique<rpc::Client>(loop_, *transport_, endpoint, Random(3));
       AttachStore(loop_, *connection_, attached_.Callback());
     });
@@ -49,7 +49,7 @@ class Child {
     if (!PollUntil(loop_, condition)) ::_exit(99);
   }
   RealEventLoop loop_;
-  std::unique_ptr<Transport> transport_;
+  std::unique_ptr<transport::Transport> transport_;
   std::unique_ptr<rpc::Client> connection_;
   Told<std::unique_ptr<StoreClient>> attached_;
 };
@@ -74,7 +74,7 @@ class DyingProcessTest : public testing::Test {
     }
     loop_ = std::make_unique<RealEventLoop>();
     loop_->Enter([&] {
-      transport_ = MakeUnixTransport(*loop_);
+      transport_ = transport::MakeUnixTransport(*loop_);
       StoreNode::Options options;
       options.store = MakeSharedStore(4 * kSize);
       node_ = std::make_unique<StoreNode>(*loop_, *transport_, endpoint, std::move(options));
@@ -121,7 +121,7 @@ class DyingProcessTest : public testing::Test {
   Pipe told_{-1, -1};
   pid_t child_ = -1;
   std::unique_ptr<RealEventLoop> loop_;
-  std::unique_ptr<Transport> transport_;
+  std::unique_ptr<transport::Transport> transport_;
   std::unique_ptr<StoreNode> node_;
 };
 
@@ -180,4 +180,4 @@ TEST_F(DyingProcessTest, WritingToASealedObjectHurtsOnlyTheWriter) {
 }
 
 }  // namespace
-}  // namespace mobula
+}  // namespace mobula::object_store

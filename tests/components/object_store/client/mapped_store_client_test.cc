@@ -5,7 +5,7 @@
 #include "components/transport/unix/unix_transport.h"
 #include "tests/components/object_store/real_loop.h"
 
-namespace mobula {
+namespace mobula::object_store {
 namespace {
 
 constexpr std::uint64_t kCapacity = 8 << 20;
@@ -15,7 +15,7 @@ class MappedStoreClientTest : public testing::Test {
  public:
   MappedStoreClientTest() {
     loop_.Enter([this] {
-      transport_ = MakeUnixTransport(loop_);
+      transport_ = transport::MakeUnixTransport(loop_);
       StoreNode::Options options;
       options.store = MakeSharedStore(kCapacity);
       node_ = std::make_unique<StoreNode>(loop_, *transport_, "unix://" + folder_.path() + "/s",
@@ -63,7 +63,7 @@ class MappedStoreClientTest : public testing::Test {
 
   TestFolder folder_;
   RealEventLoop loop_;
-  std::unique_ptr<Transport> transport_;
+  std::unique_ptr<transport::Transport> transport_;
   std::unique_ptr<StoreNode> node_;
   std::unique_ptr<rpc::Client> connection_;
   Told<std::unique_ptr<StoreClient>> attached_;
@@ -143,4 +143,4 @@ TEST_F(MappedStoreClientTest, CallsFailWhenTheRayletIsGone) {
 }
 
 }  // namespace
-}  // namespace mobula
+}  // namespace mobula::object_store

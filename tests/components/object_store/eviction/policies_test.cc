@@ -2,7 +2,7 @@
 
 #include "components/object_store/eviction/policies.h"
 
-namespace mobula {
+namespace mobula::object_store {
 namespace {
 
 EvictionCandidate Candidate(std::uint32_t n) {
@@ -48,4 +48,4 @@ TEST(EvictionPolicyTest, TheVictimStaysUntilRemoved) {
 }
 
 }  // namespace
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -6,7 +6,7 @@
 
 #include "components/base/random.h"
 
-namespace mobula {
+namespace mobula::object_store {
 namespace {
 
 TEST(ArenaAllocatorTest, ReusesTheBlockFreedLastAmongEquals) {
@@ -92,4 +92,4 @@ TEST(ArenaAllocatorTest, NeverGivesAByteTwiceAndLosesNone) {
 }
 
 }  // namespace
-}  // namespace mobula
+}  // namespace mobula::object_store

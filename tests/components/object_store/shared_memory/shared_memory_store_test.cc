@@ -11,7 +11,7 @@
 #include "components/object_store/eviction/policies.h"
 #include "components/object_store/mapping.h"
 
-namespace mobula {
+namespace mobula::object_store {
 namespace {
 
 Result<std::unique_ptr<ObjectStore>> Make(std::uint64_t capacity) {
@@ -80,4 +80,4 @@ TEST(MappingTest, SmallRangesPopulateTheirNeighbourhood) {
 }
 
 }  // namespace
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -6,7 +6,7 @@
 #include "components/transport/simulated/simulated_network.h"
 #include "tests/components/object_store/store_node.h"
 
-namespace mobula {
+namespace mobula::object_store {
 
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
@@ -27,19 +27,19 @@ class PullTest : public testing::Test {
     return options;
   }
   static std::string Process(std::size_t n) { return fmt::format("n{}.raylet", n); }
-  static std::string Endpoint(std::size_t n) { return fmt::format("sim://{}/rpc", Process(n)); }
+  static std::string EndpointOf(std::size_t n) { return fmt::format("sim://{}/rpc", Process(n)); }
 
   StoreNode& Add(StoreNode::Options options = Options()) {
     const std::size_t n = nodes_.size();
     transports_.push_back(network_.TransportFor(Process(n), loop_));
     nodes_.push_back(
-        std::make_unique<StoreNode>(loop_, *transports_.back(), Endpoint(n), std::move(options)));
+        std::make_unique<StoreNode>(loop_, *transports_.back(), EndpointOf(n), std::move(options)));
     return *nodes_.back();
   }
   StoreNode& Node(std::size_t n) { return *nodes_[n]; }
   static ObjectHint At(std::initializer_list<std::size_t> nodes) {
     ObjectHint hint;
-    for (const std::size_t n : nodes) hint.raylet_endpoints.push_back(Endpoint(n));
+    for (const std::size_t n : nodes) hint.raylet_endpoints.push_back(EndpointOf(n));
     return hint;
   }
   void Pull(int object, std::initializer_list<std::size_t> from, Told<void>& told) {
@@ -52,9 +52,9 @@ class PullTest : public testing::Test {
   }
 
   SimulatedEventLoop loop_;
-  SimulatedNetwork network_;
-  std::vector<std::unique_ptr<Transport>> transports_;
+  transport::SimulatedNetwork network_;
+  std::vector<std::unique_ptr<transport::Transport>> transports_;
   std::vector<std::unique_ptr<StoreNode>> nodes_;
 };
 
-}  // namespace mobula
+}  // namespace mobula::object_store

@@ -2,7 +2,7 @@
 
 #include "tests/components/object_store/transfer/pull_fixture.h"
 
-namespace mobula {
+namespace mobula::object_store {
 namespace {
 
 class PullManagerTest : public PullTest {};
@@ -152,7 +152,7 @@ class UnreachableSourceTest : public PullTest {
     Add();
     Add().Put(1, 10 * kChunk);
     Node(0).pulls.SetIsMember([this](const std::string& source) {
-      EXPECT_EQ(source, Endpoint(1));
+      EXPECT_EQ(source, EndpointOf(1));
       return is_member_;
     });
   }
@@ -195,7 +195,7 @@ TEST_F(UnreachableSourceTest, IsGivenUpWhenItHasLeftTheCluster) {
   is_member_ = false;
   loop_.RunFor(seconds(12));
   EXPECT_EQ(told.What(), "not_found");
-  EXPECT_NE(told.Message().find(Endpoint(1)), std::string::npos) << told.Message();
+  EXPECT_NE(told.Message().find(EndpointOf(1)), std::string::npos) << told.Message();
 }
 
 TEST_F(UnreachableSourceTest, IsGivenUpAfterReachMax) {
@@ -274,7 +274,7 @@ TEST_F(PullManagerTest, AProcessGetsWhatAnotherNodeHas) {
   Add();
   Add().Put(1, 30 * kChunk);
   const auto transport = network_.TransportFor("n0.worker", loop_);
-  rpc::Client raylet(loop_, *transport, Endpoint(0), Random(5));
+  rpc::Client raylet(loop_, *transport, EndpointOf(0), Random(5));
   Told<std::unique_ptr<StoreClient>> attached;
   AttachStore(loop_, raylet, attached.Callback());
   loop_.RunFor(seconds(1));
@@ -290,7 +290,7 @@ TEST_F(PullManagerTest, TheDeathOfTheOnlyReaderEndsThePull) {
   Add();
   Add().Put(1, 200 * kChunk);
   const auto transport = network_.TransportFor("n0.worker", loop_);
-  rpc::Client raylet(loop_, *transport, Endpoint(0), Random(5));
+  rpc::Client raylet(loop_, *transport, EndpointOf(0), Random(5));
   Told<std::unique_ptr<StoreClient>> attached;
   AttachStore(loop_, raylet, attached.Callback());
   loop_.RunFor(seconds(1));
@@ -304,4 +304,4 @@ TEST_F(PullManagerTest, TheDeathOfTheOnlyReaderEndsThePull) {
 }
 
 }  // namespace
-}  // namespace mobula
+}  // namespace mobula::object_store

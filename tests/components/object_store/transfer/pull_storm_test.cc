@@ -1,6 +1,6 @@
 #include "tests/components/object_store/transfer/pull_fixture.h"
 
-namespace mobula {
+namespace mobula::object_store {
 namespace {
 
 constexpr std::size_t kNodes = 4;
@@ -70,4 +70,4 @@ TEST_P(PullStormTest, EveryPullEndsAndEveryCopyIsWhole) {
 INSTANTIATE_TEST_SUITE_P(Seeds, PullStormTest, testing::Range<std::uint64_t>(1, 16));
 
 }  // namespace
-}  // namespace mobula
+}  // namespace mobula::object_store

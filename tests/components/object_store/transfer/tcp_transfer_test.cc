@@ -1,18 +1,18 @@
 #include "components/transport/tcp/tcp_transport.h"
 #include "tests/components/object_store/real_loop.h"
 
-namespace mobula {
+namespace mobula::object_store {
 namespace {
 
 TEST(TcpTransferTest, AHundredMegabytesArriveWhole) {
   constexpr std::uint64_t kSize = 100'000'001;
   RealEventLoop loop;
-  std::unique_ptr<Transport> transport;
+  std::unique_ptr<transport::Transport> transport;
   std::unique_ptr<StoreNode> from;
   std::unique_ptr<StoreNode> to;
   Told<void> told;
   loop.Enter([&] {
-    transport = MakeTcpTransport(loop);
+    transport = transport::MakeTcpTransport(loop);
     const auto make = [&] {
       StoreNode::Options options;
       options.store = MakeSharedStore(128 << 20);
@@ -36,4 +36,4 @@ TEST(TcpTransferTest, AHundredMegabytesArriveWhole) {
 }
 
 }  // namespace
-}  // namespace mobula
+}  // namespace mobula::object_store

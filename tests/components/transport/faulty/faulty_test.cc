@@ -4,7 +4,7 @@
 #include "components/transport/registration.h"
 #include "tests/components/transport/rpc/rpc_fixture.h"
 
-namespace mobula::rpc {
+namespace mobula::transport::rpc {
 namespace {
 
 using Seen = std::vector<std::string>;
@@ -119,4 +119,4 @@ TEST(TransportRegistrationTest, KindsAreMadeFromTheirMaps) {
 }
 
 }  // namespace
-}  // namespace mobula::rpc
+}  // namespace mobula::transport::rpc

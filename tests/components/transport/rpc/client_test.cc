@@ -5,7 +5,7 @@
 #include "components/transport/rpc/client_pool.h"
 #include "tests/components/transport/rpc/rpc_fixture.h"
 
-namespace mobula::rpc {
+namespace mobula::transport::rpc {
 namespace {
 
 using Seen = std::vector<std::string>;
@@ -286,4 +286,4 @@ TEST_F(ClientTest, PoolSharesLiveClientsAndReplacesGoneOnes) {
 }
 
 }  // namespace
-}  // namespace mobula::rpc
+}  // namespace mobula::transport::rpc

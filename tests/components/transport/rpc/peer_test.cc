@@ -3,7 +3,7 @@
 #include "components/transport/rpc/error_codec.h"
 #include "tests/components/transport/rpc/rpc_fixture.h"
 
-namespace mobula::rpc {
+namespace mobula::transport::rpc {
 namespace {
 
 using testing::Test;
@@ -370,4 +370,4 @@ TEST(ErrorCodecTest, ErrorsSurviveTheWireWithTheirOrigin) {
 }
 
 }  // namespace
-}  // namespace mobula::rpc
+}  // namespace mobula::transport::rpc

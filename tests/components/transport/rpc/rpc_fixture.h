@@ -11,7 +11,7 @@
 #include "components/transport/rpc/server.h"
 #include "tests/components/transport/echo.pb.h"
 
-namespace mobula::rpc {
+namespace mobula::transport::rpc {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
@@ -96,4 +96,4 @@ class RpcTest : public testing::Test {
   std::unique_ptr<Server> server_;
 };
 
-}  // namespace mobula::rpc
+}  // namespace mobula::transport::rpc

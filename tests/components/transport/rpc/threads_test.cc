@@ -12,7 +12,7 @@
 #include "components/transport/tcp/tcp_transport.h"
 #include "tests/components/transport/echo.pb.h"
 
-namespace mobula::rpc {
+namespace mobula::transport::rpc {
 namespace {
 
 using test::EchoReply;
@@ -84,4 +84,4 @@ TEST(ThreadsTest, ManyThreadsCallOverOneConnection) {
 }
 
 }  // namespace
-}  // namespace mobula::rpc
+}  // namespace mobula::transport::rpc

@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-namespace mobula {
+namespace mobula::transport {
 namespace {
 
 class RingTest : public testing::Test {
@@ -147,4 +147,4 @@ TEST_F(RingTest, TwoThreadsPassEveryByteWithoutALostWake) {
 }
 
 }  // namespace
-}  // namespace mobula
+}  // namespace mobula::transport

@@ -22,7 +22,7 @@
 #include "components/transport/shared_memory/ring_memory.h"
 #include "components/transport/stream/byte_channel.h"
 
-namespace mobula {
+namespace mobula::transport {
 namespace {
 
 class Recorder final : public ConnectionHandler {
@@ -287,4 +287,4 @@ TEST_F(StrangerTest, MemoryThatCouldBeTakenAwayIsRefused) {
 }
 
 }  // namespace
-}  // namespace mobula
+}  // namespace mobula::transport

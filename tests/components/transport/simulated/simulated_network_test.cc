@@ -5,7 +5,7 @@
 #include "components/base/simulated/event_loop.h"
 #include "components/base/simulated/scoped_loop.h"
 
-namespace mobula {
+namespace mobula::transport {
 namespace {
 
 using std::chrono::milliseconds;
@@ -207,4 +207,4 @@ TEST_F(SimulatedNetworkTest, ConnectionsOvertakeEachOtherBySeedOnly) {
 }
 
 }  // namespace
-}  // namespace mobula
+}  // namespace mobula::transport

@@ -9,7 +9,7 @@
 #include "components/base/random.h"
 #include "components/transport/stream/send_queue.h"
 
-namespace mobula {
+namespace mobula::transport {
 namespace {
 
 using Stage = FrameReader::Stage;
@@ -200,4 +200,4 @@ TEST(SendQueueTest, ADescriptorTravelsWithTheFirstByteOfItsFrame) {
 }
 
 }  // namespace
-}  // namespace mobula
+}  // namespace mobula::transport

@@ -18,7 +18,7 @@
 #include "components/transport/tcp/tcp_transport.h"
 #include "components/transport/unix/unix_transport.h"
 
-namespace mobula {
+namespace mobula::transport {
 namespace {
 
 class Recorder final : public ConnectionHandler {
@@ -236,4 +236,4 @@ TEST_F(UnixFileTest, PathsThatDoNotFitAreRefused) {
 }
 
 }  // namespace
-}  // namespace mobula
+}  // namespace mobula::transport

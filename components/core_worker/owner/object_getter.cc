@@ -1,0 +1,84 @@
+#include "components/core_worker/owner/object_getter.h"
+
+#include <ranges>
+
+namespace mobula::core_worker {
+
+void ObjectGetter::Start(object_store::StoreClient& store, const NodeId& node,
+                         std::string raylet_endpoint) {
+  store_ = &store;
+  node_ = node;
+  raylet_endpoint_ = std::move(raylet_endpoint);
+}
+
+WatchId ObjectGetter::Get(internal::ReferencePtr reference,
+                          std::move_only_function<void(Result<Payload>)> done) {
+  const WatchId get = ++last_get_;
+  running_.emplace(get, Running{std::move(reference), std::move(done)});
+  Ask(get);
+  return get;
+}
+
+void ObjectGetter::Cancel(WatchId get) {
+  const auto it = running_.find(get);
+  if (it == running_.end()) return;
+  references_.Unwatch(it->second.watch);
+  running_.erase(it);
+}
+
+void ObjectGetter::Ask(WatchId get) {
+  Running& running = running_.at(get);
+  running.watch = references_.Watch(
+      running.reference->id,
+      alive_.Bind([this, get](const ObjectId&, const ObjectState& state) { OnState(get, state); }));
+}
+
+void ObjectGetter::OnState(WatchId get, const ObjectState& state) {
+  const auto it = running_.find(get);
+  if (it == running_.end()) return;
+  if (const auto* value = std::get_if<Payload>(&state)) {
+    Finish(get, *value);
+  } else if (const auto* error = std::get_if<Error>(&state)) {
+    Finish(get, Fail(*error));
+  } else {
+    const auto& stored = std::get<InStore>(state);
+    object_store::ObjectHint hint;
+    for (const auto& [node, endpoint] : stored.copies) hint.raylet_endpoints.push_back(endpoint);
+    store_->Get(it->second.reference->id, hint,
+                alive_.Bind([this, get, stored](Result<Payload> value) {
+                  OnPulled(get, stored, std::move(value));
+                }));
+  }
+}
+
+void ObjectGetter::OnPulled(WatchId get, const InStore& asked, Result<Payload> value) {
+  const auto it = running_.find(get);
+  if (it == running_.end()) return;
+  const ObjectId id = it->second.reference->id;
+  if (value) {
+    if (!asked.copies.contains(node_)) references_.ReportCopy(id, node_, raylet_endpoint_);
+    Finish(get, std::move(value));
+  } else if (value.error().code() != ErrorCode::kNotFound) {
+    Finish(get, std::move(value));
+  } else if (++it->second.tries == kTriesMax) {
+    Finish(get,
+           Fail(ErrorCode::kObjectLost, "object {}: {} times no copy was where its owner said: {}",
+                id.Hex(), kTriesMax, value.error().message()));
+  } else {
+    const auto endpoints = std::views::values(asked.copies);
+    references_.ReportMissing(id, {endpoints.begin(), endpoints.end()});
+    Ask(get);
+  }
+}
+
+void ObjectGetter::Finish(WatchId get, Result<Payload> value) {
+  auto running = running_.extract(get);
+  running.mapped().done(std::move(value));
+}
+
+void ObjectGetter::Stop() {
+  alive_.End();
+  running_.clear();
+}
+
+}  // namespace mobula::core_worker

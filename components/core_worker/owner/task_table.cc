@@ -1,0 +1,395 @@
+#include "components/core_worker/owner/task_table.h"
+
+#include <algorithm>
+
+#include "components/base/check.h"
+#include "components/core_worker/owner/status_codec.h"
+#include "components/protocol/convert.h"
+#include "components/protocol/worker_methods.h"
+
+namespace mobula::core_worker {
+namespace {
+
+ObjectId IdOf(const protocol::Reference& reference) {
+  return ObjectId(ObjectId::FromBinaryOrNil(reference.id()));
+}
+
+}  // namespace
+
+TaskTable::TaskTable(Deps deps, Config config, std::function<void(SubmittedTask&)> enqueue)
+    : deps_(deps), config_(config), enqueue_(std::move(enqueue)) {}
+
+std::vector<internal::ReferencePtr> TaskTable::Submit(const TaskId& id, TaskKindPtr kind,
+                                                      std::unique_ptr<TaskArguments> arguments) {
+  Record& record = records_.Add(SubmittedTask{id, std::move(kind), std::move(arguments), 0});
+  record.retries_left = record.kind->options.max_retries;
+  record.reconstructions_left = config_.reconstructions_max;
+  if (record.arguments != nullptr) record.arguments->missing_left = config_.missing_max;
+
+  std::vector<internal::ReferencePtr> results;
+  results.reserve(record.kind->result_count);
+  for (std::uint32_t i = 0; i < record.kind->result_count; ++i) {
+    results.push_back(deps_.references.NewOwned(ObjectId::OfTask(id, i)));
+  }
+  Resolve(record);
+  return results;
+}
+
+void TaskTable::Resolve(Record& record) {
+  record.state = State::kWaiting;
+  if (record.arguments == nullptr) return Enqueue(record);
+  TaskArguments& arguments = *record.arguments;
+  Check(arguments.unknown == 0, "a task whose arguments are looked up was not waiting for any");
+  for (TaskArguments::ByReference& argument : arguments.references) {
+    if (argument.value) arguments.inline_bytes -= argument.value->size();
+    argument.value.reset();
+  }
+  for (std::size_t i = 0; i < arguments.references.size(); ++i) {
+    TaskArguments::ByReference& argument = arguments.references[i];
+    const ObjectId id = IdOf(argument.stored.reference());
+    const ObjectState state = deps_.references.Peek(id);
+    if (const Error* error = std::get_if<Error>(&state)) return Fail(record, *error);
+    if (!std::holds_alternative<Pending>(state)) {
+      SetArgument(arguments, i, state);
+      continue;
+    }
+    ++arguments.unknown;
+    argument.watch = deps_.references.Watch(
+        id, alive_.Bind([this, task_id = record.id, i](const ObjectId&, const ObjectState& known) {
+          OnArgumentKnown(task_id, i, known);
+        }));
+  }
+  if (arguments.unknown == 0) Enqueue(record);
+}
+
+void TaskTable::Enqueue(Record& record) {
+  record.state = State::kLent;
+  enqueue_(record);
+}
+
+void TaskTable::OnArgumentKnown(const TaskId& id, std::size_t index, const ObjectState& state) {
+  Record* found = records_.Find(id);
+  if (found == nullptr) return;
+  Record& record = *found;
+  TaskArguments& arguments = *record.arguments;
+  if (std::exchange(arguments.references[index].watch, 0) == 0) return;
+  --arguments.unknown;
+  if (const Error* error = std::get_if<Error>(&state)) return Fail(record, *error);
+  SetArgument(arguments, index, state);
+  if (arguments.unknown == 0) Enqueue(record);
+}
+
+void TaskTable::SetArgument(TaskArguments& arguments, std::size_t index, const ObjectState& state) {
+  TaskArguments::ByReference& argument = arguments.references[index];
+  argument.stored.clear_hint();
+  if (const auto* in_store = std::get_if<InStore>(&state)) {
+    *argument.stored.mutable_hint() = ToMessage(*in_store);
+    return;
+  }
+  const auto& value = std::get<Payload>(state);
+  if (arguments.inline_bytes + value.size() > kInlineBytesPerMessage) return;  // worker asks for it
+  arguments.inline_bytes += value.size();
+  argument.value = value;
+}
+
+void TaskTable::OnValue(SubmittedTask& task, Payload value, const WorkerPlace& where) {
+  Record& record = Of(task);
+  ReportPulledArguments(record, where);
+  if (!HasAllResults(record, 1)) return;
+  deps_.references.SetIfPending(ObjectId::OfTask(task.id, 0), std::move(value));
+  Drop(record);
+}
+
+void TaskTable::OnFinished(SubmittedTask& task, protocol::TaskResult result,
+                           const WorkerPlace& where) {
+  Record& record = Of(task);
+  ReportPulledArguments(record, where);
+  if (result.has_failure()) {
+    const Error error = protocol::FromMessage(result.failure());
+    if (error.code() == ErrorCode::kTaskFailed && task.kind->options.retry_exceptions) {
+      return Retry(record, error, Charge::kOneRetry);
+    }
+    return Fail(record, error);
+  }
+  if (!HasAllResults(record, result.results().objects_size())) return;
+  const bool is_any_stored = SetResults(record, *result.mutable_results(), where);
+  const bool is_lineage = is_any_stored && !task.kind->runs_once() && IsAnyResultOwned(record);
+  is_lineage ? KeepLineage(record) : Drop(record);
+}
+
+bool TaskTable::HasAllResults(Record& record, int count) {
+  if (static_cast<std::uint32_t>(count) == record.kind->result_count) return true;
+  Fail(record, Error(ErrorCode::kInternal,
+                     fmt::format("task {} was answered with {} results, not {}", record.kind->name,
+                                 count, record.kind->result_count)));
+  return false;
+}
+
+bool TaskTable::SetResults(Record& record, protocol::Results& results, const WorkerPlace& where) {
+  const TaskId& task = record.id;
+  bool is_any_stored = false;
+  bool is_handed_over = false;
+  for (int i = 0; i < results.objects_size(); ++i) {
+    protocol::ObjectResult& object = *results.mutable_objects(i);
+    const ObjectId id = ObjectId::OfTask(task, static_cast<std::uint32_t>(i));
+    std::vector<internal::ReferencePtr> contained;
+    OwnerPtr owner;
+    for (const protocol::Reference& reference : object.contained()) {
+      if (!reference.owner().empty()) owner = deps_.references.Intern(reference.owner());
+      contained.push_back(deps_.references.Hold(IdOf(reference), owner));
+      is_handed_over = true;
+    }
+    if (object.has_stored()) {
+      is_any_stored = true;
+      InStore stored = FromMessage(object.stored());
+      // There already: it was made again for a sibling's sake.
+      if (std::holds_alternative<InStore>(deps_.references.Peek(id))) {
+        for (auto& [node, endpoint] : stored.copies) {
+          deps_.references.AddCopy(id, node, std::move(endpoint));
+        }
+      } else {
+        deps_.references.SetState(id, std::move(stored), std::move(contained));
+      }
+    } else {
+      deps_.references.SetIfPending(
+          id, Payload::FromString(std::move(*object.mutable_inline_value())), std::move(contained));
+    }
+  }
+  if (is_handed_over) QueueHandoffRelease(task, where);
+  return is_any_stored;
+}
+
+void TaskTable::ReportPulledArguments(const Record& record, const WorkerPlace& where) {
+  if (record.arguments == nullptr) return;
+  for (const TaskArguments::ByReference& argument : record.arguments->references) {
+    const auto& copies = argument.stored.hint().copies();
+    if (copies.empty()) continue;
+    if (std::ranges::find(copies, where.node.Binary(), &protocol::Copy::node_id) != copies.end())
+      continue;
+    const ObjectId id = IdOf(argument.stored.reference());
+    if (deps_.references.IsOwned(id)) {
+      deps_.references.AddCopy(id, where.node, where.raylet_endpoint);
+    } else {
+      deps_.references.ReportCopy(id, where.node, where.raylet_endpoint);
+    }
+  }
+}
+
+void TaskTable::QueueHandoffRelease(const TaskId& id, const WorkerPlace& where) {
+  const bool is_first = handoffs_.empty();
+  handoffs_[where.worker_endpoint].add_task_ids(std::string(id.Binary()));
+  if (!is_first) return;
+  deps_.loop.Post(alive_.Bind([this] {
+    deps_.references.AfterBorrowsAcknowledged(
+        alive_.Bind([this, batch = std::exchange(handoffs_, {})] {
+          for (const auto& [endpoint, request] : batch) {
+            deps_.peers.Get(endpoint)->Notify(protocol::kReleaseHandoff, request);
+          }
+        }));
+  }));
+}
+
+void TaskTable::OnArgumentsMissing(SubmittedTask& task, const protocol::TaskResult& result) {
+  Record& record = Of(task);
+  if (task.arguments == nullptr || task.arguments->missing_left-- == 0) {
+    Fail(record, Error(ErrorCode::kObjectLost,
+                       fmt::format("arguments of task {} were not found {} times where their "
+                                   "owners said they are",
+                                   task.kind->name, config_.missing_max)));
+    return;
+  }
+  const auto& missing = result.missing_ids();
+  for (const TaskArguments::ByReference& argument : task.arguments->references) {
+    const std::string& id = argument.stored.reference().id();
+    if (std::ranges::find(missing, id) == missing.end()) continue;
+    std::vector<std::string> endpoints;
+    for (const protocol::Copy& copy : argument.stored.hint().copies()) {
+      endpoints.push_back(copy.raylet_endpoint());
+    }
+    if (!endpoints.empty()) {
+      deps_.references.ReportMissing(IdOf(argument.stored.reference()), std::move(endpoints));
+    }
+  }
+  Resolve(record);
+}
+
+void TaskTable::OnLost(SubmittedTask& task, const Error& error, Charge charge) {
+  Retry(Of(task), error, charge);
+}
+
+void TaskTable::OnRefused(SubmittedTask& task, const Error& error) {
+  Fail(Of(task), Error(error).Context("task " + task.kind->name));
+}
+
+void TaskTable::Retry(Record& record, const Error& error, Charge charge) {
+  if (charge == Charge::kOneRetry) {
+    const std::int32_t max_retries = record.kind->options.max_retries;
+    if (record.retries_left == 0) {
+      Fail(record, max_retries == 0 ? error
+                                    : Error(error).Context(
+                                          fmt::format("the last of {} attempts", max_retries + 1)));
+      return;
+    }
+    if (record.retries_left > 0) --record.retries_left;
+    deps_.log.Info("task", "retried", "task={} name={} attempt={} left={} cause={}",
+                   record.id.Short(), record.kind->name, record.attempt + 1, record.retries_left,
+                   ErrorCodeName(error.code()));
+  }
+  ++record.attempt;  // even if free: its children may have begun
+  Resolve(record);
+}
+
+void TaskTable::Fail(Record& record, const Error& error) {
+  const TaskId id = record.id;
+  for (std::uint32_t i = 0; i < record.kind->result_count; ++i) {
+    deps_.references.SetIfPending(ObjectId::OfTask(id, i), error);
+  }
+  Drop(record);
+}
+
+// ---- lineage ----
+
+bool TaskTable::IsAnyResultOwned(const Record& record) const {
+  for (std::uint32_t i = 0; i < record.kind->result_count; ++i) {
+    if (deps_.references.IsOwned(ObjectId::OfTask(record.id, i))) return true;
+  }
+  return false;
+}
+
+void TaskTable::KeepLineage(Record& record) {
+  std::uint64_t bytes = sizeof(Record);
+  if (TaskArguments* arguments = record.arguments.get()) {
+    std::erase_if(arguments->holds, [&](const internal::ReferencePtr& held) {
+      const ObjectState state = deps_.references.Peek(held->id);
+      const bool is_owned = deps_.references.IsOwned(held->id);
+      if (std::holds_alternative<Payload>(state)) return false;  // its bytes are here and counted
+      if (is_owned && !std::holds_alternative<InStore>(state)) return false;
+      const bool is_new = arguments->lineage_of.emplace(held->id, held->owner).second;
+      if (is_new && is_owned) deps_.references.AddLineage(held->id);
+      return true;
+    });
+    bytes += sizeof(TaskArguments) + arguments->inline_bytes;
+    for (const auto& argument : arguments->references) bytes += argument.stored.ByteSizeLong();
+  }
+  record.state = State::kLineage;
+  record.lineage_number = ++last_lineage_;
+  lineage_[record.lineage_number] = {record.id, bytes};
+  lineage_bytes_ += bytes;
+  while (lineage_bytes_ > config_.lineage_bytes_max) {
+    Drop(*records_.Find(lineage_.begin()->second.id));
+  }
+}
+
+void TaskTable::ForgetLineage(Record& record) {
+  const auto it = lineage_.find(record.lineage_number);
+  lineage_bytes_ -= it->second.bytes;
+  lineage_.erase(it);
+}
+
+void TaskTable::OnObjectLost(const ObjectId& id) {
+  const auto lose = [&](std::string why) {
+    deps_.references.SetState(
+        id, Error(ErrorCode::kObjectLost,
+                  fmt::format("object {}: no copy is left, and {}", id.Hex(), std::move(why))));
+  };
+  Record* found = records_.Find(id.Task());
+  if (found == nullptr) {
+    lose(id.IsPut() ? "a Put object cannot be made again"
+                    : fmt::format("its task {} cannot run again: max_retries is 0, or its lineage "
+                                  "was dropped at lineage_bytes_max",
+                                  id.Task().Short()));
+    return;
+  }
+  Record& record = *found;
+  if (record.state != State::kLineage) return;  // on its way already
+  if (record.reconstructions_left == 0) {
+    lose(fmt::format("its task {} was run again {} times, which is reconstructions_max",
+                     record.kind->name, config_.reconstructions_max));
+    return;
+  }
+  deps_.references.SetPending(id);
+  MakeAgain(record);
+}
+
+void TaskTable::MakeAgain(Record& record) {
+  --record.reconstructions_left;
+  record.retries_left = record.kind->options.max_retries;
+  ++record.attempt;
+  ForgetLineage(record);
+  deps_.log.Info("task", "made_again", "task={} name={} attempt={}", record.id.Short(),
+                 record.kind->name, record.attempt);
+  if (TaskArguments* arguments = record.arguments.get()) {
+    arguments->missing_left = config_.missing_max;
+    for (const auto& [id, owner] : arguments->lineage_of) {
+      arguments->holds.push_back(deps_.references.Hold(id, owner));
+      // Looking at a released object makes it again; those inside values are not waited for.
+      deps_.references.Unwatch(deps_.references.Watch(id, nullptr));
+    }
+  }
+  Resolve(record);
+}
+
+void TaskTable::OnObjectReleased(const ObjectId& id) {
+  if (records_.Find(id.Task()) == nullptr) return;
+  if (maybe_unneeded_.empty()) deps_.loop.Defer(alive_.Bind([this] { DropUnneeded(); }));
+  if (maybe_unneeded_.empty() || maybe_unneeded_.back() != id.Task()) {
+    maybe_unneeded_.push_back(id.Task());
+  }
+}
+
+/// A worklist and not recursion: dropping the end of a chain of a million tasks drops all of it.
+void TaskTable::DropUnneeded() {
+  for (std::size_t i = 0; i < maybe_unneeded_.size();) {  // it grows on the way
+    Record* record = records_.Find(maybe_unneeded_[i++]);
+    if (record == nullptr || record->state != State::kLineage) continue;
+    if (!IsAnyResultOwned(*record)) Drop(*record);
+  }
+  maybe_unneeded_.clear();
+}
+
+void TaskTable::Drop(Record& record) {
+  if (record.state == State::kLineage) ForgetLineage(record);
+  if (const TaskArguments* arguments = record.arguments.get()) {
+    for (const auto& argument : arguments->references) {
+      if (argument.watch != 0) deps_.references.Unwatch(argument.watch);
+    }
+    for (const auto& [held, owner] : arguments->lineage_of) deps_.references.RemoveLineage(held);
+  }
+  records_.Erase(record);
+}
+
+TaskTable::Record& TaskTable::Of(SubmittedTask& task) {
+  auto& record = static_cast<Record&>(task);
+  Check(record.state == State::kLent, "an attempt ends once");
+  return record;
+}
+
+std::string TaskTable::Describe(const ObjectId& id) const {
+  const Record* record = records_.Find(id.Task());
+  if (record == nullptr) return "object " + id.Short();
+  const State state = record->state;
+  return fmt::format("the result of task {}, which {}", record->kind->name,
+                     state == State::kWaiting ? "waits for its arguments"
+                     : state == State::kLent  ? "waits for a worker or runs"
+                                              : "has ended");
+}
+
+void TaskTable::Stop() {
+  alive_.End();
+  records_.Clear();
+  lineage_.clear();
+  lineage_bytes_ = 0;
+}
+
+void TaskTable::CheckInvariants() const {
+  std::size_t lineage_records = 0;
+  records_.ForEach([&](const Record& record) {
+    if (record.state == State::kLineage) ++lineage_records;
+    const bool is_waiting = record.arguments != nullptr && record.arguments->unknown > 0;
+    Check(is_waiting == (record.state == State::kWaiting),
+          "a task waits exactly while an argument is unknown");
+  });
+  Check(lineage_records == lineage_.size(), "the lineage list is the lineage records");
+}
+
+}  // namespace mobula::core_worker

@@ -1,0 +1,32 @@
+#include "components/protocol/convert.h"
+
+namespace mobula::protocol {
+
+Failure ToMessage(const Error& error) {
+  Failure failure;
+  failure.set_code(static_cast<std::uint32_t>(error.code()));
+  failure.set_message(error.message());
+  if (const RemoteFailure* remote = error.remote()) {
+    failure.set_task_name(remote->task_name);
+    failure.set_type_name(remote->type_name);
+    failure.set_node_id(remote->node_id);
+    failure.set_pid(remote->pid);
+  }
+  return failure;
+}
+
+Error FromMessage(const Failure& failure) {
+  Error error(static_cast<ErrorCode>(failure.code()), failure.message());
+  if (failure.task_name().empty() && failure.node_id().empty()) return error;
+  return std::move(error).WithRemote({.task_name = failure.task_name(),
+                                      .type_name = failure.type_name(),
+                                      .node_id = failure.node_id(),
+                                      .pid = failure.pid()});
+}
+
+std::string EndpointFor(const Address& address, std::string_view from_node_binary) {
+  const bool is_local = address.node_id() == from_node_binary && !address.local_endpoint().empty();
+  return is_local ? address.local_endpoint() : address.endpoint();
+}
+
+}  // namespace mobula::protocol

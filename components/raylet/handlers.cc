@@ -1,0 +1,125 @@
+// What drivers, workers and other raylets may ask of a raylet.
+
+#include "components/protocol/gcs.pb.h"
+#include "components/protocol/raylet_methods.h"
+#include "components/raylet/raylet.h"
+
+namespace mobula::raylet {
+
+void Raylet::AddHandlers() {
+  using rpc::CallContext;
+  services_.Handle(protocol::kRegisterWorker,
+                   [this](auto& request, const CallContext& call, auto respond) {
+                     Register(request, *call.peer, std::move(respond));
+                   });
+  services_.Handle(protocol::kEndJob, [this](auto& request, const CallContext&, auto respond) {
+    deps_.gcs.FinishJob(JobId::FromBinaryOrNil(request.job_id()),
+                        request.failure().empty() ? "SUCCEEDED" : "FAILED", request.failure(),
+                        [](auto) {});
+    respond(protocol::EndJobReply());
+  });
+  services_.Handle(protocol::kDescribeDeath,
+                   [this](auto& request, const CallContext&, auto respond) {
+                     DescribeDeath(request, std::move(respond));
+                   });
+  services_.Hear(protocol::kSetBlocked, [this](auto& request, rpc::Peer& peer) {
+    if (const WorkerId* worker = pool_.WorkerAt(peer))
+      leases_.SetBlocked(*worker, request.blocked());
+  });
+  services_.Hear(protocol::kAdoptObjects,
+                 [this](auto& request, rpc::Peer& peer) { owners_.Adopt(request, &peer); });
+  services_.Hear(protocol::kFreeObjects, [this](auto& request, auto&) {
+    owners_.Free(request);
+    ReportSoon();
+  });
+  services_.Handle(protocol::kRequestLease,
+                   [this](auto& request, const CallContext& call, auto respond) {
+                     leases_.Request(std::move(request), *call.peer, std::move(respond));
+                   });
+  services_.Hear(protocol::kCancelLease,
+                 [this](auto& request, auto&) { leases_.Cancel(request.request_id()); });
+  services_.Hear(protocol::kKeepLeases,
+                 [this](auto& request, rpc::Peer& peer) { leases_.Keep(request, peer); });
+  services_.Handle(protocol::kReturnLease, [this](auto& request, const CallContext&, auto respond) {
+    protocol::FreeObjectsRequest drop;
+    *drop.mutable_ids() = request.drop_ids();
+    owners_.Free(drop);
+    leases_.Return(request, std::move(respond));
+  });
+}
+
+/// Only who answers for a process says that it is dead: the GCS, or the raylet of its node.
+void Raylet::DescribeDeath(const protocol::DescribeDeathRequest& request,
+                           rpc::Respond<protocol::DescribeDeathReply> respond) {
+  const WorkerId worker = WorkerId::FromBinaryOrNil(request.worker_id());
+  const NodeId node = NodeId::FromBinaryOrNil(request.node_id());
+  const std::string* const cause = owners_.CauseOfDeath(worker, node);
+  if (const std::string other = EndpointOf(node); cause == nullptr && !other.empty()) {
+    return deps_.peers.Get(other)->Call(protocol::kDescribeDeath, request, std::move(respond));
+  }
+  protocol::DescribeDeathReply reply;
+  if (node == config_.node_id) reply.set_cause("its raylet no longer knows it");
+  if (cause != nullptr) reply.set_cause(*cause);
+  pool_.DescribeDeath(
+      worker,
+      [reply, respond = std::move(respond)](const auto& death) mutable {
+        if (death) reply.set_cause(death->cause());
+        respond(reply);
+      },
+      WorkerPool::IfAlive::kWait);
+}
+
+protocol::RegisterWorkerReply Raylet::Welcome(const JobId& job) const {
+  protocol::RegisterWorkerReply reply;
+  reply.set_node_id(std::string(config_.node_id.Binary()));
+  reply.set_job_id(std::string(job.Binary()));
+  reply.set_raylet_endpoint(endpoint_);
+  reply.set_inline_bytes_max(config_.inline_bytes_max);
+  return reply;
+}
+
+void Raylet::Register(const protocol::RegisterWorkerRequest& request, rpc::Peer& peer,
+                      rpc::Respond<protocol::RegisterWorkerReply> respond) {
+  if (cluster_id_.empty()) {
+    return respond(Fail(ErrorCode::kUnavailable, "this node has not joined its cluster yet"));
+  }
+  if (request.is_driver()) {
+    RegisterDriver(request, peer, std::move(respond));
+    return;
+  }
+  protocol::RegisterWorkerRequest filled = request;
+  filled.mutable_address()->set_node_id(std::string(config_.node_id.Binary()));
+  Result<void> registered = pool_.Register(filled, peer);
+  if (!registered) return respond(Fail(std::move(registered.error())));
+  respond(Welcome(JobId::FromBinaryOrNil(request.job_id())));
+  leases_.Step();
+}
+
+void Raylet::RegisterDriver(const protocol::RegisterWorkerRequest& request, rpc::Peer& peer,
+                            rpc::Respond<protocol::RegisterWorkerReply> respond) {
+  protocol::Address address = request.address();
+  address.set_node_id(std::string(config_.node_id.Binary()));
+  protocol::JobInfo job;
+  job.set_driver_id(address.worker_id());
+  job.set_driver_endpoint(address.endpoint());
+  job.set_node_id(address.node_id());
+  job.set_pid(address.pid());
+  job.set_entrypoint(request.program().build());
+  rpc::Peer* const driver = &peer;
+  deps_.gcs.StartJob(job, alive_.Bind([this, driver, address, program = request.program(),
+                                       respond = std::move(respond)](Result<JobId> id) mutable {
+    if (!id) return respond(Fail(std::move(id.error()).Context("starting the job")));
+    if (respond.IsAbandoned()) {  // the driver left meanwhile; `driver` may be gone
+      deps_.gcs.FinishJob(*id, "FAILED", "the driver left while it joined", [](auto) {});
+      return;
+    }
+    programs_.AddLocal(program);
+    pool_.RegisterDriver(address, *id, *driver);
+    pool_.AddJob(*id, program);
+    deps_.log.Info("job", "started", "job={} driver_pid={} program=\"{}\"", id->Hex(),
+                   address.pid(), program.build());
+    respond(Welcome(*id));
+  }));
+}
+
+}  // namespace mobula::raylet

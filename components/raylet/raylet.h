@@ -1,0 +1,114 @@
+/// \file
+/// \brief One node: lease manager, worker pool and object manager behind RayletService.
+///
+/// The raylet is never on the path of a task that runs on a leased worker. It registers with the
+/// GCS, keeps the picture of the cluster from its deltas, grants leases through the `Scheduler`,
+/// starts and reaps workers, holds the node's object store, and frees what dead owners leave
+/// behind. When the GCS has fenced it, or is gone for good, it stops and takes its workers with it.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include "components/base/lifetime.h"
+#include "components/base/metrics.h"
+#include "components/object_store/store_service.h"
+#include "components/object_store/transfer/transfer_service.h"
+#include "components/protocol/gcs.pb.h"
+#include "components/protocol/raylet.pb.h"
+#include "components/raylet/lease_manager.h"
+#include "components/raylet/object_owners.h"
+#include "components/raylet/program_store.h"
+#include "components/raylet/worker_pool.h"
+#include "components/transport/rpc/server.h"
+
+namespace mobula::raylet {
+
+/// Threads: the state lock. Lifetime: everything in `Deps` outlives it. `Stop` twice is harmless.
+class Raylet {
+ public:
+  struct Deps {
+    EventLoop& loop;
+    transport::Transport& transport;        ///< For other nodes (tcp).
+    transport::Transport& local_transport;  ///< For this node's processes.
+    rpc::ClientPool& peers;                 ///< To other raylets and to owners.
+    gcs::GcsClient& gcs;
+    object_store::ObjectStore& store;
+    scheduler::Scheduler& scheduler;
+    WorkerLauncher& launcher;
+    FileSystem& files;
+    EventLog& log;
+    Metrics& metrics;
+    Random random;
+  };
+  Raylet(Deps deps, RayletConfig config);
+  ~Raylet();
+
+  /// Listens, registers with the GCS, subscribes. `done` gets the node's tcp endpoint.
+  void Start(Done<std::string> done);
+  /// Leaves the cluster, ends all workers, closes. `done` runs when the GCS knows or after 1 s.
+  void Leave(std::string reason, std::move_only_function<void()> done);
+  /// Runs once if the node must end, now or later: fenced, GCS gone for good.
+  void OnMustExit(std::function<void(const Error&)> callback);
+  void Stop();
+  /// \return where processes of this node reach it, known when `Start` is done.
+  [[nodiscard]] const std::string& local_endpoint() const { return config_.local_listen_endpoint; }
+
+  struct Census {
+    std::size_t workers = 0, idle_workers = 0, leases = 0, queued = 0, drivers = 0;
+  };
+  [[nodiscard]] Census Count() const;
+  void CheckInvariants() const;
+
+ private:
+  // handlers.cc: what processes and other raylets call
+  void AddHandlers();
+  void Register(const protocol::RegisterWorkerRequest& request, rpc::Peer& peer,
+                rpc::Respond<protocol::RegisterWorkerReply> respond);
+  void RegisterDriver(const protocol::RegisterWorkerRequest& request, rpc::Peer& peer,
+                      rpc::Respond<protocol::RegisterWorkerReply> respond);
+  [[nodiscard]] protocol::RegisterWorkerReply Welcome(const JobId& job) const;
+  void DescribeDeath(const protocol::DescribeDeathRequest& request,
+                     rpc::Respond<protocol::DescribeDeathReply> respond);
+
+  // raylet.cc
+  void OnRegistered(const protocol::RegisterNodeReply& reply);
+  void Heartbeat();
+  void ReportSoon();
+  void OnNode(const protocol::NodeInfo& node);
+  void OnNodeDied(const NodeId& node, const std::string& reason);
+  [[nodiscard]] std::string EndpointOf(const NodeId& node) const;
+  void PrepareJob(const protocol::RequestLeaseRequest& request, bool for_spill, Done<void> done);
+  void OnProcessEnded(const protocol::WorkerDeath& death);
+  void OnOwnerDied(const protocol::WorkerDeath& death);
+  void EndJob(const JobId& job);
+  void OnPeerClosed(rpc::Peer& peer);
+  void MustExit(const Error& why);
+
+  Deps deps_;
+  RayletConfig config_;
+  std::function<void(const Error&)> on_must_exit_;
+  rpc::ServiceTable services_;
+  WorkerPool pool_;
+  LeaseManager leases_;
+  ProgramStore programs_;
+  object_store::CreateQueue creates_;
+  object_store::PullManager pulls_;
+  object_store::StoreService store_service_;
+  object_store::TransferService transfer_service_;
+  ObjectOwners owners_;
+  rpc::Server server_;
+  std::string endpoint_;                     // tcp, as others know us
+  std::string cluster_id_;                   // empty until registered
+  protocol::NodeInfo info_;                  // what the GCS knows of us
+  std::map<NodeId, std::string> endpoints_;  // of other living nodes
+  Duration heartbeat_period_ = std::chrono::seconds(1);
+  Timer heartbeat_timer_;
+  Timer report_timer_;
+  bool stopped_ = false;
+  std::optional<Error> must_exit_;  ///< Why, once it must.
+  Lifetime alive_;
+};
+
+}  // namespace mobula::raylet

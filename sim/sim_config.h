@@ -1,0 +1,79 @@
+/// \file
+/// \brief What a simulation is made of: the ranges of a file, and what a seed draws from them.
+///
+/// Every key, its default and its meaning stands in node/config/sim.yaml, which is the manual. A
+/// value may be a range such as `60..150`; the seed then chooses, and what it chose is printed.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "components/base/config_value.h"
+#include "components/base/random.h"
+
+namespace mobula::sim {
+
+/// A number of a file: one value, or a choice for the seed. Both ends included.
+struct Range {
+  std::int64_t min = 0;
+  std::int64_t max = 0;
+  [[nodiscard]] std::int64_t Draw(Random& random) const {
+    return min + static_cast<std::int64_t>(random.Below(static_cast<std::uint64_t>(max - min) + 1));
+  }
+};
+
+/// A file's settings. Times are in microseconds where they are ranges.
+struct SimConfig {
+  // cluster:
+  Range nodes{3, 5};
+  Range cpus{1, 4};  ///< Per node.
+  Range latency_us{20, 500};
+  Range inline_bytes_max{500, 2000};
+  ConfigValue scheduler;
+  ConfigValue object_store;
+  // work:
+  Range drivers{1, 2};
+  Range tasks{60, 150};
+  Range task_time_us{100, 20'000};
+  Range value_bytes{0, 5000};
+  Range max_retries{2, 4};
+  double no_retry_share = 0.1;  ///< Of tasks with max_retries 0.
+  std::map<std::string, double> shapes{{"chain", 1},  {"fan_out", 1}, {"tree", 1},
+                                       {"nested", 1}, {"mixed", 1},   {"references", 2}};
+  // faults:
+  Duration window = std::chrono::seconds(2);  ///< Faults happen within this time.
+  Range worker_kills{0, 4};
+  Range node_kills{0, 2};
+  Range driver_kills{0, 1};
+  Range partitions{0, 1};
+  Range partition_time_us{10'000, 1'000'000};
+  Range restart_after_us{100'000, 2'000'000};
+  // bounds:
+  Duration liveness_max = std::chrono::seconds(60);
+  Duration quiet_max = std::chrono::seconds(60);
+  std::int64_t check_every = 64;  ///< Events between two checks of all invariants.
+};
+
+/// One seed's choice.
+struct SimOptions {
+  std::uint64_t seed = 0;
+  std::int64_t nodes = 0, cpus = 0, latency_us = 0, inline_bytes_max = 0;
+  std::int64_t drivers = 0, tasks = 0;
+  std::int64_t worker_kills = 0, node_kills = 0, driver_kills = 0, partitions = 0;
+  /// \return all of it on one line, for the top of a report.
+  [[nodiscard]] std::string ToString() const;
+};
+
+/// The shapes a graph may have.
+inline constexpr std::string_view kShapes[] = {"chain",  "fan_out",    "tree",
+                                               "nested", "references", "mixed"};
+
+/// \return the settings in `root`. kInvalidArgument names the first wrong key and its line.
+[[nodiscard]] Result<SimConfig> ReadSimConfig(const ConfigValue& root);
+/// Reads and checks a file. kNotFound if it is not there.
+[[nodiscard]] Result<SimConfig> LoadSimConfig(const std::string& path);
+/// The same config and seed give the same options.
+[[nodiscard]] SimOptions DrawOptions(const SimConfig& config, std::uint64_t seed);
+
+}  // namespace mobula::sim

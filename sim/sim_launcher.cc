@@ -1,0 +1,74 @@
+#include "sim/sim_launcher.h"
+
+#include <csignal>
+
+namespace mobula::sim {
+
+SimulatedLauncher::SimulatedLauncher(World& world, EventLoop& loop, std::string host)
+    : world_(world),
+      loop_(loop),
+      host_(std::move(host)),
+      random_(world.loop.random().Fork(host_ + ".launcher")) {}
+
+SimulatedLauncher::~SimulatedLauncher() {
+  CutOff();
+  workers_.clear();
+}
+
+void SimulatedLauncher::Start(raylet::WorkerSpec spec, Done<std::int64_t> started, OnExit on_exit) {
+  const std::int64_t pid = ++last_pid_;
+  on_exit_.emplace(pid, std::move(on_exit));
+  jobs_.emplace(pid, spec.job);
+  const auto wait = std::chrono::microseconds(random_.Below(kStartTimeMaxUs));
+  loop_.Schedule(wait, alive_.Bind([this, pid, spec = std::move(spec),
+                                    started = std::move(started)]() mutable {
+    started(pid);
+    if (on_exit_.contains(pid)) Begin(pid, std::move(spec));
+  }));
+}
+
+void SimulatedLauncher::Begin(std::int64_t pid, raylet::WorkerSpec spec) {
+  CoreProcessOptions options;
+  options.name = fmt::format("{}.w{}", host_, pid);
+  options.raylet_endpoint = spec.raylet_endpoint;
+  options.program = std::move(spec.program);
+  options.job = spec.job;
+  options.startup_id = spec.startup_id;
+  options.pid = pid;
+  auto& worker = workers_[pid];
+  worker = std::make_unique<CoreProcess>(world_, std::move(options));
+  worker->OnEnd([this, pid](const Error&) { End(pid, {.code = 0, .signal = 0}); });
+  worker->Start([this, pid](Result<void> joined) {
+    if (!joined) End(pid, {.code = 1, .signal = 0});
+  });
+}
+
+void SimulatedLauncher::Kill(std::int64_t pid) { End(pid, {.code = 0, .signal = SIGKILL}); }
+
+void SimulatedLauncher::EndJob(const JobId& job) {
+  std::vector<std::int64_t> ending;
+  for (const auto& [pid, of] : jobs_) {
+    if (of == job) ending.push_back(pid);
+  }
+  for (const std::int64_t pid : ending) Kill(pid);
+}
+
+void SimulatedLauncher::End(std::int64_t pid, ExitStatus status) {
+  auto on_exit = on_exit_.extract(pid);
+  if (on_exit.empty()) return;
+  jobs_.erase(pid);
+  if (auto worker = workers_.extract(pid)) {
+    worker.mapped()->CutOff();
+    world_.loop.Post([dead = std::move(worker.mapped())]() mutable { dead.reset(); });
+  }
+  loop_.Post([status, tell = std::move(on_exit.mapped())]() mutable { tell(status); });
+}
+
+void SimulatedLauncher::CutOff() {
+  alive_.End();
+  on_exit_.clear();
+  jobs_.clear();
+  for (const auto& [pid, worker] : workers_) worker->CutOff();
+}
+
+}  // namespace mobula::sim

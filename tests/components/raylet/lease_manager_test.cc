@@ -1,0 +1,118 @@
+// What a node promises to those that hold its leases.
+
+#include <gtest/gtest.h>
+
+#include "components/protocol/raylet_methods.h"
+#include "tests/components/raylet/raylet_world.h"
+
+namespace mobula::raylet::testing {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+const ResourceSet kCpuAndTape = {{"CPU", 1}, {"tape", 1}};
+
+class LeaseManagerTest : public ::testing::Test {
+ protected:
+  World world{{{"CPU", 1}, {"tape", 1}}};
+  JobId job;
+  std::unique_ptr<Process> driver = world.AddDriver(job);
+};
+
+TEST_F(LeaseManagerTest, ABlockedWorkerLendsItsCpuAndKeepsTheRest) {
+  const auto first = world.Granted(driver->Ask(job, kCpuAndTape)).grant();
+  const auto tape = driver->Ask(job, kCpuAndTape);
+  const auto cpu = driver->Ask(job, {{"CPU", 1}});
+  world.RunFor(milliseconds(10));
+  EXPECT_FALSE(*cpu);
+  world.WorkerOf(first).SetBlocked(true);
+  EXPECT_TRUE(world.Granted(cpu).has_grant());
+  world.RunFor(seconds(1));
+  EXPECT_FALSE(*tape) << "the blocked worker uses the only tape";
+  world.raylet->CheckInvariants();
+  world.WorkerOf(first).SetBlocked(false);
+  world.RunFor(seconds(1));
+  EXPECT_FALSE(*tape);
+}
+
+TEST_F(LeaseManagerTest, LeasesOfOwnersOnADeadNodeEndAtOnce) {
+  const auto elsewhere = world.random.NewId<NodeId>();
+  const auto node = world.AddNode(elsewhere);
+  const auto owner = world.AddStranger(elsewhere);
+  EXPECT_TRUE(world.Granted(owner->Ask(job, kCpuAndTape)).has_grant());
+  const auto next = driver->Ask(job, kCpuAndTape);
+  world.RunFor(milliseconds(10));
+  EXPECT_FALSE(*next);
+  node->LeaveNode("test", [](const auto&) {});
+  world.RunFor(milliseconds(100));
+  ASSERT_TRUE(*next) << "nobody waits for what its worker runs";
+  EXPECT_TRUE((*next)->value().has_grant());
+  EXPECT_EQ(world.raylet->Count().leases, 1U);
+}
+
+TEST_F(LeaseManagerTest, ANodeIsSentWorkAgainWhenItReportsNothingOfTheLast) {
+  const auto elsewhere = world.random.NewId<NodeId>();
+  const auto node = world.AddNode(elsewhere, {{"disc", 1}});
+  for (int i = 0; i < 3; ++i) {  // each is over before that node had anything to report
+    EXPECT_TRUE(world.Granted(driver->Ask(job, {{"disc", 1}})).has_spill());
+  }
+}
+
+TEST_F(LeaseManagerTest, AnEndedJobIsNotBroughtBackByALateRequest) {
+  const auto elsewhere = world.random.NewId<NodeId>();
+  const auto worker_elsewhere = world.AddStranger(elsewhere);
+  EXPECT_TRUE(world.Granted(driver->Ask(job, {})).has_grant());
+  driver.reset();
+  world.RunFor(seconds(1));
+  EXPECT_EQ(world.raylet->Count().workers, 0U);
+  const auto late = worker_elsewhere->Ask(job, {{"CPU", 1}});
+  world.RunFor(seconds(30));
+  ASSERT_TRUE(*late);
+  ASSERT_FALSE((*late)->has_value());
+  EXPECT_EQ((*late)->error().code(), ErrorCode::kCancelled);
+  EXPECT_EQ(world.raylet->Count().workers, 0U);
+  EXPECT_TRUE(world.launcher.alive.empty());
+  EXPECT_EQ(world.scheduler->Local().available, world.scheduler->Local().total);
+}
+
+TEST_F(LeaseManagerTest, AJobOfAnotherNodeIsMadeKnownByItsFirstRequest) {
+  const auto stranger = world.AddStranger(world.random.NewId<NodeId>());
+  const std::string other_job(JobId::kSize, 'x');
+  const auto grant = world.Granted(stranger->Ask(JobId::FromBinaryOrNil(other_job), {}));
+  EXPECT_TRUE(grant.has_grant());
+}
+
+TEST_F(LeaseManagerTest, AnOwnerThatComesBackKeepsTheLeasesItKnowsAndOnlyThose) {
+  const auto owner = world.AddStranger(world.random.NewId<NodeId>());
+  const auto kept = world.Granted(owner->Ask(job, {{"CPU", 0.5}})).grant();
+  const auto unknown = world.Granted(owner->Ask(job, {{"CPU", 0.5}})).grant();
+  const auto waits = driver->Ask(job, {{"CPU", 0.5}});
+  world.RunFor(milliseconds(10));
+  EXPECT_FALSE(*waits);
+  owner->Reconnect();
+  protocol::KeepLeasesRequest keep;
+  keep.set_owner_id(owner->address.worker_id());
+  keep.add_lease_ids(kept.lease_id());
+  world.RunFor(seconds(1));
+  owner->client->Notify(protocol::kKeepLeases, keep);
+  EXPECT_EQ(world.Granted(waits).grant().worker().worker_id(), unknown.worker().worker_id());
+  world.RunFor(seconds(10));
+  EXPECT_EQ(world.raylet->Count().leases, 2U);
+  (void)world.WorkerOf(kept);  // it lives
+  const auto next = driver->Ask(job, {{"CPU", 0.5}});
+  world.RunFor(milliseconds(100));
+  ASSERT_FALSE(owner->reclaims.empty()) << "its new connection is known";
+  EXPECT_EQ(owner->reclaims.back().lease_ids(0), kept.lease_id());
+}
+
+TEST_F(LeaseManagerTest, AnOwnerThatStaysAwayLosesItsLeases) {
+  const auto owner = world.AddStranger(world.random.NewId<NodeId>());
+  (void)world.Granted(owner->Ask(job, {{"CPU", 1}}));
+  owner->client->Stop();
+  world.RunFor(seconds(6));
+  EXPECT_EQ(world.raylet->Count().leases, 0U);
+}
+
+}  // namespace
+}  // namespace mobula::raylet::testing

@@ -1,0 +1,124 @@
+/// \file
+/// \brief One raylet with its GCS in one thread on virtual time; its processes do as the test says.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "components/base/simulated/event_loop.h"
+#include "components/base/simulated/file_system.h"
+#include "components/gcs/server.h"
+#include "components/protocol/raylet.pb.h"
+#include "components/raylet/raylet.h"
+#include "components/transport/inprocess/inprocess_transport.h"
+
+namespace mobula::raylet::testing {
+
+class World;
+
+/// A driver or worker, or an owner on another node: a connection to the raylet and an address.
+class Process {
+ public:
+  using Answer = std::optional<Result<protocol::RequestLeaseReply>>;
+  Process(World& world, const NodeId& node);
+
+  Result<protocol::RegisterWorkerReply> Register(bool is_driver, const JobId& job,
+                                                 const WorkerId& startup);
+  /// Asks for a lease. \return where the answer will be.
+  std::shared_ptr<Answer> Ask(const JobId& job, const ResourceSet& resources);
+  void SetBlocked(bool blocked);
+  /// Loses the connection and makes another.
+  void Reconnect();
+  [[nodiscard]] WorkerId id() const { return WorkerId::FromBinaryOrNil(address.worker_id()); }
+
+  World& world;
+  protocol::Address address;
+  rpc::ServiceTable services;
+  std::vector<protocol::ReclaimLeasesRequest> reclaims;
+  std::optional<rpc::Client> client;
+};
+
+/// Starts workers as told.
+class Launcher final : public WorkerLauncher {
+ public:
+  enum class Starts : std::uint8_t {
+    kRegister,  ///< And they are there at once.
+    kHang,      ///< The pid is known, and nothing follows.
+    kSilent,    ///< Not even a pid comes: the zygote hangs.
+  };
+  explicit Launcher(World& world) : world_(world) {}
+
+  void Start(WorkerSpec spec, std::move_only_function<void(Result<std::int64_t>)> started,
+             OnExit on_exit) override;
+  void Kill(std::int64_t pid) override;
+  void EndJob(const JobId& job) override;
+  /// The zygote wakes: those that were silent get their pids.
+  void Wake();
+  /// The zygote ends, and with it those that were silent.
+  void Die();
+
+  Starts starts = Starts::kRegister;
+  std::size_t start_count = 0;
+  WorkerId last_started;
+  struct Worker {
+    JobId job;
+    OnExit on_exit;
+    std::string log_path;
+    WorkerId startup_id;
+    std::unique_ptr<Process> process;  ///< Null while it has not registered.
+  };
+  std::map<std::int64_t, Worker> alive;  ///< By pid.
+
+ private:
+  struct Silent {
+    WorkerSpec spec;
+    std::move_only_function<void(Result<std::int64_t>)> started;
+    OnExit on_exit;
+  };
+  World& world_;
+  std::int64_t last_pid_ = 100;
+  std::vector<Silent> silent_;
+  Lifetime bound_;
+};
+
+/// The raylet and all around it.
+class World {
+ public:
+  explicit World(ResourceSet resources);
+  ~World();
+
+  /// Ends the raylet and begins another with the `config` of now.
+  void Restart();
+  /// A driver of this node with its job; `job` is told.
+  std::unique_ptr<Process> AddDriver(JobId& job);
+  /// Some process that has registered nowhere here.
+  std::unique_ptr<Process> AddStranger(const NodeId& node);
+  /// Another node, of which only the GCS knows.
+  std::unique_ptr<gcs::GcsClient> AddNode(const NodeId& node, const ResourceSet& resources = {});
+  /// Runs until there is an answer. \return it.
+  protocol::RequestLeaseReply Granted(const std::shared_ptr<Process::Answer>& answer);
+  [[nodiscard]] Process& WorkerOf(const protocol::Grant& grant);
+  void RunFor(Duration time) { loop.RunFor(time); }
+
+  static constexpr std::string_view kGcs = "inproc://gcs";
+  static constexpr std::string_view kLocal = "inproc://local";
+  SimulatedEventLoop loop{1};
+  Random random{1};
+  std::unique_ptr<transport::Transport> transport;
+  EventLog log;
+  Metrics metrics;
+  SimulatedFileSystem files;
+  std::unique_ptr<gcs::Storage> storage;
+  std::optional<gcs::Server> gcs_server;
+  std::optional<gcs::GcsClient> gcs;
+  rpc::ClientPool peers;
+  std::unique_ptr<object_store::ObjectStore> store;
+  std::unique_ptr<scheduler::Scheduler> scheduler;
+  Launcher launcher;
+  RayletConfig config;
+  std::optional<Raylet> raylet;
+};
+
+}  // namespace mobula::raylet::testing
