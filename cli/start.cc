@@ -109,7 +109,8 @@ int Start(const StartOptions& options) {
   }
   if (!record) {
     const std::string& why = record.error().message();
-    const bool is_port = why.starts_with("the head's port") && why.ends_with("is in use");
+    const bool is_port =
+        why.find("the head's port") != std::string::npos && why.ends_with("is in use");
     if (!is_port || !options.config_file.empty()) return Complain(record.error());
     return Complain({record.error().code(), why + ". Use another --port, or stop what uses it"});
   }

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <optional>
 #include <tuple>
 
 #include "components/base/real/file_system.h"
@@ -65,10 +66,9 @@ int Run(const Arguments& arguments) {
   if (Result<void> written = WriteRecord(files, record); !written) return Complain(written.error());
   int exit_pipe[2] = {-1, -1};
   if (::pipe2(exit_pipe, O_CLOEXEC) != 0) return Complain({ErrorCode::kInternal, "no pipe left"});
-  int exit_code = 0;
+  std::optional<Error> must_end;
   node.OnMustExit([&](const Error& why) {
-    fmt::print(stderr, "node: must end: {}\n", why.message());
-    exit_code = 3;
+    must_end = why;
     std::ignore = ::write(exit_pipe[1], "x", 1);
   });
   if (arguments.ready_fd >= 0) {  // tells `mobula start` that we are up, and where
@@ -87,8 +87,10 @@ int Run(const Arguments& arguments) {
   while (::select(std::max(signals, exit_pipe[0]) + 1, &waiting, nullptr, nullptr, nullptr) < 0 &&
          errno == EINTR) {
   }
-  node.Stop(exit_code == 0 ? "it was asked to end" : "it had to end");
-  return exit_code;
+  node.Stop(must_end ? "it had to end" : "it was asked to end");
+  if (!must_end) return 0;
+  fmt::print(stderr, "node: had to end: {}\n", must_end->message());  // the last line of its output
+  return 3;
 }
 
 }  // namespace
@@ -97,7 +99,7 @@ int main(int argc, char** argv) {
   CLI::App app(
       "Runs one node of a Mobula cluster in the foreground.\n"
       "Exit codes: 0 ended by a signal, 1 could not start, 2 bad configuration or usage, "
-      "3 had to end (fenced, or the head is gone).");
+      "3 had to end (fenced, the head is gone, or on the head: its storage failed).");
   Arguments arguments;
   app.add_option("--config", arguments.config, "YAML file; node/config/head.yaml is the manual")
       ->required();

@@ -11,8 +11,8 @@
 #include "components/base/real/file_system.h"
 #include "components/base/real/process_launcher.h"
 #include "components/gcs/client.h"
-#include "components/gcs/server.h"
 #include "components/transport/rpc/client_pool.h"
+#include "node/gcs_service.h"
 #include "node/process/thread_launcher.h"
 #include "node/process/zygote_launcher.h"
 #include "node/session.h"
@@ -81,12 +81,15 @@ class Node::Impl {
     return {};
   }
 
+  /// The list of what only a head runs. A new service is one `Add` here.
   Result<void> BuildHead() {
-    Result<std::unique_ptr<gcs::Storage>> made = MakeStorage(loop, config.gcs_storage);
-    if (!made) return Fail(std::move(made.error()));
-    storage = std::move(*made);
-    gcs_server.emplace(gcs::Server::Deps{loop, *storage, log, metrics, random.Fork("gcs")},
-                       config.gcs);
+    Result<std::unique_ptr<gcs::Storage>> storage = MakeStorage(loop, config.gcs_storage);
+    if (!storage) return Fail(std::move(storage.error()));
+    gcs_service = &services.Add(std::make_unique<GcsService>(
+        GcsService::Deps{loop, log, metrics, *transports.For("tcp://"), random.Fork("gcs")},
+        std::move(*storage), config.gcs,
+        fmt::format("tcp://{}:{}", config.address, config.gcs_port)));
+    services.OnFailed([this](const Error& why) { MustExit(why); });
     return {};
   }
 
@@ -134,24 +137,33 @@ class Node::Impl {
                    settings);
   }
 
-  /// The GCS first, then the raylet, which joins it. \pre the state lock is held.
+  /// The head's services first, then the raylet, which joins their GCS.
+  /// \pre the state lock is held.
   void Begin(Done<std::string> done) {
-    if (!gcs_server) {
-      BuildRaylet();
-      raylet->Start(std::move(done));
-      return;
-    }
-    gcs_server->Start([this, done = std::move(done)](Result<void> ready) mutable {
-      if (!ready) return done(Fail(std::move(ready.error()).Context("starting the GCS")));
-      Result<std::string> endpoint = gcs_server->Listen(
-          *transports.For("tcp://"), fmt::format("tcp://{}:{}", config.address, config.gcs_port));
-      if (!endpoint) {
-        return done(Fail(std::move(endpoint.error()).Context("the head's port (gcs.port)")));
+    started = std::move(done);
+    services.Start([this](Result<void> ready) {
+      if (!ready) return Started(Fail(std::move(ready.error())));
+      if (gcs_service != nullptr) {
+        endpoints.head_address = gcs_service->endpoint().substr(std::string_view("tcp://").size());
       }
-      endpoints.head_address = endpoint->substr(std::string_view("tcp://").size());
       BuildRaylet();
-      raylet->Start(std::move(done));
+      raylet->OnMustExit([this](const Error& why) { MustExit(why); });
+      raylet->Start([this](Result<std::string> endpoint) { Started(std::move(endpoint)); });
     });
+  }
+
+  void Started(Result<std::string> endpoint) {
+    if (auto done = std::exchange(started, nullptr)) done(std::move(endpoint));
+  }
+
+  /// The node cannot go on. While it starts, `Start` returns the reason; later the owner of the
+  /// node is told, now or when it asks.
+  void MustExit(const Error& why) {
+    if (must_exit) return;
+    must_exit = why;
+    log.Error("node", "must_exit", "reason=\"{}\"", why.ToString());
+    Started(Fail(Error(why)));
+    if (on_must_exit) on_must_exit(why);
   }
 
   void Stop(std::string reason) {
@@ -159,7 +171,8 @@ class Node::Impl {
     if (is_running) {
       std::promise<void> left;
       loop.Enter([&] {
-        if (raylet && has_joined) {
+        // A node that must end is fenced or has nobody to tell: it does not wait for an answer.
+        if (raylet && has_joined && !must_exit) {
           raylet->Leave(std::move(reason), [&left] { left.set_value(); });
         } else {
           left.set_value();
@@ -170,7 +183,7 @@ class Node::Impl {
     loop.Enter([this] {
       if (raylet) raylet->Stop();
       if (gcs_client) gcs_client->Stop();
-      if (gcs_server) gcs_server->Stop();
+      services.Stop();
       if (peers) peers->Stop();
     });
     loop.Stop();
@@ -197,14 +210,17 @@ class Node::Impl {
   Transports transports;
   StoreParts store;
   std::unique_ptr<scheduler::Scheduler> scheduler;
-  std::unique_ptr<gcs::Storage> storage;
-  std::optional<gcs::Server> gcs_server;
+  HeadServices services;              // empty unless this is the head
+  GcsService* gcs_service = nullptr;  // the one of `services`
   std::optional<rpc::ClientPool> peers;
   std::optional<gcs::GcsClient> gcs_client;
   std::optional<RealProcessLauncher> processes;
   std::unique_ptr<raylet::WorkerLauncher> launcher;
   std::optional<raylet::Raylet> raylet;
   NodeEndpoints endpoints;
+  Done<std::string> started;  // of `Start`, until it was called
+  std::function<void(const Error&)> on_must_exit;
+  std::optional<Error> must_exit;  // why, once it must
   bool is_running = false;
   bool has_joined = false;
   bool is_stopped = false;
@@ -235,7 +251,8 @@ Result<NodeEndpoints> Node::Start() {
 
 void Node::OnMustExit(std::function<void(const Error&)> callback) {
   impl_->loop.Enter([&] {
-    if (impl_->raylet) impl_->raylet->OnMustExit(std::move(callback));
+    impl_->on_must_exit = std::move(callback);
+    if (impl_->must_exit && impl_->on_must_exit) impl_->on_must_exit(*impl_->must_exit);
   });
 }
 

@@ -1,5 +1,5 @@
 /// \file
-/// \brief One node as a whole: its raylet and, on the head, the GCS, on one loop thread.
+/// \brief One node as a whole: its raylet and, on the head, its services, on one loop thread.
 ///
 /// `node --config FILE`, a local cluster inside a driver, and the embedded mode are all this class
 /// with another `NodeConfig`.
@@ -37,7 +37,8 @@ class Node {
   /// Blocks until the node has joined, at most `kStartMax`; a worker whose head does not answer
   /// gives up after that with kUnavailable and the address. kAlreadyExists: the port is in use.
   [[nodiscard]] Result<NodeEndpoints> Start();
-  /// Runs on the loop if the node must end: fenced, or the head is gone for good.
+  /// Runs on the loop if the node must end: fenced, the head is gone for good, or a service of the
+  /// head failed (the GCS: its storage). At once if that has happened already.
   void OnMustExit(std::function<void(const Error&)> callback);
   /// Leaves the cluster, ends workers, removes sockets. Twice is harmless.
   void Stop(std::string reason);

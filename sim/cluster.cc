@@ -32,6 +32,10 @@ void Cluster::StartNode() {
   if (!node) return world_.Violate(node.error().ToString());
   nodes_.push_back(std::move(*node));
   nodes_.back()->OnMustExit([this, host](const Error& why) {
+    // No plan hurts the head: if it must end, the cluster has ended, and no fault excuses that.
+    if (host == nodes_.front()->host()) {
+      return world_.Violate("the head {} must exit: {}", host, why.ToString());
+    }
     if (world_.oracle.faults() == 0) {
       world_.Violate("{} must exit without a fault: {}", host, why.ToString());
     }

@@ -88,15 +88,17 @@ Result<SimConfig> ReadSimConfig(const ConfigValue& root) {
   ConfigReader work(top.Child("work"), "work");
   ConfigReader faults(top.Child("faults"), "faults");
   ConfigReader bounds(top.Child("bounds"), "bounds");
+  ConfigReader gcs(top.Child("gcs"), "gcs");
   config.scheduler = top.Child("scheduler");
   config.object_store = top.Child("object_store");
+  config.gcs_storage = gcs.Child("storage");
   ReadCluster(cluster, config);
   ReadWork(work, config);
   ReadFaults(faults, config);
   config.liveness_max = bounds.Time("liveness", config.liveness_max);
   config.quiet_max = bounds.Time("quiet", config.quiet_max);
   config.check_every = bounds.Integer("check_every", config.check_every, 1, 1'000'000'000);
-  for (const ConfigReader* reader : {&top, &cluster, &work, &faults, &bounds}) {
+  for (const ConfigReader* reader : {&top, &cluster, &work, &faults, &bounds, &gcs}) {
     if (Result<void> done = reader->Finish(); !done) return Fail(std::move(done.error()));
   }
   return config;

@@ -32,6 +32,7 @@ struct SimConfig {
   Range inline_bytes_max{500, 2000};
   ConfigValue scheduler;
   ConfigValue object_store;
+  ConfigValue gcs_storage;
   // work:
   Range drivers{1, 2};
   Range tasks{60, 150};

@@ -50,11 +50,12 @@ Result<void> SimulatedNode::Build() {
   if (!scheduler) return Fail(std::move(scheduler.error()));
   scheduler_ = std::move(*scheduler);
   if (is_head_) {
-    Result<std::unique_ptr<gcs::Storage>> storage = node::MakeStorage(loop_, ConfigValue());
+    Result<std::unique_ptr<gcs::Storage>> storage =
+        node::MakeStorage(loop_, world_.config.gcs_storage);
     if (!storage) return Fail(std::move(storage.error()));
-    storage_ = std::move(*storage);
-    gcs_server_.emplace(gcs::Server::Deps{loop_, *storage_, log_, metrics_, random_.Fork("gcs")},
-                        gcs::ServerConfig());
+    gcs_ = &services_.Add(std::make_unique<node::GcsService>(
+        node::GcsService::Deps{loop_, log_, metrics_, *transport_, random_.Fork("gcs")},
+        std::move(*storage), gcs::ServerConfig(), std::string(kGcsEndpoint)));
   }
   peers_.emplace(
       loop_, [this](std::string_view) { return transport_.get(); }, random_.Fork("peers"),
@@ -75,7 +76,7 @@ SimulatedNode::~SimulatedNode() {
   CutOff();
   if (raylet_) raylet_->Stop();
   if (gcs_client_) gcs_client_->Stop();
-  if (gcs_server_) gcs_server_->Stop();
+  services_.Stop();
   if (peers_) peers_->Stop();
 }
 
@@ -85,15 +86,14 @@ void SimulatedNode::Start(Done<void> joined) {
       joined(endpoint ? Result<void>() : Fail(std::move(endpoint.error())));
     });
   };
-  if (!is_head_) return join();
-  gcs_server_->Start([this, join = std::move(join)](Result<void> ready) mutable {
-    Check(ready.has_value(), "a GCS with an empty storage starts");
-    Check(gcs_server_->Listen(*transport_, kGcsEndpoint).has_value(), "the GCS can listen");
+  services_.Start([join = std::move(join)](const Result<void>& ready) mutable {
+    Check(ready.has_value(), "a GCS whose storage can be read starts");
     join();
   });
 }
 
 void SimulatedNode::OnMustExit(std::function<void(const Error&)> callback) {
+  services_.OnFailed(callback);
   raylet_->OnMustExit(std::move(callback));
 }
 
@@ -105,7 +105,7 @@ void SimulatedNode::CutOff() {
 
 void SimulatedNode::CheckInvariants() const {
   raylet_->CheckInvariants();
-  if (gcs_server_) gcs_server_->CheckInvariants();
+  if (gcs_ != nullptr) gcs_->CheckInvariants();
   for (const auto& [pid, worker] : launcher_->workers()) {
     if (worker->has_joined()) worker->core().CheckInvariants();
   }

@@ -1,5 +1,5 @@
 /// \file
-/// \brief One host of the simulation: a raylet with its workers, and on the head the GCS.
+/// \brief One host of the simulation: a raylet with its workers, and on the head its services.
 #pragma once
 
 #include <memory>
@@ -7,8 +7,9 @@
 #include <string>
 
 #include "components/base/simulated/file_system.h"
-#include "components/gcs/server.h"
 #include "components/raylet/raylet.h"
+#include "node/gcs_service.h"
+#include "node/head_service.h"
 #include "sim/sim_launcher.h"
 
 namespace mobula::sim {
@@ -23,6 +24,7 @@ class SimulatedNode {
   ~SimulatedNode();
 
   void Start(Done<void> joined);
+  /// Runs if the raylet must end, or a service of the head failed.
   void OnMustExit(std::function<void(const Error&)> callback);
   /// The host loses power: nothing of it acts any more. Destroy it by a later event.
   void CutOff();
@@ -59,8 +61,8 @@ class SimulatedNode {
   SimulatedFileSystem files_;
   std::unique_ptr<object_store::ObjectStore> store_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
-  std::unique_ptr<gcs::Storage> storage_;
-  std::optional<gcs::Server> gcs_server_;
+  node::HeadServices services_;      // empty unless this is the head
+  node::GcsService* gcs_ = nullptr;  // the one of `services_`
   std::optional<rpc::ClientPool> peers_;
   std::optional<gcs::GcsClient> gcs_client_;
   std::optional<SimulatedLauncher> launcher_;

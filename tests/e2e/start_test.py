@@ -6,7 +6,7 @@ import socket
 import time
 
 import cluster
-from cluster import MOBULA, NODE
+from cluster import BEHAVIOURS, MOBULA, NODE
 
 
 class StartTest(cluster.ClusterTest):
@@ -216,6 +216,32 @@ class StartTest(cluster.ClusterTest):
             self.address = None
             self.processes.remove(node)
             self.assert_nothing_left()
+
+    def head_with_faulty_storage(self, rule):
+        return self.write("node: { role: head, resources: { cpu: 1 } }\n"
+                          "gcs: { port: 0, storage: { kind: faulty, inner: { kind: memory },\n"
+                          f"                           rules: [{{ {rule}, error: true }}] }} }}\n"
+                          "object_store: { kind: shared_memory, capacity: 32MiB }\n")
+
+    def test_a_head_whose_storage_fails_ends_with_status_3_and_names_the_storage(self):
+        head = self.spawn(NODE, "--config",
+                          self.head_with_faulty_storage("operation: write, table: jobs"))
+        self.address = re.search(r"head at (\S+);", head.line("is up")).group(1)
+        driver = self.spawn(BEHAVIOURS, "square")  # its job is the first that is written
+        self.assertEqual(head.wait(), 3, head.text())
+        self.assertEqual(head.text().splitlines()[-1],
+                         "node: had to end: head service gcs: the storage 'faulty' failed: "
+                         "storage fault: an I/O error was injected")
+        self.assertNotEqual(driver.wait(), 0, driver.text())
+        self.address = None
+        self.processes.remove(head)
+        self.processes.remove(driver)
+        self.assert_nothing_left()
+
+    def test_a_head_whose_storage_cannot_be_read_does_not_start(self):
+        text = self.run_program(NODE, "--config", self.head_with_faulty_storage("operation: scan"),
+                                status=1)
+        self.assertIn("node: head service gcs: the storage 'faulty' failed: storage fault", text)
 
     def test_a_driver_without_a_cluster_brings_its_own(self):
         self.assert_works()

@@ -1,6 +1,7 @@
 // Whole clusters on virtual time. A failure prints the command that shows it again.
 
 #include "sim/simulation.h"
+#include "node/config.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -43,6 +44,18 @@ TEST(SimulationTest, SeedsThatOnceFailedKeepEveryPromise) {
     const Report report = RunSimulation(config, DrawOptions(config, seed), Plant::kNone);
     ASSERT_FALSE(report.violation) << Replay(report);
   }
+}
+
+TEST(SimulationTest, AStorageOfTheGcsThatFailsIsToldAsTheEndOfTheHead) {
+  auto config = ReadSimConfig(*node::ParseYaml(
+      "gcs: { storage: { kind: faulty, rules: [{ operation: write, table: jobs, error: true }] } }",
+      "test"));
+  ASSERT_TRUE(config) << config.error().ToString();
+  const Report report = RunSimulation(*config, DrawOptions(*config, 1), Plant::kNone);
+  ASSERT_TRUE(report.violation);
+  EXPECT_EQ(*report.violation,
+            "the head n0 must exit: internal: head service gcs: the storage 'faulty' failed: "
+            "storage fault: an I/O error was injected");
 }
 
 TEST(SimulationTest, OneSeedGivesOneRun) {

@@ -111,7 +111,7 @@ void Server::Impl::HandleKeyValue() {
     deps_.storage.Read(kKeyValueTable, KeyValue::StorageKey(request.space(), request.key()),
                        alive_.Bind([this, respond = std::move(respond)](
                                        Result<std::optional<std::string>> value) mutable {
-                         if (!value) return Failed(value.error());
+                         if (!value) return HandleStorageFailure(value.error());
                          protocol::GetValueReply reply;
                          reply.set_found(value->has_value());
                          if (*value) reply.set_value(std::move(**value));
@@ -140,7 +140,7 @@ void Server::Impl::CompareKept(const protocol::PutValueRequest& request,
   deps_.storage.Read(kKeyValueTable, KeyValue::StorageKey(request.space(), request.key()),
                      alive_.Bind([this, value = request.value(), respond = std::move(respond)](
                                      const Result<std::optional<std::string>>& kept) mutable {
-                       if (!kept) return Failed(kept.error());
+                       if (!kept) return HandleStorageFailure(kept.error());
                        protocol::PutValueReply reply;
                        reply.set_added(*kept == value);
                        respond(reply);

@@ -50,7 +50,8 @@ class Server::Impl {
     Commit(std::move(step),
            [respond = std::move(respond), reply = std::move(reply)]() mutable { respond(reply); });
   }
-  void Failed(const Error& error);
+  void HandleStorageFailure(const Error& error);
+  [[nodiscard]] Error StorageError(Error error) const;
   void Publish(const protocol::Delta& delta);
   void Deliver(SessionId session);
 

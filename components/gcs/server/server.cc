@@ -94,7 +94,7 @@ Task<void> Server::Impl::Load() {
   std::map<std::string_view, Storage::Entries> stored;
   for (const char* table : kTables) {
     auto entries = co_await Scan(table);
-    if (!entries) co_return Fail(std::move(entries.error()));
+    if (!entries) co_return Fail(StorageError(std::move(entries.error())));
     stored[table] = std::move(*entries);
   }
   const Meta meta(stored[kMetaTable].begin(), stored[kMetaTable].end());
@@ -114,7 +114,7 @@ Task<void> Server::Impl::Load() {
   step.Store(kMetaTable, kClusterKey, std::string(cluster->Binary()));
   step.Store(kMetaTable, kGenerationKey, fmt::format("{}", generation));
   auto written = co_await Write(std::move(step));
-  if (!written) co_return Fail(std::move(written.error()));
+  if (!written) co_return Fail(StorageError(std::move(written.error())));
   cluster_id = *cluster;
   started_ = true;
   alive_nodes_ = static_cast<std::int64_t>(nodes_.alive_count());
@@ -151,18 +151,25 @@ void Server::Impl::Commit(Step step, Then then) {
                       alive_.Bind([this, delta = std::move(step.delta),
                                    then = std::move(then)](const Result<void>& written) mutable {
                         --writes_in_flight_;
-                        if (!written) return Failed(written.error());
+                        if (!written) return HandleStorageFailure(written.error());
                         Publish(delta);
                         then();
                       }));
 }
 //! [gcs-commit]
 
-void Server::Impl::Failed(const Error& error) {
+// What was asked of the storage may or may not have happened, and it refuses everything from now
+// on. To answer anybody would be to guess, so this server stops. The process ends, and the next one
+// starts from what the storage really holds.
+void Server::Impl::HandleStorageFailure(const Error& error) {
   deps_.log.Error("gcs", "failed", "storage={} error=\"{}\"", deps_.storage.Name(),
                   error.ToString());
   Stop();
-  if (auto callback = std::exchange(on_failed, nullptr)) callback(error);
+  if (auto callback = std::exchange(on_failed, nullptr)) callback(StorageError(error));
+}
+
+Error Server::Impl::StorageError(Error error) const {
+  return std::move(error).Context(fmt::format("the storage '{}' failed", deps_.storage.Name()));
 }
 
 void Server::Impl::Publish(const protocol::Delta& delta) {

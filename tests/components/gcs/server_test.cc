@@ -259,6 +259,21 @@ TEST(GcsServerTest, NobodyHearsOfWhatIsNotDurableYet) {
   world.KillServer();
 }
 
+TEST(GcsServerTest, AReadThatFailsEndsTheServerAsAWriteDoes) {
+  GcsWorld world;
+  FaultyStorage faulty(world.loop, Random(1), std::make_unique<BorrowedStorage>(world.storage),
+                       {{.operation = StorageFault::Operation::kRead, .error = true}});
+  world.StartServer(&faulty);
+  auto client = world.AddClient();
+  client->Get("s", "k", [](const auto&) {});
+  world.loop.RunFor(seconds(1));
+  ASSERT_TRUE(world.failure);
+  EXPECT_EQ(world.failure->message(),
+            "the storage 'faulty' failed: storage fault: an I/O error was injected");
+  client->Stop();
+  world.KillServer();
+}
+
 class FailingWriteTest : public testing::TestWithParam<std::tuple<int, bool>> {};
 
 TEST_P(FailingWriteTest, NothingAcknowledgedIsLost) {

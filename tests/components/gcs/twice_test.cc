@@ -146,7 +146,7 @@ TEST(GcsTwiceTest, EveryRequestTwiceEqualsOnce) {
   for (int s = 0; s < file->service_count(); ++s) {
     for (int m = 0; m < file->service(s)->method_count(); ++m) {
       const std::string& name = file->service(s)->method(m)->full_name();
-      if (name == "mobula.gcs.PubSubService.Deliver") continue;  // the subscriber's handler
+      if (name == "mobula.protocol.PubSubService.Deliver") continue;  // the subscriber's handler
       ASSERT_TRUE(samples.contains(name)) << "add a sample request of " << name;
       for (const auto& [method, request] : samples.at(name)) {
         SCOPED_TRACE(name);
