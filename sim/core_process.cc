@@ -69,7 +69,7 @@ Task<void> CoreProcess::Join() {
   request.set_startup_id(std::string(options_.startup_id.Binary()));
   *request.mutable_program() = options_.program;
   Result<protocol::RegisterWorkerReply> reply =
-      co_await raylet_->Ask(protocol::kRegisterWorker, request);
+      co_await raylet_->CallAsync(protocol::kRegisterWorker, request);
   if (!reply) co_return Fail(std::move(reply.error()));
   Result<std::unique_ptr<object_store::StoreClient>> store =
       co_await AwaitCallback<std::unique_ptr<object_store::StoreClient>>(

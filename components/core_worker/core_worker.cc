@@ -110,7 +110,7 @@ void CoreWorker::AddHandlers(rpc::ServiceTable& services) {
                     impl->execution.OpenLease(request, *call.peer, std::move(respond));
                   }));
   const auto hear = [&](const auto& method, auto handler) {
-    services.Hear(method, alive.Bind(std::move(handler)));
+    services.HandleNotification(method, alive.Bind(std::move(handler)));
   };
   hear(protocol::kPushTasks, [impl](auto& tasks, auto& peer) {
     const auto done = impl->execution.PushTasks(std::move(tasks));

@@ -22,13 +22,14 @@ void Raylet::AddHandlers() {
                    [this](auto& request, const CallContext&, auto respond) {
                      DescribeDeath(request, std::move(respond));
                    });
-  services_.Hear(protocol::kSetBlocked, [this](auto& request, rpc::Peer& peer) {
+  services_.HandleNotification(protocol::kSetBlocked, [this](auto& request, rpc::Peer& peer) {
     if (const WorkerId* worker = pool_.WorkerAt(peer))
       leases_.SetBlocked(*worker, request.blocked());
   });
-  services_.Hear(protocol::kAdoptObjects,
-                 [this](auto& request, rpc::Peer& peer) { owners_.Adopt(request, &peer); });
-  services_.Hear(protocol::kFreeObjects, [this](auto& request, auto&) {
+  services_.HandleNotification(protocol::kAdoptObjects, [this](auto& request, rpc::Peer& peer) {
+    owners_.Adopt(request, &peer);
+  });
+  services_.HandleNotification(protocol::kFreeObjects, [this](auto& request, auto&) {
     owners_.Free(request);
     ReportSoon();
   });
@@ -36,10 +37,12 @@ void Raylet::AddHandlers() {
                    [this](auto& request, const CallContext& call, auto respond) {
                      leases_.Request(std::move(request), *call.peer, std::move(respond));
                    });
-  services_.Hear(protocol::kCancelLease,
-                 [this](auto& request, auto&) { leases_.Cancel(request.request_id()); });
-  services_.Hear(protocol::kKeepLeases,
-                 [this](auto& request, rpc::Peer& peer) { leases_.Keep(request, peer); });
+  services_.HandleNotification(protocol::kCancelLease, [this](auto& request, auto&) {
+    leases_.Cancel(request.request_id());
+  });
+  services_.HandleNotification(protocol::kKeepLeases, [this](auto& request, rpc::Peer& peer) {
+    leases_.Keep(request, peer);
+  });
   services_.Handle(protocol::kReturnLease, [this](auto& request, const CallContext&, auto respond) {
     protocol::FreeObjectsRequest drop;
     *drop.mutable_ids() = request.drop_ids();

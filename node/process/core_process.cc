@@ -90,7 +90,7 @@ class CoreProcess::Impl {
     request.set_startup_id(std::string(options.startup_id.Binary()));
     *request.mutable_program() = options.program;
     Result<protocol::RegisterWorkerReply> reply =
-        co_await raylet->Ask(protocol::kRegisterWorker, request);
+        co_await raylet->CallAsync(protocol::kRegisterWorker, request);
     if (!reply) co_return Fail(std::move(reply.error()).Context("registering with the raylet"));
     address.set_node_id(reply->node_id());
     core->config().inline_bytes_max = reply->inline_bytes_max();

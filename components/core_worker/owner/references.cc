@@ -227,11 +227,12 @@ void ReferenceTable::Stop() {
 
 void ReferenceTable::AddHandlers(rpc::ServiceTable& services) {
   const auto bind = [this](auto handler) { return alive_.Bind(std::move(handler)); };
-  services.Hear(protocol::kWatch,
-                bind([this](auto& request, auto& peer) { HandleWatch(request, &peer); }));
-  services.Hear(protocol::kStatus, bind([this](auto& request, auto&) { HandleStatus(request); }));
-  services.Hear(protocol::kReportCopies,
-                bind([this](auto& request, auto&) { HandleReportCopies(request); }));
+  services.HandleNotification(
+      protocol::kWatch, bind([this](auto& request, auto& peer) { HandleWatch(request, &peer); }));
+  services.HandleNotification(protocol::kStatus,
+                              bind([this](auto& request, auto&) { HandleStatus(request); }));
+  services.HandleNotification(protocol::kReportCopies,
+                              bind([this](auto& request, auto&) { HandleReportCopies(request); }));
   services.Handle(protocol::kAddBorrows,
                   bind([this](auto& request, rpc::CallContext call, auto respond) {
                     HandleAddBorrows(request, call.peer);

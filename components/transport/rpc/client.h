@@ -58,9 +58,9 @@ class Client {
   }
   void NotifyRaw(const MethodInfo& method, std::string body);  ///< Dropped when away.
 
-  /// As a coroutine: `auto reply = co_await client.Ask(kMethod, request);`
+  /// As a coroutine: `auto reply = co_await client.CallAsync(kMethod, request);`
   template <typename M>
-  Task<typename M::Reply> Ask(const M& method, typename M::Request request) {
+  Task<typename M::Reply> CallAsync(const M& method, typename M::Request request) {
     co_return co_await AwaitCallback<typename M::Reply>(
         [this, &method, &request](auto done) { this->Call(method, request, std::move(done)); });
   }

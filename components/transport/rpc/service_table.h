@@ -107,7 +107,7 @@ class ServiceTable {
   }
   /// Adds a handler of what is not answered: `void(Request&, Peer&)`.
   template <typename M, typename Handler>
-  void Hear(const M& method, Handler handler) {
+  void HandleNotification(const M& method, Handler handler) {
     Handle(method, [handler = std::move(handler)](
                        typename M::Request& request, const CallContext& call,
                        const Respond<typename M::Reply>&) { handler(request, *call.peer); });

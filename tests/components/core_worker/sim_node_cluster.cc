@@ -60,7 +60,7 @@ void Node::AddHandlers() {
     GrantWaiting();
     if (!queue_.empty()) Reclaim();
   });
-  services_.Hear(kCancelLease, [this](const CancelLeaseRequest& request, rpc::Peer&) {
+  services_.HandleNotification(kCancelLease, [this](const CancelLeaseRequest& request, rpc::Peer&) {
     std::erase_if(queue_, [&](const Waiting& waiting) {
       return waiting.request.request_id() == request.request_id();
     });
@@ -76,10 +76,11 @@ void Node::AddHandlers() {
     reply.set_cause(cluster.CauseOfDeath(request.worker_id()));
     respond(reply);
   });
-  services_.Hear(kSetBlocked, [this](const SetBlockedRequest& request, rpc::Peer& peer) {
-    if (request.blocked()) ++blocked_seen;
-    SetBlocked(&peer, request.blocked());
-  });
+  services_.HandleNotification(kSetBlocked,
+                               [this](const SetBlockedRequest& request, rpc::Peer& peer) {
+                                 if (request.blocked()) ++blocked_seen;
+                                 SetBlocked(&peer, request.blocked());
+                               });
   services_.Handle(kAdoptObjects, [](const AdoptObjectsRequest&, CallContext, Respond<NoReply>) {});
   services_.Handle(kFreeObjects,
                    [this](const FreeObjectsRequest& request, CallContext, Respond<NoReply>) {

@@ -30,11 +30,12 @@ class Played {
     });
     cluster.RunFor(milliseconds(100));
     worker = node->FindWorker([](const Process&) { return true; });
-    services_.Hear(protocol::kStatus, [this](const protocol::StatusRequest& request, rpc::Peer&) {
-      for (const protocol::ObjectStatus& object : request.objects()) {
-        heard_.insert(object.ShortDebugString());
-      }
-    });
+    services_.HandleNotification(protocol::kStatus,
+                                 [this](const protocol::StatusRequest& request, rpc::Peer&) {
+                                   for (const protocol::ObjectStatus& object : request.objects()) {
+                                     heard_.insert(object.ShortDebugString());
+                                   }
+                                 });
   }
 
   template <typename M>

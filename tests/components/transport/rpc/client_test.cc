@@ -245,10 +245,10 @@ TEST_F(ClientTest, ServerThatHangsUpAtOnceIsNotAskedInATightLoop) {
 Task<std::string> AskTwice(Client* client) {
   EchoRequest request;
   request.set_text("one");
-  auto first = co_await client->Ask(kEcho, request);
+  auto first = co_await client->CallAsync(kEcho, request);
   if (!first) co_return Fail(std::move(first.error()));
   request.set_text(first->text() + " two");
-  auto second = co_await client->Ask(kEcho, request);
+  auto second = co_await client->CallAsync(kEcho, request);
   if (!second) co_return Fail(std::move(second.error()));
   co_return second->text();
 }
