@@ -9,7 +9,7 @@ namespace {
 
 /// Destroys something later, when nothing of it is on the stack.
 template <typename T>
-void Bury(World& world, std::unique_ptr<T> dead) {
+void DestroyLater(World& world, std::unique_ptr<T> dead) {
   world.loop.Post([dead = std::move(dead)]() mutable { dead.reset(); });
 }
 
@@ -23,12 +23,14 @@ Cluster::~Cluster() {
 }
 
 void Cluster::StartNodes() {
-  for (std::int64_t i = 0; i < world_.options.nodes; ++i) StartNode();
+  for (std::int64_t i = 0; i < world_.options.nodes; ++i) {
+    StartNode(ResourcesOf(world_.options, i));
+  }
 }
 
-void Cluster::StartNode() {
+void Cluster::StartNode(ResourceSet resources) {
   std::string host = fmt::format("n{}", ++last_host_);
-  auto node = SimulatedNode::Make(world_, host, last_host_ == 0);
+  auto node = SimulatedNode::Make(world_, host, last_host_ == 0, std::move(resources));
   if (!node) return world_.Violate(node.error().ToString());
   nodes_.push_back(std::move(*node));
   nodes_.back()->OnMustExit([this, host](const Error& why) {
@@ -51,9 +53,14 @@ void Cluster::StartNode() {
 
 void Cluster::StartDrivers() {
   const std::int64_t count = world_.options.drivers;
+  std::vector<ResourceSet> places;
+  for (std::int64_t i = 0; i < world_.options.nodes; ++i) {
+    places.push_back(ResourcesOf(world_.options, i));
+  }
+  if (world_.options.late_nodes > 0) places.push_back(LateResources());
   for (std::int64_t i = 0; i < count; ++i) {
     std::string name = fmt::format("n0.d{}", i);
-    auto graphs = MakeGraphs(world_.config, (world_.options.tasks + count - 1) / count,
+    auto graphs = MakeGraphs(world_.config, places, (world_.options.tasks + count - 1) / count,
                              fmt::format("d{}", i), world_.loop.random().Fork(name), world_.oracle);
     drivers_.push_back(std::make_unique<Driver>(
         world_, std::move(name), nodes_.front()->local_endpoint(), std::move(graphs)));
@@ -81,6 +88,7 @@ void Cluster::PlanFaults() {
   plan(world_.options.node_kills, [this] { KillNode(); });
   plan(world_.options.driver_kills, [this] { KillDriver(); });
   plan(world_.options.partitions, [this] { Part(); });
+  plan(world_.options.late_nodes, [this] { JoinLate(); });
 }
 
 void Cluster::KillWorker() {
@@ -107,11 +115,13 @@ void Cluster::KillNode() {
 void Cluster::EndNode(std::size_t index) {
   world_.oracle.OnFault(Fault::kNodeKilled);
   nodes_[index]->CutOff();
-  Bury(world_, std::move(nodes_[index]));
+  // The new node has what the dead one had, so every task that could run before can run again.
+  ResourceSet resources = nodes_[index]->resources();
+  DestroyLater(world_, std::move(nodes_[index]));
   nodes_.erase(nodes_.begin() + static_cast<std::ptrdiff_t>(index));
-  At(std::chrono::microseconds(world_.config.restart_after_us.Draw(random_)), [this] {
+  At(std::chrono::microseconds(world_.config.restart_after_us.Draw(random_)), [this, resources] {
     ++world_.counters.restarts;
-    StartNode();
+    StartNode(resources);
   });
 }
 
@@ -123,7 +133,7 @@ void Cluster::KillDriver() {
   world_.oracle.OnDriverKilled(name.substr(name.find('.') + 1));  // its node's name comes first
   ++world_.counters.driver_kills;
   drivers_[index]->CutOff();
-  Bury(world_, std::move(drivers_[index]));
+  DestroyLater(world_, std::move(drivers_[index]));
   drivers_.erase(drivers_.begin() + static_cast<std::ptrdiff_t>(index));
 }
 
@@ -141,6 +151,12 @@ void Cluster::Part() {
     world_.Line(LogLevel::kInfo, "-- healing the network");
     world_.network.Heal();
   });
+}
+
+void Cluster::JoinLate() {
+  world_.Line(LogLevel::kInfo, "-- a node joins late");
+  ++world_.counters.joins;
+  StartNode(LateResources());
 }
 
 bool Cluster::IsWorkDone() const {
@@ -168,7 +184,7 @@ std::string Cluster::Leftovers() const {
 void Cluster::EndDrivers() {
   for (auto& driver : drivers_) {
     driver->CutOff();
-    Bury(world_, std::move(driver));
+    DestroyLater(world_, std::move(driver));
   }
   drivers_.clear();
 }

@@ -33,12 +33,13 @@ class Cluster {
   void CheckInvariants() const;
 
  private:
-  void StartNode();
+  void StartNode(ResourceSet resources);
   void KillWorker();
   void KillNode();
   void EndNode(std::size_t index);
   void KillDriver();
   void Part();
+  void JoinLate();
   void At(Duration delay, std::function<void()> happen);
 
   World& world_;

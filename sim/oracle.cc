@@ -55,6 +55,7 @@ void Oracle::DependOn(Expected& expected, const Expected& other) {
   expected.retries_min = std::min(expected.retries_min, other.retries_min);
   expected.waits_inside |= other.waits_inside;
   expected.is_lent |= other.is_lent;
+  expected.is_infeasible |= other.is_infeasible;
   expected.needs_put |= other.is_put || other.needs_put;
 }
 
@@ -66,11 +67,12 @@ void Oracle::AddPut(std::uint32_t id, std::uint64_t constant, std::string name) 
 }
 
 void Oracle::AddTask(const Plan& plan, std::span<const std::uint32_t> arguments,
-                     std::span<const std::uint32_t> contained, std::string name) {
+                     std::span<const std::uint32_t> contained, std::string name, Ask ask) {
   Expected expected;
   expected.name = std::move(name);
   expected.hash = plan.constant();
   expected.retries_min = plan.max_retries();
+  expected.is_infeasible = ask == Ask::kInfeasible;
   //! [expected]
   const auto read = [&](std::uint32_t id) {  // what the task does with a value it has
     const Expected& other = At(id);
@@ -126,6 +128,12 @@ std::uint64_t Oracle::faults() const {
 std::optional<std::string> Oracle::Judge(std::uint32_t id, const Result<Payload>& outcome,
                                          Reader reader) const {
   const Expected& expected = At(id);
+  // Nothing has to go wrong for a task that no node can run: it must end in this one error.
+  if (expected.is_infeasible) {
+    if (!outcome && outcome.error().code() == ErrorCode::kInfeasible) return std::nullopt;
+    return fmt::format("wrong outcome: no node can run {}, but it ended in {}", expected.name,
+                       outcome ? "a value" : outcome.error().ToString());
+  }
   if (outcome) {
     const Result<Value> value = DecodeValue(outcome->text());
     if (!value) return fmt::format("{}: {}", expected.name, value.error().message());
@@ -156,6 +164,11 @@ std::optional<std::string> Oracle::Judge(std::uint32_t id, const Result<Payload>
         if (expected.needs_put) return "";         // whose bytes lineage does not keep
         if (expected.is_put && reader == Reader::kTask) return "";
         return "all tasks it needs can run again, and nobody outlives what it has Put";
+      case ErrorCode::kInfeasible:
+        // A new node takes the place of a dead one long before the grace of a request is over. Only
+        // when the places of several are empty in turn may it see nothing big enough for so long.
+        if (faults_.contains(Fault::kNodeKilled) && faults_.at(Fault::kNodeKilled) > 1) return "";
+        return "there is a big enough node, or was until shortly before";
       case ErrorCode::kOwnerDied:
         if (expected.is_lent || is_orphan) return "";
         return "its owner lives";

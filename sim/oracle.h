@@ -41,9 +41,12 @@ enum class Reader : std::uint8_t { kDriver, kTask };
 /// Threads: one. Lifetime: the run's.
 class Oracle {
  public:
+  /// Whether some node is big enough for a task, or will be in time.
+  enum class Ask : std::uint8_t { kFeasible, kInfeasible };
   /// A task that will be submitted with these arguments (by id); its children too.
   void AddTask(const Plan& plan, std::span<const std::uint32_t> arguments,
-               std::span<const std::uint32_t> contained, std::string name);
+               std::span<const std::uint32_t> contained, std::string name,
+               Ask ask = Ask::kFeasible);
   /// An object that will be Put.
   void AddPut(std::uint32_t id, std::uint64_t constant, std::string name);
   /// \return ids that nobody has: for plans.
@@ -63,6 +66,8 @@ class Oracle {
   /// \return what one value adds to the hash of the task that reads it.
   [[nodiscard]] std::uint64_t WeightOf(std::uint32_t id) const;
   [[nodiscard]] const std::string& NameOf(std::uint32_t id) const { return At(id).name; }
+  /// \return whether this task, or one whose value it takes, asks for what no node has.
+  [[nodiscard]] bool IsInfeasible(std::uint32_t id) const { return At(id).is_infeasible; }
   [[nodiscard]] std::uint64_t HashOf(std::uint32_t id) const { return At(id).hash; }
   [[nodiscard]] std::uint64_t faults() const;
 
@@ -77,6 +82,7 @@ class Oracle {
     bool waits_inside = false;  ///< A task gets something while it runs.
     bool is_lent = false;       ///< Something in it is owned by a worker.
     bool is_put = false;
+    bool is_infeasible = false;
     bool needs_put = false;  ///< A task in it reads a Put: cannot run again when that is dropped.
   };
   [[nodiscard]] const Expected& At(std::uint32_t id) const;

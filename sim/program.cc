@@ -15,6 +15,14 @@ protocol::Reference ToMessage(const internal::Reference& reference) {
   return message;
 }
 
+ResourceSet AmountsOf(const Plan& plan) {
+  ResourceSet amounts = ToResources(plan.resources());
+  // As in the runtime, a task that says nothing of CPUs asks for one.
+  if (!plan.resources().contains(std::string(kCpu)))
+    amounts.Set(std::string(kCpu), Amount::FromDouble(1));
+  return amounts;
+}
+
 ReferencePtr Program::Borrow(const protocol::Reference& reference) {
   return core_.Borrow(ObjectId(ObjectId::FromBinaryOrNil(reference.id())), reference.owner());
 }
@@ -36,7 +44,10 @@ ReferencePtr Program::Submit(const Plan& plan, const std::vector<Known>& argumen
   all[0].value.document = call.SerializeAsString();
   all[0].value.size = all[0].value.document.size();
   internal::TaskOptions options;
-  options.resources["CPU"] = 1;
+  const ResourceSet amounts = AmountsOf(plan);
+  for (const auto& [name, amount] : amounts.entries()) {
+    options.resources[name] = amount.ToDouble();
+  }
   options.max_retries = world_.plant == Plant::kSkipRetryOnWorkerDeath ? 0 : plan.max_retries();
   options.name = world_.oracle.NameOf(plan.id());
   ++world_.counters.submitted;
@@ -85,12 +96,16 @@ Task<ReferencePtr> Program::Put(std::uint64_t hash, std::uint32_t padding_bytes)
 }
 
 Task<Payload> Program::Fetch(Known wanted) {
-  if (place_ == Place::kTask) core_.SetBlocked(true);
+  if (place_ == Place::kTask) {
+    core_.SetBlocked(true);
+    world_.capacity.OnBlocked(core_.self());
+  }
   Result<Payload> value = co_await AwaitCallback<Payload>(
       [this, &wanted](auto done) { core_.Get(wanted.reference, std::move(done)); });
   if (place_ == Place::kTask) core_.SetBlocked(false);
   ++world_.counters.gets;
-  if (!value) ++world_.counters.errors;
+  const bool is_infeasible = world_.oracle.IsInfeasible(wanted.id);
+  if (!value) ++(is_infeasible ? world_.counters.infeasible : world_.counters.errors);
   world_.loop.Mix(wanted.id +
                   (value ? 0ULL : static_cast<std::uint64_t>(value.error().code()) << 32U));
   const Reader reader = place_ == Place::kTask ? Reader::kTask : Reader::kDriver;

@@ -57,6 +57,9 @@ class Program {
   const Place place_;
 };
 
+/// \return what the runtime is asked for a task of this plan.
+[[nodiscard]] ResourceSet AmountsOf(const Plan& plan);
+
 /// The wire form of a reference, to put into a value.
 [[nodiscard]] protocol::Reference ToMessage(const internal::Reference& reference);
 

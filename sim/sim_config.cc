@@ -50,6 +50,8 @@ void ReadRange(ConfigReader& reader, std::string_view key, Parse parse, std::int
 void ReadCluster(ConfigReader& reader, SimConfig& config) {
   ReadRange(reader, "nodes", ParseCount, 1, config.nodes);
   ReadRange(reader, "cpus", ParseCount, 1, config.cpus);
+  ReadRange(reader, "disks", ParseCount, 0, config.disks);
+  ReadRange(reader, "late_nodes", ParseCount, 0, config.late_nodes);
   ReadRange(reader, "latency", ParseMicroseconds, 1, config.latency_us);
   ReadRange(reader, "inline_bytes_max", ParseBytes, 0, config.inline_bytes_max);
 }
@@ -61,6 +63,8 @@ void ReadWork(ConfigReader& reader, SimConfig& config) {
   ReadRange(reader, "value_bytes", ParseBytes, 0, config.value_bytes);
   ReadRange(reader, "max_retries", ParseCount, 0, config.max_retries);
   config.no_retry_share = reader.Number("no_retry_share", config.no_retry_share, 0, 1);
+  config.other_amounts_share =
+      reader.Number("other_amounts_share", config.other_amounts_share, 0, 1);
   if (auto shapes = reader.NumberMap("shapes"); !shapes.empty()) config.shapes = std::move(shapes);
   for (const auto& [shape, weight] : config.shapes) {
     if (std::ranges::find(kShapes, shape) == std::end(kShapes)) {
@@ -77,6 +81,16 @@ void ReadFaults(ConfigReader& reader, SimConfig& config) {
   ReadRange(reader, "partitions", ParseCount, 0, config.partitions);
   ReadRange(reader, "partition_time", ParseMicroseconds, 1, config.partition_time_us);
   ReadRange(reader, "restart_after", ParseMicroseconds, 1, config.restart_after_us);
+}
+
+/// \return what each node has of one resource: "2,1,4".
+std::string AmountsOf(const SimOptions& options, std::string_view name) {
+  std::string text;
+  for (std::int64_t place = 0; place < options.nodes; ++place) {
+    if (place > 0) text += ',';
+    text += ResourcesOf(options, place).Get(name).ToString();
+  }
+  return text;
 }
 
 }  // namespace
@@ -117,7 +131,8 @@ SimOptions DrawOptions(const SimConfig& config, std::uint64_t seed) {
   SimOptions options;
   options.seed = seed;
   options.nodes = config.nodes.Draw(random);
-  options.cpus = config.cpus.Draw(random);
+  options.cpus = config.cpus;
+  options.disks = config.disks;
   options.latency_us = config.latency_us.Draw(random);
   options.inline_bytes_max = config.inline_bytes_max.Draw(random);
   options.drivers = config.drivers.Draw(random);
@@ -126,15 +141,29 @@ SimOptions DrawOptions(const SimConfig& config, std::uint64_t seed) {
   options.node_kills = config.node_kills.Draw(random);
   options.driver_kills = config.driver_kills.Draw(random);
   options.partitions = config.partitions.Draw(random);
+  options.late_nodes = config.late_nodes.Draw(random);
   return options;
 }
 
 std::string SimOptions::ToString() const {
   return fmt::format(
-      "seed={} nodes={} cpus={} latency={}us inline_bytes_max={} drivers={} tasks={} "
-      "worker_kills={} node_kills={} driver_kills={} partitions={}",
-      seed, nodes, cpus, latency_us, inline_bytes_max, drivers, tasks, worker_kills, node_kills,
-      driver_kills, partitions);
+      "seed={} nodes={} cpus={} disks={} latency={}us inline_bytes_max={} drivers={} tasks={} "
+      "worker_kills={} node_kills={} driver_kills={} partitions={} late_nodes={}",
+      seed, nodes, AmountsOf(*this, kCpu), AmountsOf(*this, kDisk), latency_us, inline_bytes_max,
+      drivers, tasks, worker_kills, node_kills, driver_kills, partitions, late_nodes);
 }
+
+ResourceSet ResourcesOf(const SimOptions& options, std::int64_t place) {
+  Random random = Random(options.seed).Fork(fmt::format("resources {}", place));
+  ResourceSet resources;
+  const auto set = [&](std::string_view name, const Range& range) {
+    resources.Set(std::string(name), Amount::FromDouble(static_cast<double>(range.Draw(random))));
+  };
+  set(kCpu, options.cpus);
+  set(kDisk, options.disks);
+  return resources;
+}
+
+ResourceSet LateResources() { return {{std::string(kCpu), 1}, {std::string(kLate), 1}}; }
 
 }  // namespace mobula::sim

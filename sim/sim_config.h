@@ -11,6 +11,7 @@
 
 #include "components/base/config_value.h"
 #include "components/base/random.h"
+#include "components/base/resources.h"
 
 namespace mobula::sim {
 
@@ -27,7 +28,9 @@ struct Range {
 struct SimConfig {
   // cluster:
   Range nodes{3, 5};
-  Range cpus{1, 4};  ///< Per node.
+  Range cpus{1, 4};        ///< Each node draws its own.
+  Range disks{0, 2};       ///< The same: a custom resource, so that nodes differ in kind.
+  Range late_nodes{0, 1};  ///< Joins within the window, and alone has what some tasks ask for.
   Range latency_us{20, 500};
   Range inline_bytes_max{500, 2000};
   ConfigValue scheduler;
@@ -39,9 +42,11 @@ struct SimConfig {
   Range task_time_us{100, 20'000};
   Range value_bytes{0, 5000};
   Range max_retries{2, 4};
-  double no_retry_share = 0.1;  ///< Of tasks with max_retries 0.
-  std::map<std::string, double> shapes{{"chain", 1},  {"fan_out", 1}, {"tree", 1},
-                                       {"nested", 1}, {"mixed", 1},   {"references", 2}};
+  double no_retry_share = 0.1;       ///< Of tasks with max_retries 0.
+  double other_amounts_share = 0.4;  ///< Of tasks that ask for something else than one CPU.
+  std::map<std::string, double> shapes{{"chain", 1},  {"fan_out", 1},     {"tree", 1},
+                                       {"nested", 1}, {"mixed", 1},       {"references", 2},
+                                       {"late", 0.3}, {"infeasible", 0.3}};
   // faults:
   Duration window = std::chrono::seconds(2);  ///< Faults happen within this time.
   Range worker_kills{0, 4};
@@ -59,7 +64,10 @@ struct SimConfig {
 /// One seed's choice.
 struct SimOptions {
   std::uint64_t seed = 0;
-  std::int64_t nodes = 0, cpus = 0, latency_us = 0, inline_bytes_max = 0;
+  std::int64_t nodes = 0, latency_us = 0, inline_bytes_max = 0;
+  Range cpus{1, 1};
+  Range disks{0, 0};
+  std::int64_t late_nodes = 0;
   std::int64_t drivers = 0, tasks = 0;
   std::int64_t worker_kills = 0, node_kills = 0, driver_kills = 0, partitions = 0;
   /// \return all of it on one line, for the top of a report.
@@ -67,8 +75,17 @@ struct SimOptions {
 };
 
 /// The shapes a graph may have.
-inline constexpr std::string_view kShapes[] = {"chain",  "fan_out",    "tree",
-                                               "nested", "references", "mixed"};
+inline constexpr std::string_view kShapes[] = {"chain",      "fan_out", "tree", "nested",
+                                               "references", "mixed",   "late", "infeasible"};
+/// What only the node that joins late has, what several nodes have, and what no node ever has.
+inline constexpr std::string_view kLate = "late";
+inline constexpr std::string_view kDisk = "disk";
+inline constexpr std::string_view kUnicorn = "unicorn";
+
+/// \return what the node in this place of the cluster has, also when a new node takes the place.
+[[nodiscard]] ResourceSet ResourcesOf(const SimOptions& options, std::int64_t place);
+/// \return what a node has that joins late.
+[[nodiscard]] ResourceSet LateResources();
 
 /// \return the settings in `root`. kInvalidArgument names the first wrong key and its line.
 [[nodiscard]] Result<SimConfig> ReadSimConfig(const ConfigValue& root);

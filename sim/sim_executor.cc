@@ -23,6 +23,7 @@ void SimulatedExecutor::Run(RunnableTask task) {
     if (task.attempt > 0) ++world_.counters.retries;
     tasks_.Spawn<Outputs>(Execute(std::move(task)), [this, id](Result<Outputs> outputs) {
       if (outputs) ++world_.finished[id];
+      world_.capacity.OnTaskEnded(core_.self());
       core_.FinishTask(std::move(outputs));
     });
   });
@@ -37,6 +38,9 @@ Task<SimulatedExecutor::Outputs> SimulatedExecutor::Execute(RunnableTask task) {
     co_return Fail(ErrorCode::kCorrupt, "arguments");
   }
   const Plan& plan = call.plan();
+  if (auto exceeded = world_.capacity.OnTaskStarted(core_.self(), AmountsOf(plan))) {
+    world_.Violate(std::move(*exceeded));
+  }
   co_await program_.Sleep(std::chrono::microseconds(plan.time_us()));
   if (world_.plant == Plant::kLoseTask && IsHit(plan)) {
     co_await program_.Sleep(std::chrono::years(1));

@@ -59,6 +59,7 @@ void SimulatedLauncher::End(std::int64_t pid, ExitStatus status) {
   jobs_.erase(pid);
   if (auto worker = workers_.extract(pid)) {
     worker.mapped()->CutOff();
+    world_.capacity.OnWorkerEnded(worker.mapped()->core().self());
     world_.loop.Post([dead = std::move(worker.mapped())]() mutable { dead.reset(); });
   }
   loop_.Post([status, tell = std::move(on_exit.mapped())]() mutable { tell(status); });

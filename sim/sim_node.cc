@@ -5,19 +5,21 @@
 
 namespace mobula::sim {
 
-SimulatedNode::SimulatedNode(World& world, std::string host, bool is_head)
+SimulatedNode::SimulatedNode(World& world, std::string host, bool is_head, ResourceSet resources)
     : world_(world),
       host_(std::move(host)),
       process_(host_ + ".node"),
       is_head_(is_head),
+      resources_(std::move(resources)),
       loop_(world.loop),
       transport_(world.network.TransportFor(process_, loop_)),
       random_(world.loop.random().Fork(process_)),
       log_(loop_.clock(), host_, LogLevel::kInfo, world.Sink()) {}
 
 Result<std::unique_ptr<SimulatedNode>> SimulatedNode::Make(World& world, std::string host,
-                                                           bool is_head) {
-  auto made = std::unique_ptr<SimulatedNode>(new SimulatedNode(world, std::move(host), is_head));
+                                                           bool is_head, ResourceSet resources) {
+  auto made = std::unique_ptr<SimulatedNode>(
+      new SimulatedNode(world, std::move(host), is_head, std::move(resources)));
   if (Result<void> built = made->Build(); !built) return Fail(std::move(built.error()));
   return made;
 }
@@ -26,8 +28,8 @@ Result<void> SimulatedNode::Build() {
   raylet::RayletConfig config;
   config.node_id = random_.NewId<NodeId>();
   config.is_head = is_head_;
-  config.resources.Set(std::string(kCpu),
-                       Amount::FromDouble(static_cast<double>(world_.options.cpus)));
+  config.resources = resources_;
+  world_.capacity.AddNode(config.node_id.Binary(), resources_);
   config.listen_endpoint = Endpoint("raylet");
   config.local_listen_endpoint = Endpoint("local");
   config.host_name = host_;

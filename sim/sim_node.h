@@ -20,7 +20,8 @@ class SimulatedNode {
   /// \param host "n0", never used before. The first node is the head. kInvalidArgument: the
   ///        configuration of store or scheduler.
   [[nodiscard]] static Result<std::unique_ptr<SimulatedNode>> Make(World& world, std::string host,
-                                                                   bool is_head);
+                                                                   bool is_head,
+                                                                   ResourceSet resources);
   ~SimulatedNode();
 
   void Start(Done<void> joined);
@@ -30,7 +31,7 @@ class SimulatedNode {
   void CutOff();
 
   [[nodiscard]] const std::string& host() const { return host_; }
-  [[nodiscard]] bool is_head() const { return is_head_; }
+  [[nodiscard]] const ResourceSet& resources() const { return resources_; }
   [[nodiscard]] std::string local_endpoint() const { return Endpoint("local"); }
   [[nodiscard]] const SimulatedLauncher& launcher() const { return *launcher_; }
   [[nodiscard]] SimulatedLauncher& launcher() { return *launcher_; }
@@ -43,7 +44,7 @@ class SimulatedNode {
   static constexpr std::string_view kGcsEndpoint = "sim://n0.node/gcs";
 
  private:
-  SimulatedNode(World& world, std::string host, bool is_head);
+  SimulatedNode(World& world, std::string host, bool is_head, ResourceSet resources);
   Result<void> Build();
   [[nodiscard]] std::string Endpoint(std::string_view what) const {
     return "sim://" + process_ + "/" + std::string(what);
@@ -53,6 +54,7 @@ class SimulatedNode {
   const std::string host_;
   const std::string process_;
   const bool is_head_;
+  const ResourceSet resources_;
   ScopedEventLoop loop_;
   std::unique_ptr<transport::Transport> transport_;
   Random random_;

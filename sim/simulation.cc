@@ -72,7 +72,7 @@ Report RunSimulation(const SimConfig& config, const SimOptions& options, Plant p
   {
     Cluster cluster(world);
     Play(world, cluster);
-    world.loop.RunReady();  // what is being buried goes before the network does
+    world.loop.RunReady();  // what is to be destroyed later goes before the network does
   }
   Report report;
   report.options = options;
@@ -89,11 +89,11 @@ std::string Report::Summary() const {
   return fmt::format(
       "seed={} {} digest={:016x} events={} virtual={} tasks={} attempts={} retries={} "
       "made_again={} "
-      "gets={} errors={} killed: workers={} nodes={} drivers={} partings={}",
+      "gets={} errors={} infeasible={} joins={} killed: workers={} nodes={} drivers={} partings={}",
       options.seed, violation ? "VIOLATED" : "right", digest, events, FormatTime(virtual_time),
       counters.submitted, counters.attempts, counters.retries, counters.made_again, counters.gets,
-      counters.errors, counters.worker_kills, counters.node_kills, counters.driver_kills,
-      counters.partings);
+      counters.errors, counters.infeasible, counters.joins, counters.worker_kills,
+      counters.node_kills, counters.driver_kills, counters.partings);
 }
 
 Result<Plant> ParsePlant(std::string_view name) {

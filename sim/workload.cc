@@ -1,15 +1,23 @@
 #include "sim/workload.h"
 
+#include <algorithm>
+
+#include "sim/capacity.h"
+
 namespace mobula::sim {
 namespace {
 
 constexpr std::uint32_t kDepthMax = 3;  // of tasks that submit tasks
+/// Three of them last longer than the grace of an infeasible request, so the last still waits for
+/// the busy node when that grace ends.
+constexpr std::int64_t kLateTaskTimeUs = 2'500'000;
 
 /// Draws graphs one after the other.
 class Maker {
  public:
-  Maker(const SimConfig& config, Random random, Oracle& oracle)
-      : config_(config), random_(random), oracle_(oracle) {}
+  Maker(const SimConfig& config, const std::vector<ResourceSet>& nodes, Random random,
+        Oracle& oracle)
+      : config_(config), nodes_(nodes), random_(random), oracle_(oracle) {}
 
   Graph Make(const std::string& shape, std::string name, std::int64_t tasks_max) {
     Graph graph{.name = std::move(name), .items = {}};
@@ -30,10 +38,36 @@ class Maker {
       }
     } else if (shape == "nested") {
       Add(graph, Nested(kDepthMax));
+    } else if (shape == "late") {
+      for (int i = 0; i < 3; ++i) Late(Add(graph, Simple()).plan);
+    } else if (shape == "infeasible") {
+      Infeasible(Add(graph, Simple()).plan);
+      Add(graph, Simple()).arguments = {0};  // fails as its argument does
     } else {
       Mixed(graph, size, shape == "references");
     }
     return graph;
+  }
+
+  /// Draws what a task and its children ask for, always such that some node has as much.
+  /// \param may_hold whether the task waits for no other while it runs. CPUs are lent out meanwhile;
+  ///        a disk is not, and two tasks that hold one and wait for another would wait for ever.
+  void DrawAmounts(Plan& plan, bool may_hold) {
+    for (Plan& child : *plan.mutable_children()) DrawAmounts(child, !plan.is_chained());
+    if (!plan.resources().empty() || !random_.Chance(config_.other_amounts_share)) return;
+    static constexpr double kCpus[] = {0, 0.25, 0.5, 1, 2, 3};
+    auto& amounts = *plan.mutable_resources();
+    amounts[std::string(kCpu)] = kCpus[random_.Below(std::size(kCpus))];
+    if (may_hold && plan.children().empty() && random_.Chance(0.5)) {
+      amounts[std::string(kDisk)] = random_.Chance(0.5) ? 1 : 0.5;
+    }
+    if (!HasNodeFor(plan)) amounts.clear();
+  }
+
+  [[nodiscard]] bool HasNodeFor(const Plan& plan) const {
+    const ResourceSet wanted = ToResources(plan.resources());
+    return std::ranges::any_of(nodes_,
+                               [&](const ResourceSet& node) { return node.Covers(wanted); });
   }
 
   [[nodiscard]] Random& random() { return random_; }
@@ -52,6 +86,20 @@ class Maker {
                              ? 0
                              : static_cast<std::int32_t>(config_.max_retries.Draw(random_)));
     return plan;
+  }
+
+  /// Only a node that joins late has what this asks for, if one joins at all.
+  void Late(Plan& plan) {
+    (*plan.mutable_resources())[std::string(kLate)] = 1;
+    plan.set_time_us(kLateTaskTimeUs);
+  }
+
+  /// No node ever has what this asks for, by amount or by kind.
+  void Infeasible(Plan& plan) {
+    const bool is_by_kind = random_.Chance(0.5);
+    const std::int64_t too_many = config_.cpus.max + 1;
+    (*plan.mutable_resources())[std::string(is_by_kind ? kUnicorn : kCpu)] =
+        is_by_kind ? 1 : static_cast<double>(too_many);
   }
 
   Plan Nested(std::uint32_t depth) {
@@ -96,6 +144,7 @@ class Maker {
   }
 
   const SimConfig& config_;
+  const std::vector<ResourceSet>& nodes_;
   Random random_;
   Oracle& oracle_;
   std::int64_t left_ = 0;
@@ -120,9 +169,10 @@ std::int64_t CountTasks(const Plan& plan) {
 
 }  // namespace
 
-std::vector<Graph> MakeGraphs(const SimConfig& config, std::int64_t tasks, const std::string& who,
-                              Random random, Oracle& oracle) {
-  Maker maker(config, random, oracle);
+std::vector<Graph> MakeGraphs(const SimConfig& config, const std::vector<ResourceSet>& nodes,
+                              std::int64_t tasks, const std::string& who, Random random,
+                              Oracle& oracle) {
+  Maker maker(config, nodes, random, oracle);
   std::vector<Graph> graphs;
   while (tasks > 0) {
     const std::string shape = DrawShape(config, maker.random());
@@ -144,7 +194,15 @@ std::vector<Graph> MakeGraphs(const SimConfig& config, std::int64_t tasks, const
         }
         return found;
       };
-      oracle.AddTask(item.plan, ids(item.arguments), ids(item.contained), name);
+      const std::vector<std::uint32_t> arguments = ids(item.arguments);
+      const std::vector<std::uint32_t> contained = ids(item.contained);
+      const bool waits =
+          !contained.empty() ||
+          std::ranges::any_of(arguments, [&](std::uint32_t id) { return oracle.InnerOf(id) != 0; });
+      maker.DrawAmounts(item.plan, !waits);
+      const bool is_feasible = maker.HasNodeFor(item.plan);
+      oracle.AddTask(item.plan, arguments, contained, name,
+                     is_feasible ? Oracle::Ask::kFeasible : Oracle::Ask::kInfeasible);
     }
     for (std::size_t i = 0; i < graph.items.size(); ++i) {  // all ends, and some on the way
       graph.items[i].is_fetched = !is_used[i] || maker.random().Chance(0.3);

@@ -27,7 +27,10 @@ struct Graph {
 };
 
 /// \return graphs of about `tasks` tasks, children included, all known to the oracle.
-[[nodiscard]] std::vector<Graph> MakeGraphs(const SimConfig& config, std::int64_t tasks,
-                                            const std::string& who, Random random, Oracle& oracle);
+/// \param nodes what each node has that is there or will join.
+[[nodiscard]] std::vector<Graph> MakeGraphs(const SimConfig& config,
+                                            const std::vector<ResourceSet>& nodes,
+                                            std::int64_t tasks, const std::string& who,
+                                            Random random, Oracle& oracle);
 
 }  // namespace mobula::sim

@@ -11,6 +11,7 @@
 #include "components/base/event_log.h"
 #include "components/base/simulated/event_loop.h"
 #include "components/transport/simulated/simulated_network.h"
+#include "sim/capacity.h"
 #include "sim/oracle.h"
 #include "sim/sim_config.h"
 
@@ -29,6 +30,7 @@ enum class Plant : std::uint8_t {
 /// Counts for the summary.
 struct Counters {
   std::uint64_t submitted = 0, attempts = 0, retries = 0, made_again = 0, gets = 0, errors = 0;
+  std::uint64_t infeasible = 0, joins = 0;
   std::uint64_t worker_kills = 0, node_kills = 0, driver_kills = 0, restarts = 0, partings = 0;
   std::uint64_t processes = 0;
 };
@@ -73,6 +75,7 @@ struct World {
   SimulatedEventLoop loop;
   transport::SimulatedNetwork network;
   Oracle oracle;
+  Capacity capacity;
   Counters counters;
   std::map<std::string, std::uint32_t> finished;  // task id → times it ended with a value
   std::optional<std::string> violation;

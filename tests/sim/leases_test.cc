@@ -30,7 +30,8 @@ class RayletLeasesTest : public testing::Test {
     for (const auto& node : nodes_) node->CutOff();
   }
   void AddNode() {
-    auto node = SimulatedNode::Make(world_, fmt::format("n{}", nodes_.size()), nodes_.empty());
+    auto node = SimulatedNode::Make(world_, fmt::format("n{}", nodes_.size()), nodes_.empty(),
+                                    ResourceSet{{"CPU", 1}});
     ASSERT_TRUE(node.has_value()) << node.error().ToString();
     nodes_.push_back(std::move(*node));
     bool has_joined = false;
@@ -69,9 +70,8 @@ class RayletLeasesTest : public testing::Test {
   }
 
   SimConfig config_;
-  World world_{config_,
-               {.seed = 1, .nodes = 2, .cpus = 1, .latency_us = 100, .inline_bytes_max = 1000},
-               Plant::kNone};
+  World world_{
+      config_, {.seed = 1, .nodes = 2, .latency_us = 100, .inline_bytes_max = 1000}, Plant::kNone};
   std::vector<std::unique_ptr<SimulatedNode>> nodes_;
   std::vector<std::unique_ptr<Driver>> drivers_;
 };

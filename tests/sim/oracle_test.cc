@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "node/config.h"
+#include "sim/capacity.h"
 #include "sim/sim_config.h"
 
 namespace mobula::sim {
@@ -99,6 +100,57 @@ TEST_F(OracleTest, KnowsWhatAKilledDriverOwned) {
   EXPECT_TRUE(oracle_.Judge(plan.id(), outcome));
   oracle_.OnDriverKilled("d1");
   EXPECT_FALSE(oracle_.Judge(plan.id(), outcome));
+}
+
+TEST_F(OracleTest, WantsTheOneErrorForWhatNoNodeCanRunAndForWhatTakesItsValue) {
+  Plan plan;
+  plan.set_id(oracle_.NewId());
+  oracle_.AddTask(plan, {}, {}, "giant", Oracle::Ask::kInfeasible);
+  Plan next;
+  next.set_id(oracle_.NewId());
+  oracle_.AddTask(next, std::vector{plan.id()}, {}, "next");
+  for (const std::uint32_t id : {plan.id(), next.id()}) {
+    EXPECT_FALSE(oracle_.Judge(id, Fail(ErrorCode::kInfeasible, "x")));
+    const Result<Payload> value = Payload::FromString(EncodeValue(oracle_.HashOf(id), 1, nullptr));
+    EXPECT_TRUE(oracle_.Judge(id, value)) << "no node can have run it";
+    EXPECT_TRUE(oracle_.Judge(id, Fail(ErrorCode::kWorkerDied, "x")));
+  }
+  oracle_.OnFault(Fault::kNodeKilled);
+  EXPECT_THAT(Judged(Fail(ErrorCode::kInfeasible, "x")), HasSubstr("big enough node"));
+}
+
+class CapacityTest : public testing::Test {
+ protected:
+  CapacityTest() { capacity_.AddNode("n", {{"CPU", 2}, {"disk", 1}}); }
+  static protocol::Address Worker(const std::string& id) {
+    protocol::Address address;
+    address.set_worker_id(id);
+    address.set_node_id("n");
+    return address;
+  }
+  Capacity capacity_;
+};
+
+TEST_F(CapacityTest, SeesThatTwoTasksHoldMoreThanTheirNodeHas) {
+  EXPECT_FALSE(capacity_.OnTaskStarted(Worker("a"), {{"CPU", 1.5}}));
+  const auto exceeded = capacity_.OnTaskStarted(Worker("b"), {{"CPU", 1}});
+  ASSERT_TRUE(exceeded);
+  EXPECT_THAT(*exceeded, HasSubstr("2.5"));
+}
+
+TEST_F(CapacityTest, ForgetsWhatEndedTasksAndDeadWorkersHeld) {
+  EXPECT_FALSE(capacity_.OnTaskStarted(Worker("a"), {{"disk", 1}}));
+  capacity_.OnTaskEnded(Worker("a"));
+  EXPECT_FALSE(capacity_.OnTaskStarted(Worker("b"), {{"disk", 1}}));
+  capacity_.OnWorkerEnded(Worker("b"));
+  EXPECT_FALSE(capacity_.OnTaskStarted(Worker("c"), {{"disk", 1}}));
+}
+
+TEST_F(CapacityTest, AWaitingWorkerLendsItsCpusButNotItsDisk) {
+  EXPECT_FALSE(capacity_.OnTaskStarted(Worker("a"), {{"CPU", 2}, {"disk", 1}}));
+  capacity_.OnBlocked(Worker("a"));
+  EXPECT_FALSE(capacity_.OnTaskStarted(Worker("b"), {{"CPU", 2}}));
+  EXPECT_TRUE(capacity_.OnTaskStarted(Worker("c"), {{"disk", 1}}));
 }
 
 TEST(SimConfigTest, RangesAreDrawnFromTheSeed) {
