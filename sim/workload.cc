@@ -50,8 +50,9 @@ class Maker {
   }
 
   /// Draws what a task and its children ask for, always such that some node has as much.
-  /// \param may_hold whether the task waits for no other while it runs. CPUs are lent out meanwhile;
-  ///        a disk is not, and two tasks that hold one and wait for another would wait for ever.
+  /// \param may_hold whether the task waits for no other while it runs. CPUs are lent out
+  ///        meanwhile; a disk is not, and two tasks that hold one and wait for another would wait
+  ///        for ever.
   void DrawAmounts(Plan& plan, bool may_hold) {
     for (Plan& child : *plan.mutable_children()) DrawAmounts(child, !plan.is_chained());
     if (!plan.resources().empty() || !random_.Chance(config_.other_amounts_share)) return;

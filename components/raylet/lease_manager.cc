@@ -205,8 +205,8 @@ void LeaseManager::ReplySpill(const scheduler::action::SpillTo& spill, const Res
 void LeaseManager::FailInfeasible(std::uint64_t ticket, std::string reason) {
   const auto it = asks_.find(ticket);
   if (it == asks_.end() || it->second.is_granted) return;
-  // A node that is big enough may have joined during the grace and be busy. Then the request waits in
-  // the queue like any other; the scheduler tells us again if that node leaves.
+  // A node that is big enough may have joined during the grace and be busy. Then the request waits
+  // in the queue like any other; the scheduler tells us again if that node leaves.
   if (!deps_.scheduler.IsInfeasible(ticket)) return;
   deps_.scheduler.Cancel(ticket);
   RequestLeaseReply reply;
