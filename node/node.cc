@@ -7,6 +7,7 @@
 #include <future>
 
 #include "components/base/metrics.h"
+#include "components/base/real/background_thread.h"
 #include "components/base/real/event_loop.h"
 #include "components/base/real/file_system.h"
 #include "components/base/real/process_launcher.h"
@@ -83,7 +84,8 @@ class Node::Impl {
 
   /// The list of what only a head runs. A new service is one `Add` here.
   Result<void> BuildHead() {
-    Result<std::unique_ptr<gcs::Storage>> storage = MakeStorage(loop, config.gcs_storage);
+    Result<std::unique_ptr<gcs::Storage>> storage =
+        MakeStorage(config.gcs_storage, {loop, files, writer, endpoints.folder + "/gcs"});
     if (!storage) return Fail(std::move(storage.error()));
     gcs_service = &services.Add(std::make_unique<GcsService>(
         GcsService::Deps{loop, log, metrics, *transports.For("tcp://"), random.Fork("gcs")},
@@ -210,6 +212,7 @@ class Node::Impl {
   Transports transports;
   StoreParts store;
   std::unique_ptr<scheduler::Scheduler> scheduler;
+  RealBackgroundThread writer{loop};
   HeadServices services;              // empty unless this is the head
   GcsService* gcs_service = nullptr;  // the one of `services`
   std::optional<rpc::ClientPool> peers;

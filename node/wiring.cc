@@ -93,10 +93,16 @@ Result<std::unique_ptr<scheduler::Scheduler>> MakeScheduler(const ConfigValue& c
   return (**maker)(config, std::move(local), policies, random);
 }
 
-Result<std::unique_ptr<gcs::Storage>> MakeStorage(EventLoop& loop, const ConfigValue& config) {
-  const Registry<gcs::StorageMaker> kinds = gcs::BuiltInStorages();
-  return gcs::MakeStorage(config,
-                          {.loop = loop, .random = Random(0).Fork("storage"), .registry = kinds});
+Result<std::unique_ptr<gcs::Storage>> MakeStorage(const ConfigValue& config,
+                                                  const StorageSeams& seams) {
+  const Kinds<gcs::Storage> kinds = gcs::BuiltInStorages();
+  return kinds.Make(config, "gcs.storage", gcs::kUsualStorage,
+                    {.loop = seams.loop,
+                     .random = Random(0).Fork("storage"),
+                     .files = seams.files,
+                     .folder = seams.folder,
+                     .writer = seams.writer,
+                     .kinds = kinds});
 }
 
 }  // namespace mobula::node

@@ -49,7 +49,14 @@ struct StoreParts {
 [[nodiscard]] Result<std::unique_ptr<scheduler::Scheduler>> MakeScheduler(const ConfigValue& config,
                                                                           scheduler::NodeView local,
                                                                           const Random& random);
-[[nodiscard]] Result<std::unique_ptr<gcs::Storage>> MakeStorage(EventLoop& loop,
-                                                                const ConfigValue& config);
+/// What a storage of the GCS stands on, beside its keys. All of it outlives the storage.
+struct StorageSeams {
+  EventLoop& loop;
+  FileSystem& files;
+  BackgroundThread& writer;
+  std::string folder;  ///< Of this node, and gone with it.
+};
+[[nodiscard]] Result<std::unique_ptr<gcs::Storage>> MakeStorage(const ConfigValue& config,
+                                                                const StorageSeams& seams);
 
 }  // namespace mobula::node

@@ -53,7 +53,7 @@ Result<void> SimulatedNode::Build() {
   scheduler_ = std::move(*scheduler);
   if (is_head_) {
     Result<std::unique_ptr<gcs::Storage>> storage =
-        node::MakeStorage(loop_, world_.config.gcs_storage);
+        node::MakeStorage(world_.config.gcs_storage, {loop_, files_, writer_, "/gcs"});
     if (!storage) return Fail(std::move(storage.error()));
     gcs_ = &services_.Add(std::make_unique<node::GcsService>(
         node::GcsService::Deps{loop_, log_, metrics_, *transport_, random_.Fork("gcs")},

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "components/base/simulated/background_thread.h"
 #include "components/base/simulated/file_system.h"
 #include "components/raylet/raylet.h"
 #include "node/gcs_service.h"
@@ -63,6 +64,7 @@ class SimulatedNode {
   SimulatedFileSystem files_;
   std::unique_ptr<object_store::ObjectStore> store_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
+  SimulatedBackgroundThread writer_{loop_};
   node::HeadServices services_;      // empty unless this is the head
   node::GcsService* gcs_ = nullptr;  // the one of `services_`
   std::optional<rpc::ClientPool> peers_;

@@ -2,6 +2,8 @@
 // defaults are the true ones.
 
 #include "node/config.h"
+#include "components/base/simulated/background_thread.h"
+#include "components/base/simulated/file_system.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -80,7 +82,9 @@ Result<void> ReadAll(const ConfigValue& root) {
                         std::make_shared<transport::HandshakeConfig>()));
     note(MakeStore(config->object_store));
     note(MakeScheduler(config->scheduler, scheduler::NodeView(), Random(1)));
-    note(MakeStorage(loop, config->gcs_storage));
+    SimulatedFileSystem files;
+    SimulatedBackgroundThread writer(loop);
+    note(MakeStorage(config->gcs_storage, {loop, files, writer, "/gcs"}));
   });
   return outcome;
 }

@@ -1,8 +1,36 @@
 #include "components/gcs/faulty/storage.h"
 
 #include <algorithm>
+#include <memory>
 
 namespace mobula::gcs {
+namespace {
+
+Result<StorageFault> ReadFault(const ConfigValue& config, const std::string& path) {
+  using Operation = StorageFault::Operation;
+  ConfigReader reader(config, path);
+  StorageFault fault;
+  const std::string operation = reader.Text("operation", "any");
+  if (operation == "write") {
+    fault.operation = Operation::kWrite;
+  } else if (operation == "read") {
+    fault.operation = Operation::kRead;
+  } else if (operation == "scan") {
+    fault.operation = Operation::kScan;
+  } else if (operation != "any") {
+    reader.Reject("operation", "must be any, write, read or scan");
+  }
+  fault.table = reader.Text("table", "");
+  fault.skip = reader.Integer("skip", fault.skip, 0, INT64_MAX);
+  fault.chance = reader.Number("chance", 1, 0, 1);
+  fault.delay = reader.Time("delay", Duration(0));
+  fault.error = reader.Boolean("error", false);
+  fault.applied = reader.Boolean("applied", false);
+  if (auto read = reader.Finish(); !read) return Fail(std::move(read.error()));
+  return fault;
+}
+
+}  // namespace
 
 FaultyStorage::FaultyStorage(EventLoop& loop, Random random, std::unique_ptr<Storage> inner,
                              std::vector<StorageFault> rules)
@@ -10,8 +38,9 @@ FaultyStorage::FaultyStorage(EventLoop& loop, Random random, std::unique_ptr<Sto
   for (StorageFault& rule : rules) rules_.push_back(Rule{std::move(rule)});
 }
 
-FaultyStorage::Verdict FaultyStorage::Judge(Operation operation, const std::vector<Change>& changes,
-                                            std::string_view table) {
+FaultyStorage::Verdict FaultyStorage::ApplyRules(Operation operation,
+                                                 const std::vector<Change>& changes,
+                                                 std::string_view table) {
   Verdict verdict;
   for (Rule& rule : rules_) {
     if (rule.operation != Operation::kAny && rule.operation != operation) continue;
@@ -51,7 +80,7 @@ void FaultyStorage::Refuse(Done<T> done) {
 }
 
 void FaultyStorage::Write(std::vector<Change> changes, Done<void> done) {
-  const Verdict verdict = Judge(Operation::kWrite, changes, "");
+  const Verdict verdict = ApplyRules(Operation::kWrite, changes, "");
   After(verdict.delay,
         [this, verdict, changes = std::move(changes), done = std::move(done)]() mutable {
           if (!verdict.error && !broken_) return inner_->Write(std::move(changes), std::move(done));
@@ -65,7 +94,7 @@ void FaultyStorage::Write(std::vector<Change> changes, Done<void> done) {
 
 void FaultyStorage::Read(std::string_view table, std::string_view key,
                          Done<std::optional<std::string>> done) {
-  const Verdict verdict = Judge(Operation::kRead, {}, table);
+  const Verdict verdict = ApplyRules(Operation::kRead, {}, table);
   After(verdict.delay, [this, verdict, table = std::string(table), key = std::string(key),
                         done = std::move(done)]() mutable {
     broken_ |= verdict.error;
@@ -75,13 +104,46 @@ void FaultyStorage::Read(std::string_view table, std::string_view key,
 }
 
 void FaultyStorage::Scan(std::string_view table, std::string_view prefix, Done<Entries> done) {
-  const Verdict verdict = Judge(Operation::kScan, {}, table);
+  const Verdict verdict = ApplyRules(Operation::kScan, {}, table);
   After(verdict.delay, [this, verdict, table = std::string(table), prefix = std::string(prefix),
                         done = std::move(done)]() mutable {
     broken_ |= verdict.error;
     if (broken_) return Refuse<Entries>(std::move(done));
     inner_->Scan(table, prefix, std::move(done));
   });
+}
+
+void FaultyStorage::ListKeys(std::string_view table, std::string_view prefix,
+                             Done<std::vector<KeySize>> done) {
+  const Verdict verdict = ApplyRules(Operation::kScan, {}, table);
+  After(verdict.delay, [this, verdict, table = std::string(table), prefix = std::string(prefix),
+                        done = std::move(done)]() mutable {
+    broken_ |= verdict.error;
+    if (broken_) return Refuse<std::vector<KeySize>>(std::move(done));
+    inner_->ListKeys(table, prefix, std::move(done));
+  });
+}
+
+Result<std::unique_ptr<Storage>> MakeFaultyStorage(ConfigReader& config,
+                                                   const Storage::Context& context) {
+  const ConfigValue& inner = config.Child("inner");
+  const ConfigValue& listed = config.Child("rules");
+  std::vector<StorageFault> rules;
+  if (const ConfigValue::List* list = listed.list()) {
+    for (const ConfigValue& item : *list) {
+      auto rule = ReadFault(item, fmt::format("{}.rules[{}]", config.path(), rules.size()));
+      if (!rule) return Fail(std::move(rule.error()));
+      rules.push_back(std::move(*rule));
+    }
+  } else if (config.Has("rules")) {
+    config.Reject("rules", "must be a list, not {}", listed.TypeName());
+  }
+  Storage::Context below = context;
+  below.random = context.random.Fork("inner");
+  auto made = context.kinds.Make(inner, config.path() + ".inner", kUsualStorage, below);
+  if (!made) return Fail(std::move(made.error()));
+  return std::make_unique<FaultyStorage>(context.loop, context.random.Fork("faulty"),
+                                         std::move(*made), std::move(rules));
 }
 
 }  // namespace mobula::gcs

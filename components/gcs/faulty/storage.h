@@ -5,9 +5,9 @@
 ///       {operation: write, table: nodes, skip: 10, chance: 0.01, delay: 5ms},
 ///       {operation: write, skip: 100, error: true, applied: true}]}
 ///
-/// Delays keep the order of callbacks, as the contract demands. An error is an I/O error: from then
-/// on everything is refused. `applied` makes a failing write land all the same, as a failed fsync
-/// may.
+/// Listing keys counts as a scan. Delays keep the order of callbacks, as the contract demands. An
+/// error is an I/O error: from then on everything is refused. `applied` makes a failing write land
+/// all the same, as a failed fsync may.
 #pragma once
 
 #include <deque>
@@ -44,6 +44,8 @@ class FaultyStorage final : public Storage {
   void Read(std::string_view table, std::string_view key,
             Done<std::optional<std::string>> done) override;
   void Scan(std::string_view table, std::string_view prefix, Done<Entries> done) override;
+  void ListKeys(std::string_view table, std::string_view prefix,
+                Done<std::vector<KeySize>> done) override;
   [[nodiscard]] std::string_view Name() const override { return "faulty"; }
 
  private:
@@ -56,7 +58,8 @@ class FaultyStorage final : public Storage {
   struct Rule : StorageFault {
     std::uint64_t seen = 0;
   };
-  Verdict Judge(Operation operation, const std::vector<Change>& changes, std::string_view table);
+  Verdict ApplyRules(Operation operation, const std::vector<Change>& changes,
+                     std::string_view table);
   void After(Duration delay, EventLoop::Callback step);
   void RunDue();
   template <typename T>
@@ -70,5 +73,10 @@ class FaultyStorage final : public Storage {
   Timer timer_;
   bool broken_ = false;
 };
+
+/// Keys: `inner`, a storage (memory), and `rules`, a list of `StorageFault`s.
+[[nodiscard]] Result<std::unique_ptr<Storage>> MakeFaultyStorage(ConfigReader& config,
+                                                                 const Storage::Context& context);
+inline constexpr Kind<Storage> kFaulty{"faulty", MakeFaultyStorage};
 
 }  // namespace mobula::gcs

@@ -20,14 +20,22 @@ class MemoryStorage final : public Storage {
   void Read(std::string_view table, std::string_view key,
             Done<std::optional<std::string>> done) override;
   void Scan(std::string_view table, std::string_view prefix, Done<Entries> done) override;
+  void ListKeys(std::string_view table, std::string_view prefix,
+                Done<std::vector<KeySize>> done) override;
   [[nodiscard]] std::string_view Name() const override { return "memory"; }
 
  private:
   using Table = std::map<std::string, std::string, std::less<>>;
+  template <typename Visit>
+  void Walk(std::string_view table, std::string_view prefix, Visit visit) const;
 
   EventLoop& loop_;
   std::map<std::string, Table, std::less<>> tables_;
   Lifetime alive_;
 };
+
+[[nodiscard]] Result<std::unique_ptr<Storage>> MakeMemoryStorage(ConfigReader& config,
+                                                                 const Storage::Context& context);
+inline constexpr Kind<Storage> kMemory{"memory", MakeMemoryStorage};
 
 }  // namespace mobula::gcs

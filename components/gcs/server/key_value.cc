@@ -5,10 +5,10 @@
 
 namespace mobula::gcs {
 
-void KeyValue::Load(const Storage::Entries& entries) {
-  for (const auto& [key, value] : entries) {
-    sizes_.emplace(key, value.size());
-    values_bytes_ += value.size();
+void KeyValue::Load(const std::vector<KeySize>& keys) {
+  for (const auto& [key, bytes] : keys) {
+    sizes_.emplace(key, bytes);
+    values_bytes_ += bytes;
   }
 }
 

@@ -22,7 +22,8 @@ class KeyValue {
   KeyValue(std::size_t value_bytes_max, std::uint64_t values_bytes_max)
       : value_bytes_max_(value_bytes_max), values_bytes_max_(values_bytes_max) {}
 
-  void Load(const Storage::Entries& entries);
+  /// Takes the keys that an earlier GCS stored; their values stay where they are.
+  void Load(const std::vector<KeySize>& keys);
 
   /// \return false if the key is there and `keep_existing` was asked; the caller compares values.
   ///         kInvalidArgument for a space or key that cannot be, kResourceExhausted for a value
@@ -39,7 +40,7 @@ class KeyValue {
   std::size_t value_bytes_max_;
   std::uint64_t values_bytes_max_;
   std::uint64_t values_bytes_ = 0;
-  std::map<std::string, std::size_t, std::less<>> sizes_;  // by key, as in the storage
+  std::map<std::string, std::uint64_t, std::less<>> sizes_;  // by key, as in the storage
 };
 
 }  // namespace mobula::gcs

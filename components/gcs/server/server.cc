@@ -14,7 +14,7 @@ namespace {
 
 constexpr char kClusterKey[] = "cluster_id";
 constexpr char kGenerationKey[] = "generation";  // how often a GCS has started on this storage
-constexpr const char* kTables[] = {kMetaTable, kNodeTable, kJobTable, kDeathTable, kKeyValueTable};
+constexpr const char* kTables[] = {kMetaTable, kNodeTable, kJobTable, kDeathTable};
 
 std::uint64_t NumberIn(const std::map<std::string, std::string>& meta, const char* key) {
   std::uint64_t number = 0;
@@ -97,6 +97,9 @@ Task<void> Server::Impl::Load() {
     if (!entries) co_return Fail(StorageError(std::move(entries.error())));
     stored[table] = std::move(*entries);
   }
+  auto keys = co_await AwaitCallback<std::vector<KeySize>>(
+      [this](auto done) { deps_.storage.ListKeys(kKeyValueTable, "", std::move(done)); });
+  if (!keys) co_return Fail(StorageError(std::move(keys.error())));
   const Meta meta(stored[kMetaTable].begin(), stored[kMetaTable].end());
   Result<ClusterId> cluster = ClusterOf(meta);
   if (!cluster) co_return Fail(std::move(cluster.error()));
@@ -108,7 +111,7 @@ Task<void> Server::Impl::Load() {
     loaded = jobs_.Load(stored[kJobTable], static_cast<std::uint32_t>(NumberIn(meta, kLastJobKey)));
   if (loaded) loaded = deaths_.Load(stored[kDeathTable]);
   if (!loaded) co_return Fail(std::move(loaded.error()));
-  key_value_.Load(stored[kKeyValueTable]);
+  key_value_.Load(*keys);
 
   Step step;
   step.Store(kMetaTable, kClusterKey, std::string(cluster->Binary()));

@@ -231,6 +231,10 @@ class BorrowedStorage final : public Storage {
             std::move_only_function<void(Result<Entries>)> done) override {
     inner_.Scan(table, prefix, std::move(done));
   }
+  void ListKeys(std::string_view table, std::string_view prefix,
+                std::move_only_function<void(Result<std::vector<KeySize>>)> done) override {
+    inner_.ListKeys(table, prefix, std::move(done));
+  }
   [[nodiscard]] std::string_view Name() const override { return "borrowed"; }
 
  private:
@@ -270,6 +274,62 @@ TEST(GcsServerTest, AReadThatFailsEndsTheServerAsAWriteDoes) {
   ASSERT_TRUE(world.failure);
   EXPECT_EQ(world.failure->message(),
             "the storage 'faulty' failed: storage fault: an I/O error was injected");
+  client->Stop();
+  world.KillServer();
+}
+
+/// Counts the bytes that are read of it.
+class CountingStorage final : public Storage {
+ public:
+  explicit CountingStorage(Storage& inner) : inner_(inner) {}
+  void Write(std::vector<Change> changes, Done<void> done) override {
+    inner_.Write(std::move(changes), std::move(done));
+  }
+  void Read(std::string_view table, std::string_view key,
+            Done<std::optional<std::string>> done) override {
+    inner_.Read(table, key,
+                [this, done = std::move(done)](Result<std::optional<std::string>> r) mutable {
+                  bytes_read += (*r)->size();
+                  done(std::move(r));
+                });
+  }
+  void Scan(std::string_view table, std::string_view prefix, Done<Entries> done) override {
+    inner_.Scan(table, prefix, [this, done = std::move(done)](Result<Entries> r) mutable {
+      for (const auto& [key, value] : *r) bytes_read += value.size();
+      done(std::move(r));
+    });
+  }
+  void ListKeys(std::string_view table, std::string_view prefix,
+                Done<std::vector<KeySize>> done) override {
+    inner_.ListKeys(table, prefix, std::move(done));
+  }
+  [[nodiscard]] std::string_view Name() const override { return "counting"; }
+  std::size_t bytes_read = 0;
+
+ private:
+  Storage& inner_;
+};
+
+TEST(GcsServerTest, AStartReadsNoValueAndKnowsItsSizeAllTheSame) {
+  GcsWorld world;
+  world.config.values_bytes_max = 1000;
+  world.StartServer();
+  auto client = world.AddClient();
+  const auto put = [&](const char* key, std::size_t size) {
+    return world.Await<protocol::PutValueReply>(
+        [&](auto d) { client->Put("programs", key, std::string(size, 'x'), d); });
+  };
+  ASSERT_TRUE(put("a", 900));
+  world.KillServer();
+  CountingStorage counting(world.storage);
+  world.StartServer(&counting);
+  EXPECT_LT(counting.bytes_read, 900U);
+  EXPECT_EQ(put("b", 200).error().code(), ErrorCode::kResourceExhausted);
+  EXPECT_EQ(
+      world.Await<std::optional<std::string>>([&](auto d) { client->Get("programs", "a", d); })
+          ->value()
+          .size(),
+      900U);
   client->Stop();
   world.KillServer();
 }

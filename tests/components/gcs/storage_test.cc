@@ -1,12 +1,11 @@
 #include <gtest/gtest.h>
 
-#include <algorithm>
-
+#include "components/base/simulated/background_thread.h"
 #include "components/base/simulated/event_loop.h"
+#include "components/base/simulated/file_system.h"
 #include "components/gcs/faulty/storage.h"
 #include "components/gcs/memory/storage.h"
 #include "components/gcs/registration.h"
-#include "tests/components/gcs/storage_conformance.h"
 
 namespace mobula::gcs {
 namespace {
@@ -18,111 +17,6 @@ using Value = Result<std::optional<std::string>>;
 std::unique_ptr<Storage> Faulty(EventLoop& loop, std::vector<StorageFault> rules) {
   return std::make_unique<FaultyStorage>(loop, Random(7), std::make_unique<MemoryStorage>(loop),
                                          std::move(rules));
-}
-
-TEST(StorageConformanceTest, MemoryKeepsEveryPromise) {
-  EXPECT_EQ(BrokenPromise([](EventLoop& l) { return std::make_unique<MemoryStorage>(l); }), "");
-}
-TEST(StorageConformanceTest, FaultyWithoutFaultsKeepsEveryPromise) {
-  EXPECT_EQ(BrokenPromise([](EventLoop& l) { return Faulty(l, {}); }), "");
-}
-TEST(StorageConformanceTest, FaultyWithDelaysOfAnyKindKeepsEveryPromise) {
-  EXPECT_EQ(BrokenPromise([](EventLoop& l) {
-              return Faulty(
-                  l, {{.operation = Operation::kWrite, .delay = milliseconds(20)},
-                      {.operation = Operation::kScan, .chance = 0.5, .delay = milliseconds(5)}});
-            }),
-            "");
-}
-
-/// A memory storage that breaks one promise.
-class WrongStorage : public Storage {
- public:
-  explicit WrongStorage(EventLoop& loop) : loop_(loop), inner_(loop) {}
-  void Write(std::vector<Change> changes,
-             std::move_only_function<void(Result<void>)> done) override {
-    inner_.Write(std::move(changes), std::move(done));
-  }
-  void Read(std::string_view table, std::string_view key,
-            std::move_only_function<void(Value)> done) override {
-    inner_.Read(table, key, std::move(done));
-  }
-  void Scan(std::string_view table, std::string_view prefix,
-            std::move_only_function<void(Result<Entries>)> done) override {
-    inner_.Scan(table, prefix, std::move(done));
-  }
-  [[nodiscard]] std::string_view Name() const override { return "wrong"; }
-
- protected:
-  EventLoop& loop_;
-  MemoryStorage inner_;
-};
-
-class AnswersInsideTheCall final : public WrongStorage {
- public:
-  using WrongStorage::WrongStorage;
-  void Write(std::vector<Change> changes,
-             std::move_only_function<void(Result<void>)> done) override {
-    inner_.Write(std::move(changes), [](const Result<void>&) {});
-    done({});
-  }
-};
-
-class AcknowledgesBehindReads final : public WrongStorage {
- public:
-  using WrongStorage::WrongStorage;
-  void Write(std::vector<Change> changes,
-             std::move_only_function<void(Result<void>)> done) override {
-    inner_.Write(std::move(changes), [this, done = std::move(done)](Result<void> r) mutable {
-      loop_.Post([done = std::move(done), r]() mutable { done(r); });
-    });
-  }
-};
-
-class AppliesTheFirstChangeOnly final : public WrongStorage {
- public:
-  using WrongStorage::WrongStorage;
-  void Write(std::vector<Change> changes,
-             std::move_only_function<void(Result<void>)> done) override {
-    if (changes.size() > 1) changes.resize(1);
-    inner_.Write(std::move(changes), std::move(done));
-  }
-};
-
-class ScansBackwards final : public WrongStorage {
- public:
-  using WrongStorage::WrongStorage;
-  void Scan(std::string_view table, std::string_view prefix,
-            std::move_only_function<void(Result<Entries>)> done) override {
-    inner_.Scan(table, prefix, [done = std::move(done)](Result<Entries> r) mutable {
-      std::ranges::reverse(*r);
-      done(std::move(r));
-    });
-  }
-};
-
-class MixesTables final : public WrongStorage {
- public:
-  using WrongStorage::WrongStorage;
-  void Write(std::vector<Change> changes,
-             std::move_only_function<void(Result<void>)> done) override {
-    for (Change& change : changes) change.table = "t";
-    inner_.Write(std::move(changes), std::move(done));
-  }
-};
-
-template <typename Wrong>
-std::string Verdict() {
-  return BrokenPromise([](EventLoop& l) { return std::make_unique<Wrong>(l); });
-}
-
-TEST(StorageConformanceTest, WrongStoragesAreRejected) {
-  EXPECT_EQ(Verdict<WrongStorage>(), "");
-  EXPECT_EQ(Verdict<AnswersInsideTheCall>(), "callbacks never run inside the call");
-  EXPECT_EQ(Verdict<AcknowledgesBehindReads>(), "callbacks run in order of the calls");
-  EXPECT_NE(Verdict<AppliesTheFirstChangeOnly>(), "");
-  EXPECT_EQ(Verdict<ScansBackwards>(), "all entries whose key begins with prefix, by key");
-  EXPECT_NE(Verdict<MixesTables>(), "");
 }
 
 TEST(FaultyStorageTest, AnErrorIsForEverAndLeavesTheStoreAsItWas) {
@@ -160,8 +54,11 @@ ConfigValue Map(ConfigValue::Map map) { return ConfigValue(std::move(map)); }
 ConfigValue Text(std::string text) { return ConfigValue(std::move(text)); }
 
 Result<std::unique_ptr<Storage>> Make(EventLoop& loop, const ConfigValue& config) {
-  const auto registry = BuiltInStorages();
-  return MakeStorage(config, {loop, Random(1), registry});
+  SimulatedFileSystem files;
+  SimulatedBackgroundThread writer(loop);
+  const Kinds<Storage> kinds = BuiltInStorages();
+  return kinds.Make(config, "gcs.storage", kUsualStorage,
+                    {loop, Random(1), files, "/gcs", writer, kinds});
 }
 
 TEST(StorageRegistrationTest, BuildsDecoratorsAroundTheInnerKind) {

@@ -217,7 +217,7 @@ TEST(KeyValueTest, AValueAboveTheBoundIsRefusedWithBothNumbers) {
 
 TEST(KeyValueTest, AllValuesTogetherAreBoundedAndADeleteMakesRoom) {
   KeyValue keys(1024, 2048);
-  keys.Load({{KeyValue::StorageKey("programs", "old"), std::string(1024, 'x')}});
+  keys.Load({{KeyValue::StorageKey("programs", "old"), 1024}});
   Step step;
   const auto put = [&](const char* key, std::size_t size) {
     protocol::PutValueRequest request;

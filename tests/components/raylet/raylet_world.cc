@@ -132,7 +132,7 @@ World::World(ResourceSet resources)
           [this](LogLevel, std::string_view line) { loop.Mix(line); }),
       peers(loop, [this](std::string_view) { return transport.get(); }, random.Fork("peers"), {}),
       launcher(*this) {
-  storage = *node::MakeStorage(loop, ConfigValue());
+  storage = *node::MakeStorage(ConfigValue(), {loop, files, writer, "/gcs"});
   gcs_server.emplace(gcs::Server::Deps{loop, *storage, log, metrics, random.Fork("gcs")},
                      gcs::ServerConfig());
   gcs_server->Start([](Result<void> ready) { EXPECT_TRUE(ready.has_value()); });

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "components/base/simulated/background_thread.h"
 #include "components/base/simulated/event_loop.h"
 #include "components/base/simulated/file_system.h"
 #include "components/gcs/server.h"
@@ -110,6 +111,7 @@ class World {
   EventLog log;
   Metrics metrics;
   SimulatedFileSystem files;
+  SimulatedBackgroundThread writer{loop};
   std::unique_ptr<gcs::Storage> storage;
   std::optional<gcs::Server> gcs_server;
   std::optional<gcs::GcsClient> gcs;

@@ -9,17 +9,27 @@
 #include <string>
 #include <vector>
 
+#include "components/base/simulated/background_thread.h"
 #include "components/base/simulated/event_loop.h"
+#include "components/base/simulated/file_system.h"
+#include "components/gcs/registration.h"
 #include "components/gcs/storage.h"
 
 namespace mobula::gcs {
 
-using StorageFactory = std::function<std::unique_ptr<Storage>(EventLoop& loop)>;
+/// Makes a storage on simulated seams, which outlive it.
+using StorageFactory = std::function<std::unique_ptr<Storage>(const Storage::Context& context)>;
 
 /// The checks, in the words of storage.h. Each returns the promise that does not hold, or "".
 class StorageConformance {
  public:
-  explicit StorageConformance(const StorageFactory& factory) : storage_(factory(loop_)) {}
+  explicit StorageConformance(const StorageFactory& factory)
+      : storage_(factory({.loop = loop_,
+                          .random = Random(7),
+                          .files = files_,
+                          .folder = "/gcs",
+                          .writer = writer_,
+                          .kinds = kinds_})) {}
 
   std::string Tables() {
     if (storage_->Name().empty()) return "a storage has a name";
@@ -49,6 +59,9 @@ class StorageConformance {
         {{"s", "k2", "b"}, {"s", "k1", "a"}, {"s", zero, ""}, {"s", "l", ""}, {"s", "k\xff", ""}});
     const Entries expected{{zero, ""}, {"k1", "a"}, {"k2", "b"}, {"k\xff", ""}};
     if (Scan("s", "k") != expected) return "all entries whose key begins with prefix, by key";
+    std::vector<KeySize> sizes;
+    for (const auto& [key, value] : expected) sizes.push_back({key, value.size()});
+    if (ListKeys("s", "k") != sizes) return "keys are listed as by a scan, with sizes";
     if (Read("s", zero) != "") return "keys and values are any bytes, also none";
     return "";
   }
@@ -60,12 +73,15 @@ class StorageConformance {
     storage_->Write({{"o", "k", "2"}}, [&](const Result<void>&) { order += 'W'; });
     storage_->Scan(
         "o", "", [&](const Result<Entries>& r) { order += *r == Entries{{"k", "2"}} ? 's' : '?'; });
+    storage_->ListKeys("o", "", [&](const Result<std::vector<KeySize>>& r) {
+      order += r->size() == 1 ? 'l' : '?';
+    });
     storage_->Write({}, [&](const Result<void>&) { order += 'e'; });
     if (!order.empty()) return "callbacks never run inside the call";
     loop_.RunFor(kLong);
-    if (order.size() != 5) return "every callback runs once";
+    if (order.size() != 6) return "every callback runs once";
     if (order.find('?') != std::string::npos) return "a read sees every write called before";
-    return order == "wrWse" ? "" : "callbacks run in order of the calls";
+    return order == "wrWsle" ? "" : "callbacks run in order of the calls";
   }
 
   std::string Destruction() {
@@ -99,8 +115,18 @@ class StorageConformance {
     loop_.RunFor(kLong);
     return entries;
   }
+  std::vector<KeySize> ListKeys(std::string_view table, std::string_view prefix) {
+    std::vector<KeySize> keys;
+    storage_->ListKeys(table, prefix,
+                       [&keys](const Result<std::vector<KeySize>>& r) { keys = *r; });
+    loop_.RunFor(kLong);
+    return keys;
+  }
 
   SimulatedEventLoop loop_{1};
+  SimulatedFileSystem files_;
+  SimulatedBackgroundThread writer_{loop_};
+  Kinds<Storage> kinds_ = BuiltInStorages();
   std::unique_ptr<Storage> storage_;
 };
 
