@@ -68,13 +68,12 @@ Result<Transports> MakeTransports(RealEventLoop& loop, const TransportConfig& co
 }
 
 Result<StoreParts> MakeStore(const ConfigValue& config) {
-  object_store::ObjectStoreKinds kinds;
-  object_store::RegisterObjectStores(kinds);
+  const Kinds<object_store::EvictionPolicy> evictions = object_store::BuiltInEvictionPolicies();
   ConfigReader reader(config, "object_store");
   StoreParts parts{
       {}, object_store::ReadCreateQueueOptions(reader), object_store::ReadPullOptions(reader)};
   Result<std::unique_ptr<object_store::ObjectStore>> store =
-      object_store::MakeObjectStore(reader, kinds);
+      object_store::BuiltInStores().Make(reader, "shared_memory", {.evictions = evictions});
   if (!store) return Fail(std::move(store.error()));
   parts.store = std::move(*store);
   return parts;

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "components/base/ids.h"
+#include "components/base/kinds.h"
 
 namespace mobula::object_store {
 
@@ -19,9 +20,14 @@ struct EvictionCandidate {
 /// Orders the objects that may be evicted. The store adds an object when it becomes evictable
 /// (sealed, secondary, unpinned) and removes it when it no longer is: a pin removes, the last
 /// release adds again.
-/// Threads: the state lock. Cost: logarithmic at most.
+///
+/// Victims depend on the calls alone, so that a simulated run can be repeated.
+/// Threads: the state lock. Cost of `Add` and `Remove`: logarithmic at most.
 class EvictionPolicy {
  public:
+  /// What its makers are given beside their keys: nothing.
+  struct Context {};
+
   virtual ~EvictionPolicy() = default;
   /// The object may be evicted from now on; it counts as used now. \pre not added.
   virtual void Add(const EvictionCandidate& candidate) = 0;

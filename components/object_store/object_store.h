@@ -17,8 +17,10 @@
 #include <string_view>
 
 #include "components/base/ids.h"
+#include "components/base/kinds.h"
 #include "components/base/payload.h"
 #include "components/base/result.h"
+#include "components/object_store/eviction_policy.h"
 
 namespace mobula::object_store {
 
@@ -50,6 +52,11 @@ struct StoreUsage {
 /// its creator. Capacity is never exceeded. Cost: no system call per object once memory is warm.
 class ObjectStore {
  public:
+  /// What makers are given beside the keys of their kind. Every kind has the key `capacity`.
+  struct Context {
+    const Kinds<EvictionPolicy>& evictions;  ///< What the key `eviction` may name.
+  };
+
   virtual ~ObjectStore() = default;
 
   //! [object-store-interface]

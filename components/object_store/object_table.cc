@@ -5,6 +5,11 @@
 
 namespace mobula::object_store {
 
+Result<std::unique_ptr<EvictionPolicy>> ReadEviction(ConfigReader& config,
+                                                     const ObjectStore::Context& context) {
+  return context.evictions.Make(config.Child("eviction"), config.path() + ".eviction", "lru", {});
+}
+
 ObjectTable::ObjectTable(std::uint64_t capacity_bytes, std::unique_ptr<ObjectMemory> memory,
                          std::unique_ptr<EvictionPolicy> policy)
     : capacity_bytes_(capacity_bytes / kBlockAlignment * kBlockAlignment),

@@ -22,6 +22,14 @@
 
 namespace mobula::object_store {
 
+/// What `capacity` is for a store that does not say.
+inline constexpr std::uint64_t kCapacityBytesUsual = 512ULL << 20;
+
+/// \return the policy that `eviction:` in a store's map names, `lru` if it names none. Errors name
+///         the key.
+[[nodiscard]] Result<std::unique_ptr<EvictionPolicy>> ReadEviction(
+    ConfigReader& config, const ObjectStore::Context& context);
+
 /// The one implementation of `ObjectStore`; see there for the contract.
 class ObjectTable final : public ObjectStore {
  public:

@@ -1,36 +1,22 @@
 /// \file
-/// \brief Which object stores and eviction policies exist, and how YAML makes one.
+/// \brief Which object stores and eviction policies can be named in YAML.
+///
+///     const Kinds<EvictionPolicy> evictions = BuiltInEvictionPolicies();
+///     auto store = BuiltInStores().Make(reader, "shared_memory", {.evictions = evictions});
+///
+/// `reader` is that of the whole `object_store:` map. Read CreateQueueOptions and PullOptions from
+/// it first: a store reads the keys of its kind, and then nothing may be left.
 #pragma once
 
-#include <functional>
-#include <memory>
-
-#include "components/base/config_value.h"
-#include "components/base/registry.h"
+#include "components/base/kinds.h"
 #include "components/object_store/eviction_policy.h"
 #include "components/object_store/object_store.h"
 
 namespace mobula::object_store {
 
-using EvictionPolicyMaker = std::function<std::unique_ptr<EvictionPolicy>()>;
-/// Reads the keys of its kind (`capacity`, …) from the same map that named it.
-using ObjectStoreMaker = std::function<Result<std::unique_ptr<ObjectStore>>(
-    ConfigReader&, std::unique_ptr<EvictionPolicy>)>;
-
-/// Everything that may be named below `object_store:`.
-struct ObjectStoreKinds {
-  Registry<EvictionPolicyMaker> policies{"eviction policy"};
-  Registry<ObjectStoreMaker> stores{"object store"};
-};
-
-/// Adds the built-in kinds: stores heap, shared_memory; policies lru, fifo.
-void RegisterObjectStores(ObjectStoreKinds& kinds);
-
-/// Builds what the map describes: `{kind: shared_memory, capacity: 512MiB, eviction: {kind: lru}}`.
-/// The caller has read its own keys (CreateQueueOptions, PullOptions) from the same reader: here it
-/// is finished. kInvalidArgument for an unknown kind or key; the errors of the kind itself, such
-/// as kResourceExhausted when the machine has not that much memory.
-[[nodiscard]] Result<std::unique_ptr<ObjectStore>> MakeObjectStore(ConfigReader& reader,
-                                                                   const ObjectStoreKinds& kinds);
+/// \return the kinds of `object_store:`.
+[[nodiscard]] Kinds<ObjectStore> BuiltInStores();
+/// \return the kinds of `object_store.eviction:`.
+[[nodiscard]] Kinds<EvictionPolicy> BuiltInEvictionPolicies();
 
 }  // namespace mobula::object_store

@@ -164,13 +164,13 @@ auto Members(const sim::SimConfig& config) {
 
 TEST(HeadYamlTest, HasExactlyTheKeysThatAreRead) {
   const ConfigValue manual = Manual("head.yaml");
-  for (const Path& path :
-       {Path{}, Path{"node"}, Path{"node", "resources"}, Path{"gcs"}, Path{"workers"},
-        Path{"object_store", "eviction"}, Path{"object_store", "transfer"}}) {
+  for (const Path& path : {Path{}, Path{"node"}, Path{"node", "resources"}, Path{"gcs"},
+                           Path{"workers"}, Path{"object_store", "transfer"}}) {
     EXPECT_EQ(KeysAt(manual, path), ReadKeys(path)) << ::testing::PrintToString(path);
   }
-  for (const Path& path : {Path{"gcs", "storage"}, Path{"scheduler"}, Path{"scheduler", "policy"},
-                           Path{"object_store"}, Path{"transport"}}) {
+  for (const Path& path :
+       {Path{"gcs", "storage"}, Path{"scheduler"}, Path{"scheduler", "policy"},
+        Path{"object_store"}, Path{"object_store", "eviction"}, Path{"transport"}}) {
     EXPECT_EQ(KeysAt(manual, path), ReadKeys(path, Kinds(path))) << ::testing::PrintToString(path);
   }
   for (const Path& path : {Path{"gcs", "storage"}, Path{"transport"}}) {
@@ -241,6 +241,10 @@ TEST(ObjectStoreKeysTest, BoundsAreTypedAndReachTheirOptions) {
     const Result<StoreParts> made = MakeStore(*ParseYaml(yaml, "test"));
     return made ? std::string("accepted") : made.error().ToString();
   };
+  EXPECT_EQ(refused("{ kind: heap, eviction: { kind: largest_first, among: 3 } }"), "accepted");
+  EXPECT_THAT(refused("{ eviction: { kind: largest_first, among: 0 } }"),
+              ::testing::HasSubstr("object_store.eviction.among (line 1) is '0'"));
+  EXPECT_THAT(refused("{ eviction: { kind: lru, among: 3 } }"), ::testing::HasSubstr("among"));
   EXPECT_THAT(refused("{ create_wait_max: soon }"), ::testing::HasSubstr("soon"));
   EXPECT_THAT(refused("{ transfer: { chunk: 17MiB } }"), ::testing::HasSubstr("16 MiB"));
   EXPECT_THAT(refused("{ transfer: { chunks: 2 } }"), ::testing::HasSubstr("chunks_in_flight"));

@@ -26,10 +26,13 @@ class HeapMemory final : public ObjectMemory {
 
 }  // namespace
 
-std::unique_ptr<ObjectStore> MakeHeapStore(std::uint64_t capacity_bytes,
-                                           std::unique_ptr<EvictionPolicy> policy) {
+Result<std::unique_ptr<ObjectStore>> MakeHeapStore(ConfigReader& config,
+                                                   const ObjectStore::Context& context) {
+  const std::uint64_t capacity_bytes = config.Size("capacity", kCapacityBytesUsual);
+  auto eviction = ReadEviction(config, context);
+  if (!eviction) return Fail(std::move(eviction.error()));
   return std::make_unique<ObjectTable>(capacity_bytes, std::make_unique<HeapMemory>(),
-                                       std::move(policy));
+                                       std::move(*eviction));
 }
 
 }  // namespace mobula::object_store

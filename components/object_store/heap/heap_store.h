@@ -1,18 +1,18 @@
 /// \file
-/// \brief Kind `heap`: objects in the raylet's own memory; bytes reach workers by message.
+/// \brief Object store `heap`: objects in the raylet's own memory; bytes reach workers by message.
 ///
 /// The simple one, for simulation and embedded clusters, and the baseline to measure against.
+/// Memory is taken from the process object by object. Keys: `capacity`, `eviction`.
 #pragma once
 
-#include <memory>
-
-#include "components/object_store/eviction_policy.h"
 #include "components/object_store/object_store.h"
 
 namespace mobula::object_store {
 
-/// \return a store of at most `capacity_bytes`; memory is taken from the process object by object.
-[[nodiscard]] std::unique_ptr<ObjectStore> MakeHeapStore(std::uint64_t capacity_bytes,
-                                                         std::unique_ptr<EvictionPolicy> policy);
+/// Errors: those of the eviction policy.
+[[nodiscard]] Result<std::unique_ptr<ObjectStore>> MakeHeapStore(
+    ConfigReader& config, const ObjectStore::Context& context);
+
+inline constexpr Kind<ObjectStore> kHeap{"heap", MakeHeapStore};
 
 }  // namespace mobula::object_store

@@ -20,6 +20,8 @@
 namespace mobula::object_store {
 namespace {
 
+enum class Populate : std::uint8_t { kLazy, kAhead };
+
 class ArenaMemory final : public ObjectMemory {
  public:
   ArenaMemory(int fd, std::shared_ptr<Mapping> mapping, std::uint64_t capacity, Populate populate)
@@ -86,39 +88,62 @@ std::uint64_t AvailableBytes() {
   return available;
 }
 
+/// \return a descriptor of fresh shared memory of that size, which nobody can resize.
+Result<int> MakeArena(std::uint64_t capacity_bytes) {
+  const int fd = ::memfd_create("mobula_object_store", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (fd < 0) {
+    return Fail(ErrorCode::kInternal, "cannot make shared memory: {}", std::strerror(errno));
+  }
+  if (::ftruncate(fd, static_cast<off_t>(capacity_bytes)) != 0 ||
+      ::fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+    const int error = errno;
+    ::close(fd);
+    return Fail(ErrorCode::kInternal, "cannot reserve {} of shared memory: {}",
+                FormatSize(capacity_bytes), std::strerror(error));
+  }
+  return fd;
+}
+
+Result<Populate> ReadPopulate(ConfigReader& config) {
+  const std::string populate = config.Text("populate", "lazy");
+  if (populate == "lazy") return Populate::kLazy;
+  if (populate == "ahead") return Populate::kAhead;
+  return Fail(ErrorCode::kInvalidArgument, "{}.populate is '{}'; known: ahead, lazy", config.path(),
+              populate);
+}
+
 }  // namespace
 
-Result<std::unique_ptr<ObjectStore>> MakeSharedMemoryStore(const SharedMemoryOptions& options,
-                                                           std::unique_ptr<EvictionPolicy> policy) {
-  const std::uint64_t capacity = options.capacity_bytes / kBlockAlignment * kBlockAlignment;
+Result<std::unique_ptr<ObjectStore>> MakeSharedMemoryStore(ConfigReader& config,
+                                                           const ObjectStore::Context& context) {
+  const std::uint64_t asked = config.Size("capacity", kCapacityBytesUsual);
+  const Result<Populate> populate = ReadPopulate(config);
+  if (!populate) return Fail(populate.error());
+  auto eviction = ReadEviction(config, context);
+  if (!eviction) return Fail(std::move(eviction.error()));
+  // Nothing is reserved for a map with a bad key.
+  if (Result<void> read = config.Finish(); !read) return Fail(std::move(read.error()));
+
+  const std::uint64_t capacity = asked / kBlockAlignment * kBlockAlignment;
   if (capacity == 0) {
     return Fail(ErrorCode::kInvalidArgument, "a store of {} bytes holds nothing; try 512MiB",
-                options.capacity_bytes);
+                asked);
   }
   if (const std::uint64_t available = AvailableBytes(); capacity > available) {
     return Fail(ErrorCode::kResourceExhausted,
                 "an object store of {} does not fit: {} of memory are available here",
                 FormatSize(capacity), FormatSize(available));
   }
-  const int fd = ::memfd_create("mobula_object_store", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  if (fd < 0) {
-    return Fail(ErrorCode::kInternal, "cannot make shared memory: {}", std::strerror(errno));
-  }
-  if (::ftruncate(fd, static_cast<off_t>(capacity)) != 0 ||
-      ::fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
-    const int error = errno;
-    ::close(fd);
-    return Fail(ErrorCode::kInternal, "cannot reserve {} of shared memory: {}",
-                FormatSize(capacity), std::strerror(error));
-  }
-  auto mapping = Mapping::Make(fd, capacity, MapAccess::kReadWrite);
+  const Result<int> fd = MakeArena(capacity);
+  if (!fd) return Fail(fd.error());
+  auto mapping = Mapping::Make(*fd, capacity, MapAccess::kReadWrite);
   if (!mapping) {
-    ::close(fd);
+    ::close(*fd);
     return Fail(std::move(mapping.error()));
   }
   return std::make_unique<ObjectTable>(
-      capacity, std::make_unique<ArenaMemory>(fd, std::move(*mapping), capacity, options.populate),
-      std::move(policy));
+      capacity, std::make_unique<ArenaMemory>(*fd, std::move(*mapping), capacity, *populate),
+      std::move(*eviction));
 }
 
 }  // namespace mobula::object_store

@@ -7,7 +7,6 @@
 #include <filesystem>
 
 #include "components/base/real/event_loop.h"
-#include "components/object_store/shared_memory/shared_memory_store.h"
 #include "tests/components/object_store/store_node.h"
 
 namespace mobula::object_store {
@@ -23,12 +22,6 @@ inline bool PollUntil(RealEventLoop& loop, const std::function<bool()>& conditio
     loop.PollOnce();
   }
   return false;
-}
-
-inline std::unique_ptr<ObjectStore> MakeSharedStore(std::uint64_t capacity) {
-  auto store = MakeSharedMemoryStore({.capacity_bytes = capacity}, MakeLruPolicy());
-  EXPECT_TRUE(store) << store.error().ToString();
-  return std::move(*store);
 }
 
 /// A folder that goes with the test.

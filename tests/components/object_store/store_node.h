@@ -12,13 +12,12 @@
 
 #include "components/base/random.h"
 #include "components/object_store/attach.h"
-#include "components/object_store/eviction/policies.h"
-#include "components/object_store/heap/heap_store.h"
 #include "components/object_store/store_service.h"
 #include "components/object_store/transfer/pull_manager.h"
 #include "components/object_store/transfer/transfer_service.h"
 #include "components/transport/rpc/client_pool.h"
 #include "components/transport/rpc/server.h"
+#include "tests/components/object_store/stores.h"
 
 namespace mobula::object_store {
 
@@ -50,7 +49,7 @@ class StoreNode {
   StoreNode(EventLoop& loop, transport::Transport& transport, const std::string& endpoint,
             Options options)
       : store(options.store != nullptr ? std::move(options.store)
-                                       : MakeHeapStore(options.capacity, MakeLruPolicy())),
+                                       : MakeStore("heap", options.capacity)),
         pool(loop, [&transport](std::string_view) { return &transport; }, Random(1), {}),
         creates(loop, *store, options.creates),
         pulls({loop, *store, creates, pool, Random(2)}, options.pulls),

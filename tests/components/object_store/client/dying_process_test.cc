@@ -76,7 +76,7 @@ class DyingProcessTest : public testing::Test {
     loop_->Enter([&] {
       transport_ = transport::MakeUnixTransport(*loop_);
       StoreNode::Options options;
-      options.store = MakeSharedStore(4 * kSize);
+      options.store = MakeStore("shared_memory", 4 * kSize);
       node_ = std::make_unique<StoreNode>(*loop_, *transport_, endpoint, std::move(options));
       node_->Put(9, kSize);
     });

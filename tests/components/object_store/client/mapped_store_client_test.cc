@@ -17,7 +17,7 @@ class MappedStoreClientTest : public testing::Test {
     loop_.Enter([this] {
       transport_ = transport::MakeUnixTransport(loop_);
       StoreNode::Options options;
-      options.store = MakeSharedStore(kCapacity);
+      options.store = MakeStore("shared_memory", kCapacity);
       node_ = std::make_unique<StoreNode>(loop_, *transport_, "unix://" + folder_.path() + "/s",
                                           std::move(options));
       connection_ =

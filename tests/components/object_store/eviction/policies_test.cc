@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "components/object_store/eviction/policies.h"
+#include "tests/components/object_store/stores.h"
 
 namespace mobula::object_store {
 namespace {
@@ -29,22 +29,47 @@ void UseTheFirst(EvictionPolicy& policy) {
 }
 
 TEST(LruPolicyTest, UseDefersEviction) {
-  const auto policy = MakeLruPolicy();
+  const auto policy = MakePolicy("lru");
   UseTheFirst(*policy);
   EXPECT_EQ(Drain(*policy), (std::vector<std::uint64_t>{2, 3, 1}));
 }
 
 TEST(FifoPolicyTest, UseChangesNothing) {
-  const auto policy = MakeFifoPolicy();
+  const auto policy = MakePolicy("fifo");
   UseTheFirst(*policy);
   EXPECT_EQ(Drain(*policy), (std::vector<std::uint64_t>{1, 2, 3}));
 }
 
-TEST(EvictionPolicyTest, TheVictimStaysUntilRemoved) {
-  const auto policy = MakeLruPolicy();
-  policy->Add(Candidate(1));
-  EXPECT_EQ(policy->Victim(), policy->Victim());
-  EXPECT_TRUE(policy->Victim());
+EvictionCandidate Sized(std::uint32_t n, std::uint64_t size_bytes) {
+  return {.id = ObjectId::OfTask(TaskId(), n), .size_bytes = size_bytes, .created_order = n};
+}
+
+/// Adds four objects of which the second and the last are large.
+void AddTwoLarge(EvictionPolicy& policy) {
+  policy.Add(Sized(1, 10));
+  policy.Add(Sized(2, 500));
+  policy.Add(Sized(3, 10));
+  policy.Add(Sized(4, 900));
+}
+
+TEST(LargestFirstPolicyTest, TheLargestOfThoseComparedGoesFirst) {
+  const auto policy = MakePolicy("largest_first", {{"among", "3"}});
+  AddTwoLarge(*policy);
+  // 4 is the largest of all, and yet protected until it is among the three used longest ago.
+  EXPECT_EQ(Drain(*policy), (std::vector<std::uint64_t>{2, 4, 1, 3}));
+}
+
+TEST(LargestFirstPolicyTest, AmongOneIsLru) {
+  const auto policy = MakePolicy("largest_first", {{"among", "1"}});
+  AddTwoLarge(*policy);
+  EXPECT_EQ(Drain(*policy), (std::vector<std::uint64_t>{1, 2, 3, 4}));
+}
+
+TEST(LargestFirstPolicyTest, ABadKeyIsRefusedByItsPlace) {
+  const auto policy = TryMakePolicy("largest_first", {{"among", "0"}});
+  ASSERT_FALSE(policy);
+  EXPECT_EQ(policy.error().message(),
+            "object_store.eviction.among is '0'; a whole number from 1 to 1000 is wanted");
 }
 
 }  // namespace

@@ -1,5 +1,3 @@
-#include "components/object_store/shared_memory/shared_memory_store.h"
-
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -8,14 +6,14 @@
 
 #include <algorithm>
 
-#include "components/object_store/eviction/policies.h"
 #include "components/object_store/mapping.h"
+#include "tests/components/object_store/stores.h"
 
 namespace mobula::object_store {
 namespace {
 
 Result<std::unique_ptr<ObjectStore>> Make(std::uint64_t capacity) {
-  return MakeSharedMemoryStore({.capacity_bytes = capacity}, MakeLruPolicy());
+  return TryMakeStore("shared_memory", capacity);
 }
 
 TEST(SharedMemoryStoreTest, RefusesMoreThanTheMachineHasWithTheNumbers) {
@@ -28,6 +26,14 @@ TEST(SharedMemoryStoreTest, RefusesMoreThanTheMachineHasWithTheNumbers) {
 
 TEST(SharedMemoryStoreTest, RefusesNothing) {
   EXPECT_EQ(Make(0).error().code(), ErrorCode::kInvalidArgument);
+}
+
+TEST(SharedMemoryStoreTest, RefusesAKeyItDoesNotKnowWithThoseItDoes) {
+  EXPECT_EQ(TryMakeStore("shared_memory", 4096, {{"populate", "never"}}).error().message(),
+            "object_store.populate is 'never'; known: ahead, lazy");
+  const auto store = TryMakeStore("shared_memory", 4096, {{"colour", "red"}});
+  EXPECT_NE(store.error().message().find("capacity, eviction, kind, populate"), std::string::npos)
+      << store.error().message();
 }
 
 TEST(SharedMemoryStoreTest, TakesNoMemoryBeforeItIsUsed) {

@@ -15,7 +15,7 @@ TEST(TcpTransferTest, AHundredMegabytesArriveWhole) {
     transport = transport::MakeTcpTransport(loop);
     const auto make = [&] {
       StoreNode::Options options;
-      options.store = MakeSharedStore(128 << 20);
+      options.store = MakeStore("shared_memory", 128 << 20);
       return std::make_unique<StoreNode>(loop, *transport, "tcp://127.0.0.1:0", std::move(options));
     };
     from = make();

@@ -2,57 +2,51 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "components/object_store/eviction/policies.h"
-#include "components/object_store/heap/heap_store.h"
-#include "components/object_store/shared_memory/shared_memory_store.h"
-#include "tests/conformance/object_store_checks.h"
+#include "components/object_store/registration.h"
+#include "tests/components/object_store/stores.h"
+#include "tests/conformance/object_store/store_checks.h"
 
 namespace mobula::object_store::conformance {
 namespace {
 
-std::unique_ptr<ObjectStore> MakeHeap(std::uint64_t capacity) {
-  return MakeHeapStore(capacity, MakeLruPolicy());
-}
-
-std::unique_ptr<ObjectStore> MakeShared(std::uint64_t capacity) {
-  auto store = MakeSharedMemoryStore({.capacity_bytes = capacity}, MakeLruPolicy());
-  EXPECT_TRUE(store) << store.error().ToString();
-  return std::move(*store);
-}
-
-std::unique_ptr<ObjectStore> MakeSharedAhead(std::uint64_t capacity) {
-  auto store = MakeSharedMemoryStore({.capacity_bytes = capacity, .populate = Populate::kAhead},
-                                     MakeLruPolicy());
-  EXPECT_TRUE(store) << store.error().ToString();
-  return std::move(*store);
-}
-
-struct Kind {
-  const char* name;
+struct TestedStore {
+  std::string name;
   StoreFactory make;
 };
 
-class ObjectStoreConformanceTest : public testing::TestWithParam<std::tuple<Kind, StoreCheck>> {};
+/// Every kind that can be named in YAML, and those whose keys make a different thing of them.
+std::vector<TestedStore> AllStores() {
+  std::vector<TestedStore> all;
+  for (const std::string& kind : BuiltInStores().Names()) {
+    all.push_back({kind, [kind](std::uint64_t capacity) { return MakeStore(kind, capacity); }});
+  }
+  all.push_back({"shared_memory_ahead", [](std::uint64_t capacity) {
+                   return MakeStore("shared_memory", capacity, {{"populate", "ahead"}});
+                 }});
+  return all;
+}
+
+class ObjectStoreConformanceTest
+    : public testing::TestWithParam<std::tuple<TestedStore, StoreCheck>> {};
 
 TEST_P(ObjectStoreConformanceTest, KeepsThePromise) {
-  const auto& [kind, check] = GetParam();
-  const Violation violation = check.run(kind.make);
+  const auto& [store, check] = GetParam();
+  const Violation violation = check.run(store.make);
   EXPECT_FALSE(violation) << "broken: " << *violation;
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, ObjectStoreConformanceTest,
-    testing::Combine(testing::Values(Kind{"heap", MakeHeap}, Kind{"shared_memory", MakeShared},
-                                     Kind{"shared_memory_ahead", MakeSharedAhead}),
-                     testing::ValuesIn(StoreChecks())),
-    [](const auto& info) {
-      return fmt::format("{}_{}", std::get<0>(info.param).name, std::get<1>(info.param).name);
-    });
+INSTANTIATE_TEST_SUITE_P(All, ObjectStoreConformanceTest,
+                         testing::Combine(testing::ValuesIn(AllStores()),
+                                          testing::ValuesIn(StoreChecks())),
+                         [](const auto& info) {
+                           return fmt::format("{}_{}", std::get<0>(info.param).name,
+                                              std::get<1>(info.param).name);
+                         });
 
 /// A right store with one thing wrong; each derives and spoils one call.
 class WrongStore : public ObjectStore {
  public:
-  explicit WrongStore(std::uint64_t capacity) : inner_(MakeHeap(capacity)) {}
+  explicit WrongStore(std::uint64_t capacity) : inner_(MakeStore("heap", capacity)) {}
 
   Result<StoredObject> Create(const ObjectId& id, std::uint64_t size_bytes, CopyKind kind,
                               StoreClientId creator) override {

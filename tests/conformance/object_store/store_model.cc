@@ -1,4 +1,4 @@
-#include "tests/conformance/object_store_model.h"
+#include "tests/conformance/object_store/store_model.h"
 
 #include <fmt/core.h>
 

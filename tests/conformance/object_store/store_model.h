@@ -2,7 +2,7 @@
 /// \brief A store so simple that it is obviously right, and a random walk that compares.
 #pragma once
 
-#include "tests/conformance/object_store_checks.h"
+#include "tests/conformance/object_store/store_checks.h"
 
 namespace mobula::object_store::conformance {
 

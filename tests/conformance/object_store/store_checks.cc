@@ -1,10 +1,10 @@
-#include "tests/conformance/object_store_checks.h"
+#include "tests/conformance/object_store/store_checks.h"
 
 #include <fmt/core.h>
 
 #include <algorithm>
 
-#include "tests/conformance/object_store_model.h"
+#include "tests/conformance/object_store/store_model.h"
 
 namespace mobula::object_store::conformance {
 namespace {
