@@ -36,9 +36,6 @@ TOGETHER = {
     "components/jobs": "components/http + jobs + dashboard",
     "components/dashboard": "components/http + jobs + dashboard",
 }
-# What opens a scope that is no function.
-SCOPE = re.compile(r"\b(namespace|class|struct|union|enum|extern)\b[^()]*$")
-CONTROL = re.compile(r"\b(if|for|while|switch|catch|do|else|try)\b")
 
 
 def file_budget(file):
@@ -54,28 +51,9 @@ def file_budget(file):
 
 def functions(file):
     """(first line, last line) of every outermost function body."""
-    code = re.sub(r"^\s*#.*(?:\\\n.*)*$", _keep_lines, file.code(), flags=re.MULTILINE)
-    depth, start, function_depth, line, since = 0, 0, None, 1, 0
-    for position, char in enumerate(code):
-        if char == "\n":
-            line += 1
-        elif char == "{":
-            before = code[since:position]
-            if function_depth is None and ")" in before and not SCOPE.search(
-                    before) and not CONTROL.match(before.strip()):
-                function_depth, start = depth, line
-            depth += 1
-        elif char == "}":
-            depth -= 1
-            if function_depth == depth:
-                function_depth = None
-                yield start, line
-        if char in "{};":
-            since = position + 1
-
-
-def _keep_lines(match):
-    return "\n" * match.group(0).count("\n")
+    code = file.code()
+    for _, first, last in source.bodies(code):
+        yield code.count("\n", 0, first) + 1, code.count("\n", 0, last) + 1
 
 
 def check(root):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds the project to its own rules; each family is a CTest test (style.*).
 
-    python3 tests/style/check.py budgets includes calls     from anywhere
+    python3 tests/style/check.py budgets includes layers calls uncalled   from anywhere
     python3 tests/style/check.py headers --build build/release
     python3 tests/style/check.py format
 """
@@ -15,8 +15,10 @@ import budgets
 import calls
 import headers
 import includes
+import layers
+import uncalled
 
-FAMILIES = ("budgets", "includes", "calls", "headers", "format")
+FAMILIES = ("budgets", "includes", "layers", "calls", "uncalled", "headers", "format")
 
 
 def run(family, root, options):
@@ -26,6 +28,10 @@ def run(family, root, options):
         return includes.check(root)
     if family == "calls":
         return calls.check(root)
+    if family == "layers":
+        return layers.check(root)
+    if family == "uncalled":
+        return uncalled.check(root)
     if family == "headers":
         return headers.check(root, options.compiler, pathlib.Path(options.build).resolve())
     return headers.check_format(root, options.clang_format or shutil.which("clang-format-19"))

@@ -9,6 +9,8 @@ import budgets
 import calls
 import headers
 import includes
+import layers
+import uncalled
 
 GOOD = "#pragma once\n\nint Answer();\n"
 
@@ -31,7 +33,7 @@ class StyleTest(unittest.TestCase):
             self.assertIn(word, problems[0])
 
     def test_a_good_tree_has_no_problems(self):
-        for family in (budgets, includes, calls):
+        for family in (budgets, includes, layers, calls, uncalled):
             self.assertEqual(family.check(self.root), [])
 
     # budgets
@@ -137,6 +139,115 @@ class StyleTest(unittest.TestCase):
     def test_a_header_without_pragma_once(self):
         self.write("node/a.h", "int a;\n")
         self.assert_finds(includes.check(self.root), "node/a.h: has no #pragma once")
+
+    # layers
+
+    def layer(self, path, included):
+        self.write(path, f'#pragma once\n#include "{included}"\n')
+        return layers.check(self.root)
+
+    def test_no_arrow_runs_from_a_lower_floor_to_a_higher_one(self):
+        self.assertEqual(self.layer("components/raylet/a.h", "components/gcs/client.h"), [])
+        found = self.layer("components/gcs/a.h", "components/raylet/raylet.h")
+        self.assert_finds(found, "components/gcs/a.h:2", "is on floor 3, components/raylet above")
+
+    def test_neighbours_on_a_floor_form_no_circle(self):
+        self.assertEqual(self.layer("components/gcs/a.h", "components/scheduler/policy.h"), [])
+        found = self.layer("components/scheduler/a.h", "components/gcs/a.h")
+        self.assert_finds(found, "include each other in a circle")
+
+    def test_the_scheduler_does_not_reach_the_transport_by_a_detour(self):
+        self.layer("include/mobula/a.h", "components/transport/transport.h")
+        found = self.layer("components/scheduler/a.h", "include/mobula/a.h")
+        self.assert_finds(found, "components/scheduler reaches components/transport")
+
+    def test_a_component_without_a_floor(self):
+        self.write("components/quantum/f.cc", "int a;\n")
+        self.assert_finds(layers.check(self.root), "components/quantum stands on no floor")
+
+    def space(self, path, name, inside="class A {};"):
+        self.write(path, f"namespace {name} {{\n{inside}\n}}\n")
+        return layers.check(self.root)
+
+    def test_a_namespace_of_another_component(self):
+        path = "components/gcs/a.cc"
+        self.assertEqual(self.space(path, "mobula::gcs"), [])
+        self.assertEqual(self.space(path, "mobula::gcs::detail"), [])
+        self.assertEqual(self.space(path, "mobula::gcs", "namespace action {\nint a;\n}"), [])
+        for name in ("mobula", "mobula::raylet", "mobula::gcs_client", "gcs"):
+            self.assert_finds(self.space(path, name), "the namespace here is mobula::gcs")
+
+    def test_base_is_in_the_namespace_of_the_project_itself(self):
+        self.assertEqual(self.space("components/base/a.cc", "mobula"), [])
+        self.assertEqual(self.space("components/base/a.cc", "mobula::internal"), [])
+        self.assert_finds(self.space("components/base/a.cc", "mobula::base"), "here is mobula")
+
+    def test_names_of_others_may_be_announced(self):
+        announced = "class RealEventLoop;\nstruct B;"
+        self.assertEqual(self.space("components/gcs/a.cc", "mobula", announced), [])
+        self.assert_finds(self.space("components/gcs/a.cc", "mobula", "int a;"), "here is")
+
+    # uncalled
+
+    INTERFACE = ("class Store {{\n public:\n  virtual ~Store() = default;\n"
+                 "  virtual int Get(int id) = 0;\n{}}};\n")
+
+    def promise(self, more="", user=""):
+        self.write("components/gcs/store.h", "#pragma once\n" + self.INTERFACE.format(more))
+        self.write("node/user.cc", "int Use(Store& store) {\n  return store.Get(1);\n}\n" + user)
+        return uncalled.check(self.root)
+
+    def test_a_virtual_that_nothing_calls(self):
+        self.assertEqual(self.promise(), [])
+        found = self.promise("  virtual void Drop() = 0;\n")
+        self.assert_finds(found, "components/gcs/store.h:6", "nothing in the runtime calls "
+                          "Store::Drop")
+
+    def test_tests_are_no_callers(self):
+        self.write("tests/components/gcs/a_test.cc", "void F(Store& s) {\n  s.Drop();\n}\n")
+        self.assert_finds(self.promise("  virtual void Drop() = 0;\n"), "Store::Drop")
+
+    def test_a_decorator_that_hands_on_is_no_caller(self):
+        drop = "  virtual void Drop() = 0;\n"
+        decorator = ("class Faulty : public Store {{\n  void Drop() override {};\n"
+                     "  Store& inner_;\n}};\n")
+        inline = decorator.format("{\n    inner_.Drop();\n  }")
+        self.assert_finds(self.promise(drop, inline), "Store::Drop")
+        apart = decorator.format("") + "void Faulty::Drop() {\n  inner_.Drop();\n}\n"
+        self.assert_finds(self.promise(drop, apart), "Store::Drop")
+        other = decorator.format("") + "void Faulty::Stop() {\n  inner_.Drop();\n}\n"
+        self.assertEqual(self.promise(drop, other), [])
+
+    def test_the_same_name_of_another_class_is_no_caller(self):
+        other = "void F(Queue& queue) {\n  queue.Drop();\n}\n"
+        self.assert_finds(self.promise("  virtual void Drop() = 0;\n", other), "Store::Drop")
+
+    def test_what_is_called_through_a_class_that_derives_has_a_caller(self):
+        user = ("class Heap : public Store {\n};\nvoid F(Heap& heap) {\n"
+                "  heap.Drop();\n}\n")
+        self.assertEqual(self.promise("  virtual void Drop() = 0;\n", user), [])
+
+    def test_a_hook_that_nothing_hooks_into(self):
+        hook = "  void OnFull(std::function<void()> callback);\n"
+        self.assert_finds(self.promise(hook), "Store::OnFull")
+        self.assertEqual(self.promise(hook, "void F(Store& s) {\n  s.OnFull(g);\n}\n"), [])
+        self.assertEqual(self.promise("  void OnMessage(int message);\n"), [])
+
+    def test_a_hook_among_dependencies_that_nothing_sets(self):
+        self.write("node/deps.h", "#pragma once\nstruct PoolDeps {\n"
+                   "  std::function<void(int)> on_exit;\n};\n")
+        self.assert_finds(self.promise(), "PoolDeps::on_exit")
+        self.assertEqual(self.promise("", "Pool pool({.on_exit = f});\n"), [])
+
+    def test_a_promise_for_later_has_a_reason_and_goes_when_it_is_kept(self):
+        drop = "  virtual void Drop() = 0;\n"
+        line = "components/gcs/store.h | Store::Drop | {}\n"
+        self.write(uncalled.ALLOWED, line.format("cancellation calls it"))
+        self.assertEqual(self.promise(drop), [])
+        self.assert_finds(self.promise(drop, "void F(Store& s) {\n  s.Drop();\n}\n"),
+                          "allowed_uncalled.txt:1", "delete the line")
+        self.write(uncalled.ALLOWED, line.format(""))
+        self.assert_finds(self.promise(), "path | Class::Function | reason")
 
     # calls
 

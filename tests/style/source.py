@@ -68,3 +68,42 @@ def files(root, suffixes, below=("",)):
                 if pathlib.PurePath(name).suffix in suffixes:
                     found.append((pathlib.Path(folder) / name).relative_to(root).as_posix())
     return [File(root, path) for path in sorted(set(found))]
+
+
+# What opens a scope that is no function.
+SCOPE = re.compile(r"\b(namespace|class|struct|union|enum|extern)\b[^()]*$")
+CONTROL = re.compile(r"\b(if|for|while|switch|catch|do|else|try)\b")
+
+
+def closing(code, position):
+    """The position of the brace that closes the one at `position`; the end if there is none."""
+    depth = 0
+    for match in re.compile(r"[{}]").finditer(code, position):
+        depth += 1 if match.group(0) == "{" else -1
+        if depth == 0:
+            return match.start()
+    return len(code)
+
+
+def bodies(code):
+    """(text before, first brace, last brace) of every outermost function body."""
+    code = re.sub(r"^\s*#.*(?:\\\n.*)*$", _without_text, code, flags=re.MULTILINE)
+    depth, begin, head, function_depth, since = 0, 0, "", None, 0
+    for match in re.finditer(r"[{};]", code):
+        position, char = match.start(), match.group(0)
+        if char == "{":
+            before = code[since:position]
+            if function_depth is None and ")" in before and not SCOPE.search(
+                    before) and not CONTROL.match(before.strip()):
+                function_depth, begin, head = depth, position, before
+            depth += 1
+        elif char == "}":
+            depth -= 1
+            if function_depth == depth:
+                function_depth = None
+                yield head, begin, position
+        since = position + 1
+
+
+def _without_text(match):
+    return re.sub(r"[^\n]", " ", match.group(0))
