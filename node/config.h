@@ -52,7 +52,7 @@ struct NodeConfig {
 /// \return `text` in quotes, as `ParseYaml` reads it back, whatever is in it.
 [[nodiscard]] std::string QuotedYaml(std::string_view text);
 
-/// Reads a YAML file. kNotFound if it is not there; otherwise as `ParseYaml`.
+/// Reads a YAML file. kInvalidArgument if it cannot be read, and as `ParseYaml`.
 [[nodiscard]] Result<ConfigValue> LoadYaml(const std::string& path);
 
 /// \return the settings in `root`. kInvalidArgument names the first wrong key, its line and value,

@@ -89,7 +89,7 @@ inline constexpr std::string_view kUnicorn = "unicorn";
 
 /// \return the settings in `root`. kInvalidArgument names the first wrong key and its line.
 [[nodiscard]] Result<SimConfig> ReadSimConfig(const ConfigValue& root);
-/// Reads and checks a file. kNotFound if it is not there.
+/// Reads and checks a file. kInvalidArgument also if it cannot be read.
 [[nodiscard]] Result<SimConfig> LoadSimConfig(const std::string& path);
 /// The same config and seed give the same options.
 [[nodiscard]] SimOptions DrawOptions(const SimConfig& config, std::uint64_t seed);

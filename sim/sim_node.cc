@@ -14,7 +14,7 @@ SimulatedNode::SimulatedNode(World& world, std::string host, bool is_head, Resou
       loop_(world.loop),
       transport_(world.network.TransportFor(process_, loop_)),
       random_(world.loop.random().Fork(process_)),
-      log_(loop_.clock(), host_, LogLevel::kInfo, world.Sink()) {}
+      log_(loop_.clock(), host_, world.log_level, world.Sink()) {}
 
 Result<std::unique_ptr<SimulatedNode>> SimulatedNode::Make(World& world, std::string host,
                                                            bool is_head, ResourceSet resources) {

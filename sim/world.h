@@ -81,6 +81,7 @@ struct World {
   std::optional<std::string> violation;
   std::deque<std::string> last_lines;
   std::function<void(std::string_view)> on_line;
+  LogLevel log_level = LogLevel::kInfo;  // of the nodes
 };
 
 }  // namespace mobula::sim
