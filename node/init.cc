@@ -15,7 +15,7 @@
 #include "mobula/internal/runtime.h"
 #include "node/node.h"
 #include "node/process/cluster_connection.h"
-#include "node/process/core_process.h"
+#include "node/process/process_runtime.h"
 #include "node/process/program.h"
 #include "node/process/zygote.h"
 #include "node/session.h"
@@ -28,7 +28,7 @@ using namespace node;  // NOLINT(google-build-using-namespace): this file is nod
 /// Everything that `Init` started, in the order in which it was.
 struct Session {
   std::vector<std::unique_ptr<Node>> nodes;  // of a local or embedded cluster, the head first
-  std::shared_ptr<CoreProcess> driver;       // owners: this and threads inside calls of its runtime
+  std::shared_ptr<ProcessRuntime> driver;    // owners: this, threads inside calls of its runtime
   ~Session() {
     internal::SetProcessRuntime(nullptr);
     if (driver) driver->Stop();
@@ -59,7 +59,7 @@ LogLevel LevelOf(const InitOptions& options, std::string_view usual) {
 /// Serves tasks in a process that a zygote forked. Ends the process.
 /// \param own what this process really runs: the file may have changed since the job began.
 [[noreturn]] void ServeTasks(const ForkRequest& request, const protocol::Program& own) {
-  CoreProcessOptions options;
+  ProcessOptions options;
   options.raylet_endpoint = request.raylet_endpoint();
   options.node_address = request.node_address();
   options.token = transport::Token(request.token());
@@ -69,13 +69,13 @@ LogLevel LevelOf(const InitOptions& options, std::string_view usual) {
   options.job = JobId::FromBinaryOrNil(request.job_id());
   options.startup_id = WorkerId::FromBinaryOrNil(request.startup_id());
   options.log_level = static_cast<LogLevel>(request.log_level());
-  Result<std::unique_ptr<CoreProcess>> process = CoreProcess::Start(std::move(options));
+  Result<std::unique_ptr<ProcessRuntime>> process = ProcessRuntime::Start(std::move(options));
   if (!process) {
     fmt::print(stderr, "mobula worker: cannot join: {}\n", process.error().message());
     ::_exit(1);
   }
   // Never destroyed: user code may call exit() on this thread, with the loop still running.
-  CoreProcess* const worker = process->release();
+  ProcessRuntime* const worker = process->release();
   internal::SetProcessRuntime(&worker->runtime());
   worker->RunTasks();
   ::_exit(0);
@@ -114,11 +114,11 @@ NodeEndpoints StartCluster(Session& session, const InitOptions& options,
   return head;
 }
 
-CoreProcessOptions JoinCluster(const std::string& address, const transport::Token& token) {
+ProcessOptions JoinCluster(const std::string& address, const transport::Token& token) {
   ClusterConnection cluster(address, token, "driver");
   const std::vector<protocol::NodeInfo> nodes = OrThrow(cluster.Nodes());
   const protocol::NodeInfo local = OrThrow(FindLocalNode(nodes, address));
-  CoreProcessOptions driver;
+  ProcessOptions driver;
   driver.raylet_endpoint = local.local_endpoint();
   driver.node_address = HostOf(local.endpoint());
   driver.token = token;
@@ -131,7 +131,7 @@ void StartSession(InitOptions options) {
     options.address = variable;
   }
   auto session = std::make_unique<Session>();
-  CoreProcessOptions driver;
+  ProcessOptions driver;
   if (options.mode == Mode::kAuto && !options.address.empty()) {
     RealFileSystem files;
     driver = JoinCluster(options.address, OrThrow(FindToken(files, options.token_file)));
@@ -147,7 +147,7 @@ void StartSession(InitOptions options) {
   driver.is_driver = true;
   driver.log_level = LevelOf(options, "error");
   driver.program = OrThrow(ThisProgram());
-  session->driver = OrThrow(CoreProcess::Start(std::move(driver)));
+  session->driver = OrThrow(ProcessRuntime::Start(std::move(driver)));
   internal::SetProcessRuntime(&session->driver->runtime(), session->driver);
   CurrentSession() = std::move(session);
 }

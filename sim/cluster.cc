@@ -128,7 +128,7 @@ void Cluster::EndNode(std::size_t index) {
 void Cluster::KillDriver() {
   if (drivers_.size() < 2) return;  // one always works to the end
   const std::size_t index = random_.Below(drivers_.size());
-  const std::string& name = drivers_[index]->process().options().name;
+  const std::string& name = drivers_[index]->process().name();
   world_.Line(LogLevel::kInfo, "-- killing driver " + name);
   world_.oracle.OnDriverKilled(name.substr(name.find('.') + 1));  // its node's name comes first
   ++world_.counters.driver_kills;

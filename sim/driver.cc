@@ -4,11 +4,10 @@ namespace mobula::sim {
 
 namespace {
 
-CoreProcessOptions OptionsOf(std::string name, std::string raylet_endpoint) {
-  CoreProcessOptions options;
+core_worker::AssemblyOptions OptionsOf(std::string raylet_endpoint) {
+  core_worker::AssemblyOptions options;
   options.program.set_hash("the simulated program");
   options.program.set_build("simulated");
-  options.name = std::move(name);
   options.is_driver = true;
   options.raylet_endpoint = std::move(raylet_endpoint);
   options.pid = 1;
@@ -24,7 +23,7 @@ Driver::Driver(World& world, std::string name, std::string raylet_endpoint,
       graphs_(std::move(graphs)),
       doing_(graphs_.size(), "joining"),
       graphs_left_(graphs_.size()),
-      process_(world, OptionsOf(std::move(name), std::move(raylet_endpoint))),
+      process_(world, std::move(name), OptionsOf(std::move(raylet_endpoint))),
       program_(world, process_.loop(), process_.core(), Program::Place::kDriver) {}
 
 Driver::~Driver() {
@@ -34,12 +33,12 @@ Driver::~Driver() {
 
 void Driver::Start() {
   process_.OnEnd([this](const Error& why) {
-    world_.Violate("driver {} must end, though its node lives: {}", process_.options().name,
+    world_.Violate("driver {} must end, though its node lives: {}", process_.name(),
                    why.ToString());
   });
   process_.Start([this](Result<void> joined) {
     if (!joined) {
-      return world_.Violate("driver {} cannot join: {}", process_.options().name,
+      return world_.Violate("driver {} cannot join: {}", process_.name(),
                             joined.error().ToString());
     }
     for (std::size_t i = 0; i < graphs_.size(); ++i) {
@@ -109,7 +108,7 @@ std::string Driver::Unfinished() const {
   for (std::size_t i = 0; i < graphs_.size(); ++i) {
     if (!doing_[i].empty()) text += fmt::format(" {} ({})", graphs_[i].name, doing_[i]);
   }
-  return process_.options().name + ":" + text;
+  return process_.name() + ":" + text;
 }
 
 }  // namespace mobula::sim

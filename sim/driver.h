@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "sim/core_process.h"
+#include "sim/sim_process.h"
 #include "sim/workload.h"
 
 namespace mobula::sim {
@@ -22,8 +22,8 @@ class Driver {
   [[nodiscard]] bool IsDone() const { return graphs_left_ == 0; }
   /// \return the names of graphs that have not ended.
   [[nodiscard]] std::string Unfinished() const;
-  [[nodiscard]] const CoreProcess& process() const { return process_; }
-  [[nodiscard]] CoreProcess& process() { return process_; }
+  [[nodiscard]] const SimulatedProcess& process() const { return process_; }
+  [[nodiscard]] SimulatedProcess& process() { return process_; }
 
  private:
   Task<void> Work(std::size_t index);
@@ -33,7 +33,7 @@ class Driver {
   std::vector<Graph> graphs_;
   std::vector<std::string> doing_;  // by graph: what it waits for; empty when done
   std::size_t graphs_left_;
-  CoreProcess process_;
+  SimulatedProcess process_;
   Program program_;
   TaskGroup tasks_;
 };

@@ -28,15 +28,15 @@ void SimulatedLauncher::Start(raylet::WorkerSpec spec, Done<std::int64_t> starte
 }
 
 void SimulatedLauncher::Begin(std::int64_t pid, raylet::WorkerSpec spec) {
-  CoreProcessOptions options;
-  options.name = fmt::format("{}.w{}", host_, pid);
+  core_worker::AssemblyOptions options;
   options.raylet_endpoint = spec.raylet_endpoint;
   options.program = std::move(spec.program);
   options.job = spec.job;
-  options.startup_id = spec.startup_id;
+  options.id = spec.startup_id;
   options.pid = pid;
   auto& worker = workers_[pid];
-  worker = std::make_unique<CoreProcess>(world_, std::move(options));
+  worker = std::make_unique<SimulatedProcess>(world_, fmt::format("{}.w{}", host_, pid),
+                                              std::move(options));
   worker->OnEnd([this, pid](const Error&) { End(pid, {.code = 0, .signal = 0}); });
   worker->Start([this, pid](Result<void> joined) {
     if (!joined) End(pid, {.code = 1, .signal = 0});

@@ -8,7 +8,7 @@
 
 #include "components/base/lifetime.h"
 #include "components/raylet/worker_launcher.h"
-#include "sim/core_process.h"
+#include "sim/sim_process.h"
 
 namespace mobula::sim {
 
@@ -28,7 +28,7 @@ class SimulatedLauncher final : public raylet::WorkerLauncher {
   /// The host loses power: silences all workers.
   void CutOff();
   /// The workers that live, by pid.
-  [[nodiscard]] const std::map<std::int64_t, std::unique_ptr<CoreProcess>>& workers() const {
+  [[nodiscard]] const std::map<std::int64_t, std::unique_ptr<SimulatedProcess>>& workers() const {
     return workers_;
   }
 
@@ -42,7 +42,7 @@ class SimulatedLauncher final : public raylet::WorkerLauncher {
   const std::string host_;
   Random random_;
   std::int64_t last_pid_ = 1000;
-  std::map<std::int64_t, std::unique_ptr<CoreProcess>> workers_;
+  std::map<std::int64_t, std::unique_ptr<SimulatedProcess>> workers_;
   std::map<std::int64_t, OnExit> on_exit_;
   std::map<std::int64_t, JobId> jobs_;
   Lifetime alive_;

@@ -145,23 +145,23 @@ void CoreWorker::OnPeerClosed(rpc::Peer& peer, const Error& /*reason*/) {
   impl_->references.OnPeerClosed(peer);
 }
 
-CoreWorkerConfig& CoreWorker::config() { return impl_->config; }
+const CoreWorkerConfig& CoreWorker::config() const { return impl_->config; }
 
-void CoreWorker::Start(protocol::Address self, JobId job, protocol::Program program,
-                       std::string raylet_endpoint,
-                       std::unique_ptr<object_store::StoreClient> store, TaskExecutor* executor) {
+void CoreWorker::Start(Membership membership, std::unique_ptr<object_store::StoreClient> store,
+                       TaskExecutor* executor) {
   Impl& impl = *impl_;
-  impl.self = std::move(self);
+  impl.self = std::move(membership.self);
   impl.node = NodeId::FromBinaryOrNil(impl.self.node_id());
-  impl.job = job;
-  impl.raylet_endpoint = std::move(raylet_endpoint);
+  impl.job = membership.job;
+  impl.raylet_endpoint = std::move(membership.raylet_endpoint);
+  if (membership.inline_bytes_max > 0) impl.config.inline_bytes_max = membership.inline_bytes_max;
   impl.store = std::move(store);
-  impl.context.task = DriverTaskId(job, WorkerId::FromBinaryOrNil(impl.self.worker_id()));
+  impl.context.task = DriverTaskId(impl.job, WorkerId::FromBinaryOrNil(impl.self.worker_id()));
   impl.references.SetSelf(impl.self);
   impl.getter.Start(*impl.store, impl.node, impl.raylet_endpoint);
   impl.sender.Start(impl.self, impl.raylet_endpoint, *impl.store, impl.config.inline_bytes_max);
-  impl.leases.SetSelf(impl.self, job, program, impl.raylet_endpoint);
-  impl.execution.Start(job, program, *impl.store, executor);
+  impl.leases.SetSelf(impl.self, impl.job, membership.program, impl.raylet_endpoint);
+  impl.execution.Start(impl.job, membership.program, *impl.store, executor);
   const auto lost = impl.alive.Bind([&impl](const Error& reason) {
     impl.MustExit(
         Error(ErrorCode::kUnavailable, "the raylet of this node is gone: " + reason.message()));

@@ -22,48 +22,24 @@
 
 #include "components/base/event_log.h"
 #include "components/base/random.h"
+#include "components/core_worker/core_worker_config.h"
 #include "components/core_worker/owner/references.h"
+#include "components/core_worker/task_executor.h"
 #include "components/object_store/store_client.h"
-#include "components/protocol/worker.pb.h"
+#include "components/protocol/common.pb.h"
 #include "components/transport/rpc/client_pool.h"
 #include "components/transport/rpc/server.h"
 #include "mobula/internal/runtime.h"
 
 namespace mobula::core_worker {
 
-using TaskConstantsPtr = std::shared_ptr<const protocol::TaskConstants>;  // of a lease, its tasks
-/// A task whose arguments are here.
-struct RunnableTask {
-  TaskId id;
-  std::uint32_t attempt = 0;  ///< 0 first.
-  TaskConstantsPtr constants;
-  std::vector<Payload> arguments;  ///< In order; pinned while held.
-};
-
-/// One result of a task. A large value is best written to the store by the executor (its thread
-/// copies without the state lock); then only its size and references are told.
-struct TaskOutput {
-  internal::SerializedValue value;  ///< `size` and `references` always; bytes unless stored.
-  bool is_stored = false;  ///< Created and sealed in this node's store under the result's id.
-};
-
-/// What runs user code, one task at a time. Real: a thread (blocking_runtime.h). Simulated: timers.
-class TaskExecutor {
- public:
-  virtual ~TaskExecutor() = default;
-  /// Begins to run `task`, never inside this call; the end is told with `CoreWorker::FinishTask`.
-  virtual void Run(RunnableTask task) = 0;
-};
-
-/// Named bounds and times.
-struct CoreWorkerConfig {
-  std::uint64_t inline_bytes_max = 100 * 1024;            ///< Larger values go to the store
-  std::size_t lease_requests_max = 16;                    ///< Unanswered per scheduling key.
-  std::size_t pipeline_tasks_max = 256;                   ///< Pushed and unfinished per lease.
-  Duration pipeline_time = std::chrono::milliseconds(1);  ///< Work to keep queued at a worker.
-  Duration lease_idle_max = std::chrono::seconds(1);      ///< Then an idle lease is returned.
-  std::uint64_t lineage_bytes_max = 1ULL << 30;           ///< Beyond: oldest lineage is forgotten.
-  std::uint32_t reconstructions_max = 10;                 ///< Per task, then kObjectLost.
+/// What a process learns when it registers with the raylet of its node.
+struct Membership {
+  protocol::Address self;
+  JobId job;
+  protocol::Program program;
+  std::string raylet_endpoint;         ///< As other nodes know it.
+  std::uint64_t inline_bytes_max = 0;  ///< 0: as in `CoreWorkerConfig`.
 };
 
 /// Threads: the state lock. Lifetime: everything in `Deps` outlives it. Every submitted task ends
@@ -72,7 +48,7 @@ class CoreWorker {
  public:
   struct Deps {
     EventLoop& loop;
-    rpc::ClientPool& peers;  ///< Its service table is `services()` below.
+    rpc::ClientPool& peers;  ///< To other drivers and workers.
     rpc::Client& raylet;     ///< This node's; its loss means this process must end.
     EventLog& log;
     Random random;
@@ -84,12 +60,11 @@ class CoreWorker {
   void AddHandlers(rpc::ServiceTable& services);
   void OnPeerClosed(rpc::Peer& peer, const Error& reason);
 
-  [[nodiscard]] CoreWorkerConfig& config();  ///< Changed before `Start` only.
-  /// Completes construction after RegisterWorker and the store's Attach were answered.
+  /// Completes construction: the process is attached to the store and registered.
   /// \param executor null for a driver.
-  void Start(protocol::Address self, JobId job, protocol::Program program,
-             std::string raylet_endpoint, std::unique_ptr<object_store::StoreClient> store,
+  void Start(Membership membership, std::unique_ptr<object_store::StoreClient> store,
              TaskExecutor* executor);
+  [[nodiscard]] const CoreWorkerConfig& config() const;
 
   // ---- owner ----
   /// The task in whose name things are submitted: a driver's only one, or what a worker runs.

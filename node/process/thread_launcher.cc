@@ -3,7 +3,7 @@
 #include <csignal>
 #include <mutex>
 
-#include "node/process/core_process.h"
+#include "node/process/process_runtime.h"
 
 namespace mobula::node {
 
@@ -12,7 +12,7 @@ struct ThreadLauncher::Worker {
   OnExit on_exit;
   std::mutex mutex;  // guards the two below: the thread makes the process, the loop stops it
   bool is_stopping = false;
-  CoreProcess* process = nullptr;
+  ProcessRuntime* process = nullptr;
 
   void Stop() {
     const std::lock_guard lock(mutex);
@@ -20,7 +20,7 @@ struct ThreadLauncher::Worker {
     if (process != nullptr) process->StopTasks();
   }
   /// \return false if it was stopped before it had begun.
-  bool Begin(CoreProcess* begun) {
+  bool Begin(ProcessRuntime* begun) {
     const std::lock_guard lock(mutex);
     process = begun;
     return !is_stopping || begun == nullptr;
@@ -42,7 +42,7 @@ void ThreadLauncher::Start(raylet::WorkerSpec spec, Done<std::int64_t> started, 
   worker->job = spec.job;
   worker->on_exit = std::move(on_exit);
   workers_.emplace(id, worker);
-  CoreProcessOptions options;
+  ProcessOptions options;
   options.raylet_endpoint = spec.raylet_endpoint;
   options.node_address = settings_.node_address;
   options.token = settings_.token;
@@ -52,7 +52,7 @@ void ThreadLauncher::Start(raylet::WorkerSpec spec, Done<std::int64_t> started, 
   options.log_level = settings_.log_level;
   auto ended = alive_.Bind([this, id] { End(id, 0); });
   threads_.emplace_back([worker, options, ended, &loop = loop_] {
-    Result<std::unique_ptr<CoreProcess>> process = CoreProcess::Start(options);
+    Result<std::unique_ptr<ProcessRuntime>> process = ProcessRuntime::Start(options);
     if (process && worker->Begin(process->get())) {
       internal::SetThreadRuntime(&(*process)->runtime());
       (*process)->RunTasks();

@@ -1,5 +1,5 @@
 /// \file
-/// \brief Worker kind `thread`: the embedded mode's workers, each a `CoreProcess` in a thread.
+/// \brief Worker kind `thread`: the embedded mode's workers, each a `ProcessRuntime` in a thread.
 ///
 /// For debuggers and unit tests: same components and protocols, one process. A thread cannot be
 /// killed; `Kill` lets it end after its current task and reports signal 9.

@@ -17,10 +17,10 @@ using std::chrono::seconds;
 class RayletLeasesTest : public testing::Test {
  protected:
   struct Driver {
-    Driver(World& world, CoreProcessOptions options)
-        : process(world, std::move(options)),
+    Driver(World& world, std::string name, core_worker::AssemblyOptions options)
+        : process(world, std::move(name), std::move(options)),
           program(world, process.loop(), process.core(), Program::Place::kDriver) {}
-    CoreProcess process;
+    SimulatedProcess process;
     Program program;
     std::size_t done = 0;
   };
@@ -40,12 +40,12 @@ class RayletLeasesTest : public testing::Test {
   }
   /// On the head.
   Driver& AddDriver() {
-    CoreProcessOptions options;
+    core_worker::AssemblyOptions options;
     options.program.set_hash("the simulated program");
-    options.name = fmt::format("n0.d{}", drivers_.size());
     options.is_driver = true;
     options.raylet_endpoint = nodes_.front()->local_endpoint();
-    drivers_.push_back(std::make_unique<Driver>(world_, std::move(options)));
+    drivers_.push_back(std::make_unique<Driver>(world_, fmt::format("n0.d{}", drivers_.size()),
+                                                std::move(options)));
     Driver& driver = *drivers_.back();
     driver.process.Start([](const Result<void>&) {});
     EXPECT_TRUE(world_.loop.RunUntil([&] { return driver.process.has_joined(); }, seconds(1)));

@@ -80,7 +80,7 @@ TEST_F(BatchesTest, ResultsThatMakeNoSenseEndTheLeaseAndItsTasksRunAgain) {
   done.set_lease_id(node.any_lease());
   done.set_values("no batch");
   Process* worker = node.FindWorker([](const Process&) { return true; });
-  const auto to_driver = worker->peers.Get(driver.address.endpoint());
+  const auto to_driver = worker->assembly->peers().Get(driver.address().endpoint());
   to_driver->Connect();
   cluster.RunFor(milliseconds(10));
   to_driver->Notify(protocol::kTasksDone, done);
@@ -98,7 +98,8 @@ TEST_F(BatchesTest, TasksThatMakeNoSenseEndTheConnectionAndWhatRanThereRunsAgain
   protocol::PushTasksRequest push;
   push.set_lease_id(node.any_lease());
   push.set_tasks("\x01 no batch");
-  driver.peers.Get(worker->address.endpoint())->Notify(protocol::kPushTasks, push);
+  const std::string& endpoint = worker->address().local_endpoint();
+  driver.assembly->peers().Get(endpoint)->Notify(protocol::kPushTasks, push);
   EXPECT_EQ(driver.Get(slow).value_or("?"), "slow");
   EXPECT_EQ(cluster.runs["slow"], 2);
 }

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "components/base/real/event_loop.h"
+#include "components/core_worker/assembly/core_worker_assembly.h"
 #include "components/core_worker/runtime/thread_executor.h"
 #include "components/protocol/raylet_methods.h"
 #include "components/transport/inprocess/inprocess_transport.h"
@@ -68,41 +69,46 @@ class MapStore final : public object_store::StoreClient {
 class BlockingRuntimeTest : public ::testing::Test {
  public:
   struct Process {
-    Process(BlockingRuntimeTest& test, std::string name)
+    Process(BlockingRuntimeTest& test, const std::string& name)
         : log(test.loop_.clock(), name, LogLevel::kError, nullptr),
-          peers(
-              test.loop_, [&test](std::string_view) { return test.transport_.get(); }, Random(1),
-              {}, &services),
-          raylet(test.loop_, *test.transport_, "inproc://raylet", Random(2), {}, &services),
-          core({test.loop_, peers, raylet, log, Random(3)}, {.inline_bytes_max = kInlineMax}),
-          server(test.loop_, services),
+          assembly(Assemble(test, name)),
+          core(assembly->core()),
           runtime(core, test.loop_),
           executor(core, test.loop_, runtime) {
-      core.AddHandlers(services);
-      server.OnPeer({}, [this](rpc::Peer& peer, const Error& e) { core.OnPeerClosed(peer, e); });
-      address.set_endpoint(*server.Listen(*test.transport_, "inproc://" + name));
-      address.set_worker_id(std::string(WorkerId::kSize, name[0]));
-      address.set_node_id(std::string(NodeId::kSize, 'n'));
-      core.Start(address, JobId(), {}, "inproc://raylet",
-                 std::make_unique<MapStore>(test.loop_, test.objects_),
-                 name == "driver" ? nullptr : &executor);
-      raylet.Connect();
+      assembly->Join(name == "driver" ? nullptr : &executor,
+                     [this](const Result<void>& result) { joined.set_value(result.has_value()); });
     }
-    protocol::Address address;
+    std::unique_ptr<CoreWorkerAssembly> Assemble(BlockingRuntimeTest& test,
+                                                 const std::string& name) {
+      AssemblyOptions options;
+      options.is_driver = name == "driver";
+      options.id = *WorkerId::FromBinary(std::string(WorkerId::kSize, name[0]));
+      options.raylet_endpoint = "inproc://raylet";
+      options.listen_endpoint = "inproc://" + name;
+      options.local_listen_endpoint = options.listen_endpoint + ".local";
+      CoreWorkerAssembly::Deps deps{
+          .loop = test.loop_,
+          .transport_for = [&test](std::string_view) { return test.transport_.get(); },
+          .random = Random(1),
+          .log = log,
+          .attach_store =
+              [&test](auto done) { done(std::make_unique<MapStore>(test.loop_, test.objects_)); }};
+      return std::move(CoreWorkerAssembly::Make(std::move(deps), std::move(options)).value());
+    }
     EventLog log;
-    rpc::ServiceTable services;
-    rpc::ClientPool peers;
-    rpc::Client raylet;
-    CoreWorker core;
-    rpc::Server server;
+    std::unique_ptr<CoreWorkerAssembly> assembly;
+    CoreWorker& core;
     BlockingRuntime runtime;
     ThreadExecutor executor;
+    std::promise<bool> joined;
   };
 
   BlockingRuntimeTest() {
     loop_.Enter([this] { BuildCluster(); });
     loop_.RunInThread();
+    EXPECT_TRUE(driver_->joined.get_future().get());
     for (const auto& worker : workers_) {
+      EXPECT_TRUE(worker->joined.get_future().get());
       threads_.emplace_back([&executor = worker->executor] { executor.RunUntilStopped(); });
     }
     internal::SetProcessRuntime(&driver_->runtime);
@@ -134,18 +140,27 @@ class BlockingRuntimeTest : public ::testing::Test {
   /// Grants its two workers to whoever asks first; others wait for ever.
   void AddRaylet() {
     using rpc::CallContext;
-    services_.Handle(protocol::kRequestLease,
-                     [this](const protocol::RequestLeaseRequest& request, CallContext,
-                            rpc::Respond<protocol::RequestLeaseReply> respond) {
-                       if (!grants_ || leased_ == workers_.size()) {
-                         held_.push_back(std::move(respond));
-                         return;
-                       }
-                       protocol::RequestLeaseReply reply;
-                       reply.mutable_grant()->set_lease_id(request.request_id());
-                       *reply.mutable_grant()->mutable_worker() = workers_[leased_++]->address;
+    services_.Handle(protocol::kRegisterWorker,
+                     [](const protocol::RegisterWorkerRequest&, CallContext,
+                        rpc::Respond<protocol::RegisterWorkerReply> respond) {
+                       protocol::RegisterWorkerReply reply;
+                       reply.set_node_id(std::string(NodeId::kSize, 'n'));
+                       reply.set_raylet_endpoint("inproc://raylet");
+                       reply.set_inline_bytes_max(kInlineMax);
                        respond(reply);
                      });
+    services_.Handle(
+        protocol::kRequestLease, [this](const protocol::RequestLeaseRequest& request, CallContext,
+                                        rpc::Respond<protocol::RequestLeaseReply> respond) {
+          if (!grants_ || leased_ == workers_.size()) {
+            held_.push_back(std::move(respond));
+            return;
+          }
+          protocol::RequestLeaseReply reply;
+          reply.mutable_grant()->set_lease_id(request.request_id());
+          *reply.mutable_grant()->mutable_worker() = workers_[leased_++]->assembly->address();
+          respond(reply);
+        });
     services_.Handle(protocol::kReturnLease, [](const protocol::ReturnLeaseRequest&, CallContext,
                                                 rpc::Respond<protocol::ReturnLeaseReply> respond) {
       respond(protocol::ReturnLeaseReply());

@@ -219,7 +219,7 @@ TEST_F(HandoverTest, ACopyOfWhatIsNotWantedIsFreed) {
   EXPECT_FALSE(driver->Get(failed));
   Node& other = cluster.AddNode(1);
   other.objects[failed->id] = Payload::FromString("copied meanwhile");
-  const auto client = cluster.AddDriver(other).peers.Get(driver->address.endpoint());
+  const auto client = cluster.AddDriver(other).assembly->peers().Get(driver->address().endpoint());
   client->Connect();
   cluster.RunFor(milliseconds(100));
   protocol::ReportCopiesRequest report;

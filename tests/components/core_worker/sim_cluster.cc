@@ -124,38 +124,35 @@ Process::Process(Cluster& the_cluster, Node& the_node, bool is_driver)
       node(the_node),
       log(cluster.loop.clock(), is_driver ? "driver" : "worker", LogLevel::kDebug,
           [this](LogLevel, std::string_view line) { cluster.loop.Mix(line); }),
-      peers(
-          cluster.loop, [this](std::string_view) { return cluster.transport.get(); },
-          cluster.random.Fork("peers" + std::to_string(cluster.made)), {}, &services),
-      raylet(cluster.loop, *cluster.transport, node.endpoint,
-             cluster.random.Fork("raylet" + std::to_string(cluster.made)), {}, &services),
-      core({cluster.loop, peers, raylet, log,
-            cluster.random.Fork("core" + std::to_string(cluster.made))},
-           cluster.config) {
-  core.AddHandlers(services);
-  server = std::make_unique<rpc::Server>(cluster.loop, services);
-  server->OnPeer({}, [this](rpc::Peer& peer, const Error& why) { core.OnPeerClosed(peer, why); });
-  const std::string endpoint = fmt::format("inproc://process{}", cluster.made++);
-  address.set_endpoint(*server->Listen(*cluster.transport, endpoint));
-  address.set_node_id(std::string(node.id.Binary()));
-  address.set_worker_id(std::string(cluster.random.NewId<WorkerId>().Binary()));
-  address.set_pid(kPid);
-  protocol::Program program;
-  program.set_hash(cluster.program);
-  program.set_build(cluster.program);
+      assembly(Assemble(is_driver)),
+      core(assembly->core()) {
   core.OnMustExit([this](const Error& why) { must_exit = why; });
-  core.Start(address, JobId(), program, node.endpoint, std::make_unique<Store>(node),
-             is_driver ? nullptr : this);
-  protocol::RegisterWorkerRequest request;
-  *request.mutable_address() = address;
-  raylet.Call(protocol::kRegisterWorker, request,
-              [](const Result<protocol::RegisterWorkerReply>&) {});
+  assembly->Join(is_driver ? nullptr : this, [](const Result<void>&) {});
+}
+
+std::unique_ptr<CoreWorkerAssembly> Process::Assemble(bool is_driver) {
+  AssemblyOptions options;
+  options.is_driver = is_driver;
+  options.id = cluster.random.NewId<WorkerId>();
+  options.pid = kPid;
+  options.program.set_hash(cluster.program);
+  options.program.set_build(cluster.program);
+  options.raylet_endpoint = node.endpoint;
+  options.listen_endpoint = fmt::format("inproc://process{}", cluster.made++);
+  options.local_listen_endpoint = options.listen_endpoint + ".local";
+  options.config = cluster.config;
+  CoreWorkerAssembly::Deps deps{
+      .loop = cluster.loop,
+      .transport_for = [this](std::string_view) { return cluster.transport.get(); },
+      .random = cluster.random.Fork(options.listen_endpoint),
+      .log = log,
+      .attach_store = [this](auto done) { done(std::make_unique<Store>(node)); }};
+  return std::move(CoreWorkerAssembly::Make(std::move(deps), std::move(options)).value());
 }
 
 Process::~Process() {
   alive.End();
-  server->Stop();
-  core.Stop();
+  assembly->Stop();
 }
 
 void Process::Run(RunnableTask task) {
@@ -230,7 +227,9 @@ Node& Cluster::AddNode(double cpus, std::uint64_t capacity_bytes) {
 
 Process& Cluster::AddDriver(Node& node) {
   drivers.push_back(std::make_unique<Process>(*this, node, true));
-  return *drivers.back();
+  Process& driver = *drivers.back();
+  EXPECT_TRUE(loop.RunUntil([&] { return driver.assembly->has_joined(); }, seconds(1)));
+  return driver;
 }
 
 void Cluster::KillDriver(Process& driver) {

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "components/base/simulated/event_loop.h"
-#include "components/core_worker/core_worker.h"
+#include "components/core_worker/assembly/core_worker_assembly.h"
 #include "components/protocol/raylet.pb.h"
 #include "components/transport/inprocess/inprocess_transport.h"
 
@@ -88,20 +88,20 @@ class Process final : public TaskExecutor {
   ReferencePtr Borrow(const std::string& mention);
   /// Runs the cluster until the value is there.
   Result<std::string> Get(const ReferencePtr& reference);
-  [[nodiscard]] std::string worker_id() const { return address.worker_id(); }
+  [[nodiscard]] const protocol::Address& address() const { return assembly->address(); }
+  [[nodiscard]] std::string worker_id() const { return address().worker_id(); }
 
   Cluster& cluster;
   Node& node;
-  protocol::Address address;
   EventLog log;
-  rpc::ServiceTable services;
-  rpc::ClientPool peers;
-  rpc::Client raylet;
-  CoreWorker core;
+  std::unique_ptr<CoreWorkerAssembly> assembly;
+  CoreWorker& core;
   std::size_t tasks_started = 0;
   std::optional<Error> must_exit;
-  std::unique_ptr<rpc::Server> server;
   Lifetime alive;
+
+ private:
+  std::unique_ptr<CoreWorkerAssembly> Assemble(bool is_driver);
 };
 
 /// A raylet and its store.
@@ -155,6 +155,8 @@ class Node {
   };
   void AddHandlers();
   void GrantWaiting();
+  protocol::RegisterWorkerReply OnRegister(const protocol::RegisterWorkerRequest& request,
+                                           rpc::Peer& peer);
   protocol::ReturnLeaseReply OnReturn(const protocol::ReturnLeaseRequest& request);
   void SetBlocked(rpc::Peer* peer, bool blocked);
   void EndLease(const std::string& lease_id);

@@ -35,8 +35,7 @@ void Node::AddHandlers() {
   using rpc::Respond;
   services_.Handle(kRegisterWorker, [this](const RegisterWorkerRequest& request, CallContext call,
                                            Respond<RegisterWorkerReply> respond) {
-    peers_[request.address().worker_id()] = call.peer;
-    respond(RegisterWorkerReply());
+    respond(OnRegister(request, *call.peer));
   });
   services_.Handle(kKeepLeases, [this](const KeepLeasesRequest& request, CallContext,
                                        Respond<NoReply>) { keeps_seen.push_back(request); });
@@ -90,6 +89,16 @@ void Node::AddHandlers() {
                    });
 }
 
+protocol::RegisterWorkerReply Node::OnRegister(const protocol::RegisterWorkerRequest& request,
+                                               rpc::Peer& peer) {
+  peers_[request.address().worker_id()] = &peer;
+  protocol::RegisterWorkerReply reply;
+  reply.set_node_id(std::string(id.Binary()));
+  reply.set_raylet_endpoint(endpoint);
+  reply.set_inline_bytes_max(cluster.config.inline_bytes_max);
+  return reply;
+}
+
 void Node::GrantWaiting() {
   std::erase_if(queue_, [](const Waiting& one) { return one.respond.IsAbandoned(); });
   while (!queue_.empty()) {
@@ -113,7 +122,8 @@ void Node::GrantWaiting() {
     leases_[lease] = {worker, waiting.request.owner().worker_id(), units};
     protocol::RequestLeaseReply reply;
     reply.mutable_grant()->set_lease_id(lease);
-    *reply.mutable_grant()->mutable_worker() = workers.at(worker)->address;
+    *reply.mutable_grant()->mutable_worker() = workers.at(worker)->address();
+    reply.mutable_grant()->mutable_worker()->set_node_id(std::string(id.Binary()));
     waiting.respond(reply);
     turn(waiting) = ++cluster.made;
     queue_.erase(next);
@@ -181,7 +191,7 @@ void Node::Kill(Process& process, std::string cause, std::string log_tail) {
   protocol::ReturnLeaseReply& death = deaths_[worker];
   death.set_worker_died(true);
   death.set_cause(std::move(cause));
-  death.set_pid(process.address.pid());
+  death.set_pid(process.address().pid());
   death.set_node_id(std::string(id.Binary()));
   death.set_log_tail(std::move(log_tail));
   std::erase(idle_, worker);

@@ -43,7 +43,7 @@ class Played {
     played.insert(method.id);
     std::optional<rpc::Client>& client = clients_[target.worker_id()];
     if (!client) {
-      client.emplace(cluster.loop, *cluster.transport, target.address.endpoint(), Random(9),
+      client.emplace(cluster.loop, *cluster.transport, target.address().endpoint(), Random(9),
                      rpc::ClientOptions(), &services_);
       client->Connect();
       cluster.RunFor(milliseconds(1));
@@ -100,7 +100,7 @@ std::vector<Sample> WorkerSamples() {
       [](Played& p) {
         protocol::OpenLeaseRequest open;
         open.set_lease_id(std::string(LeaseId::kSize, 'L'));
-        *open.mutable_owner() = p.borrower->address;
+        *open.mutable_owner() = p.borrower->address();
         open.mutable_program()->set_hash(p.cluster.program);
         p.Play(*p.worker, protocol::kOpenLease, open);
         open.mutable_program()->set_hash("another program");
@@ -201,7 +201,7 @@ TEST(CoreWorkerTwiceTest, EveryRequestTwiceEqualsOnce) {
       EXPECT_EQ(once.State(), twice.State());
     }
   }
-  for (const auto& [id, entry] : once.owner->services.entries()) {
+  for (const auto& [id, entry] : once.owner->assembly->services().entries()) {
     if (entry.info.idempotency == rpc::Idempotency::kOnce) continue;  // never sent again
     EXPECT_TRUE(once.played.contains(id)) << "add a sample of " << entry.info.name;
   }

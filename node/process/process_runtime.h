@@ -19,7 +19,7 @@
 namespace mobula::node {
 
 /// What a process must know to take part.
-struct CoreProcessOptions {
+struct ProcessOptions {
   bool is_driver = false;
   std::string raylet_endpoint;  ///< unix endpoint of this node's raylet.
   std::string node_address;     ///< Host part where this process listens.
@@ -33,12 +33,12 @@ struct CoreProcessOptions {
 /// Threads: made, run and stopped by one user thread; `runtime()` is for any.
 /// Lifetime: destruction stops everything and joins the loop. Nobody is inside the runtime then;
 /// who may be shares the process, and is sent away by `Stop`.
-class CoreProcess {
+class ProcessRuntime {
  public:
   /// Blocks until the process has joined its node, at most `kJoinMax`. kUnavailable,
   /// kPermissionDenied, kVersionMismatch, kDeadlineExceeded: each says with whom.
-  [[nodiscard]] static Result<std::unique_ptr<CoreProcess>> Start(CoreProcessOptions options);
-  ~CoreProcess();
+  [[nodiscard]] static Result<std::unique_ptr<ProcessRuntime>> Start(ProcessOptions options);
+  ~ProcessRuntime();
   /// A driver tells its raylet that its job is over; one that ends without has failed. Calls of the
   /// runtime end with kUnavailable from now on. Blocks at most a second.
   /// \param failure how it failed; empty: it succeeded.
@@ -59,7 +59,7 @@ class CoreProcess {
 
  private:
   class Impl;
-  explicit CoreProcess(std::unique_ptr<Impl> impl);
+  explicit ProcessRuntime(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 
