@@ -109,6 +109,7 @@ Result<void> ReadGcs(const ConfigValue& value, NodeConfig& config) {
   count("finished_jobs_kept_max", gcs.finished_jobs_kept_max);
   count("worker_deaths_kept_max", gcs.worker_deaths_kept_max);
   count("deltas_queued_max", gcs.deltas_queued_max);
+  count("subscription_keys_max", gcs.subscription_keys_max);
   return reader.Finish();
 }
 

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "components/base/event_loop.h"
@@ -18,6 +19,16 @@
 #include "components/transport/rpc/client.h"
 
 namespace mobula::gcs {
+
+/// What to subscribe to: a channel, whole or, if keys are given, some of its records: by node id,
+/// job id or, for deaths, worker id, as bytes.
+struct Topic {
+  // NOLINTNEXTLINE(google-explicit-constructor): a channel by itself is the usual topic
+  Topic(protocol::Channel the_channel, std::vector<std::string> the_keys = {})
+      : channel(the_channel), keys(std::move(the_keys)) {}
+  protocol::Channel channel;
+  std::vector<std::string> keys;
+};
 
 /// What a subscriber hears. Each may be empty. All run on the loop; they may stop the client but
 /// not destroy it.
@@ -66,7 +77,8 @@ class GcsClient {
   void Keys(std::string space, std::string prefix, Done<std::vector<std::string>> done);
 
   /// Snapshot first, then deltas; after a reconnection only what changed. \pre called once.
-  void Subscribe(std::vector<protocol::Channel> channels, Subscription subscription,
+  /// kResourceExhausted: more keys than the GCS allows for one subscription.
+  void Subscribe(const std::vector<Topic>& topics, Subscription subscription,
                  Done<protocol::SubscribeReply> done);
 
   /// Runs whenever the connection is lost; it is made again, for as long as the window is.

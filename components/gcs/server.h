@@ -5,7 +5,7 @@
 /// for `reconnect_grace`, then it is dead; a silent one is dead after `heartbeat_timeout`. Death is
 /// final: a node id names one incarnation, gets one epoch, and is refused for ever once dead, so
 /// that a paused node cannot act when it wakes (it learns that it is fenced). A GCS that finds it
-/// was paused itself judges nobody for that time. What a node tells is answered, and told to
+/// was paused itself declares nobody dead for that time. What a node tells is answered, and told to
 /// others, only when it is durable. The state diagram is in server/node_table.h.
 #pragma once
 
@@ -34,8 +34,9 @@ struct ServerConfig {
   std::size_t dead_nodes_kept_max = 100;        ///< For `status`; older ones are forgotten.
   std::size_t finished_jobs_kept_max = 1000;
   std::size_t worker_deaths_kept_max = 1000;  ///< For subscribers who were away.
-  /// Changed records per subscriber; beyond: it is cut off and must subscribe again.
+  /// Changed records that may wait per subscriber; beyond: it is disconnected and begins anew.
   std::size_t deltas_queued_max = 10'000;
+  std::size_t subscription_keys_max = 10'000;  ///< Keys that one subscription may name.
 };
 
 /// Threads: the state lock. Lifetime: everything in `Deps` outlives it. `Stop` twice is harmless.

@@ -136,9 +136,10 @@ auto Members(const NodeConfig& config) {
                   config.gcs_reconnect_window, config.gcs_port, gcs.heartbeat_period,
                   gcs.heartbeat_timeout, gcs.reconnect_grace, gcs.value_bytes_max,
                   gcs.dead_nodes_kept_max, gcs.finished_jobs_kept_max, gcs.worker_deaths_kept_max,
-                  gcs.deltas_queued_max, config.worker_kind, raylet.labels, raylet.prestart_workers,
-                  raylet.workers_max, raylet.worker_idle_max, raylet.worker_start_timeout,
-                  raylet.infeasible_grace, raylet.inline_bytes_max);
+                  gcs.deltas_queued_max, gcs.subscription_keys_max, config.worker_kind,
+                  raylet.labels, raylet.prestart_workers, raylet.workers_max,
+                  raylet.worker_idle_max, raylet.worker_start_timeout, raylet.infeasible_grace,
+                  raylet.inline_bytes_max);
 }
 
 auto Members(const StoreParts& parts) {

@@ -17,8 +17,24 @@ bool IsPassing(const Error& error) {
          error.code() == ErrorCode::kCancelled;
 }
 
+/// The records of one channel, in their order.
+template <typename Record>
+std::vector<Record> RecordsOf(const google::protobuf::RepeatedPtrField<protocol::Record>& records,
+                              protocol::Channel channel) {
+  std::vector<Record> parsed;
+  for (const protocol::Record& record : records) {
+    if (record.channel() == channel) parsed.emplace_back().ParseFromString(record.value());
+  }
+  return parsed;
+}
+
 }  // namespace
 
+// The life of a node's registration. It outlives connections: what the node says of itself is kept
+// here (`node_`), changed by heartbeats also while the GCS is away, and told with the next
+// registration. `revision_` counts its changes and `revision_told_` those that were acknowledged:
+// a heartbeat carries the record only if the GCS lacks something of it.
+//
 //   RegisterNode ─► registering ──reply──► registered ──connection lost──► registering …
 //                       │                      │
 //                       └──kNodeDied──► fenced ◄──Heartbeat: not known
@@ -36,11 +52,14 @@ class GcsClient::Impl {
                        respond(protocol::DeliverReply());
                        OnDelta(delta);
                      });
+    // A new connection, the first or a later one. The GCS may be another process by now that knows
+    // of neither registration nor subscription, so both are sent again.
     rpc.OnConnected([this](rpc::Peer&) {
       registering_ = false;
       SendRegister();
       SendSubscribe();
     });
+    // The window is over: nobody answers any more, and nothing will be sent again.
     rpc.OnGone([this](const Error& reason) {
       if (auto done = std::exchange(register_done_, nullptr)) done(Fail(Error(reason)));
       if (auto done = std::exchange(subscribe_done_, nullptr)) done(Fail(Error(reason)));
@@ -59,6 +78,7 @@ class GcsClient::Impl {
 
   void Heartbeat(const protocol::NodeInfo* changed) {
     if (!node_) return;
+    // The raylet describes itself without the id and epoch under which it is registered.
     if (changed != nullptr) {
       const std::uint64_t epoch = node_->epoch();
       const std::string id = node_->node_id();
@@ -67,16 +87,19 @@ class GcsClient::Impl {
       node_->set_epoch(epoch);
       ++revision_;
     }
+    // Not registered on this connection: the registration that is under way, or comes with the next
+    // connection, tells all of this.
     if (node_->epoch() == 0 || registering_ || rpc.peer() == nullptr) return;
     protocol::HeartbeatRequest request;
     request.set_node_id(node_->node_id());
     request.set_epoch(node_->epoch());
     if (revision_ != revision_told_) *request.mutable_changed() = *node_;
-    // On this connection only: one that is repeated on the next would tell old facts after new.
+    // On this connection only. Repeated on the next one, after a registration with newer facts, it
+    // would put the old ones back.
     rpc.peer()->Call(
         protocol::kHeartbeat, request,
         alive_.Bind([this, told = revision_](const Result<protocol::HeartbeatReply>& reply) {
-          if (!reply || !node_) return;
+          if (!reply || !node_) return;  // lost: the next heartbeat carries the same facts
           revision_told_ = std::max(revision_told_, told);
           if (!reply->known()) Fence();
         }));
@@ -86,14 +109,19 @@ class GcsClient::Impl {
     protocol::LeaveNodeRequest request;
     if (node_) request.set_node_id(node_->node_id());
     request.set_reason(std::move(reason));
+    // Forgotten before the call: a reconnection in the middle of it must not register us again.
     node_.reset();
     on_fenced_ = nullptr;
     rpc.Call(protocol::kLeaveNode, request, std::move(done));
   }
 
-  void Subscribe(std::vector<protocol::Channel> channels, Subscription subscription,
+  void Subscribe(const std::vector<Topic>& topics, Subscription subscription,
                  Done<protocol::SubscribeReply> done) {
-    for (const protocol::Channel channel : channels) subscribe_.add_channels(channel);
+    for (const Topic& topic : topics) {
+      protocol::Topic& wanted = *subscribe_.add_topics();
+      wanted.set_channel(topic.channel);
+      wanted.mutable_keys()->Assign(topic.keys.begin(), topic.keys.end());
+    }
     subscription_ = std::move(subscription);
     subscribe_done_ = std::move(done);
     SendSubscribe();
@@ -134,8 +162,10 @@ class GcsClient::Impl {
       // A lost connection comes back through OnConnected; on a live one the answer was lost.
       return register_retry_.Set(kRetryDelay, [this] { SendRegister(); });
     } else if (node_->epoch() != 0) {
+      // We were in the cluster and are refused: the GCS declared us dead while we were away.
       return Fence();
     } else {
+      // We never were in. `done` gets the reason, and nothing is sent again.
       node_.reset();
     }
     if (auto done = std::exchange(register_done_, nullptr)) done(std::move(reply));
@@ -147,9 +177,11 @@ class GcsClient::Impl {
   }
 
   void SendSubscribe() {
-    if (subscribe_.channels().empty() || rpc.peer() == nullptr) return;
+    if (subscribe_.topics().empty() || rpc.peer() == nullptr) return;
     subscribe_retry_.Cancel();
-    sequence_.reset();  // deltas of an earlier subscription count no more
+    // Deltas of an earlier subscription may still arrive. What they say is part of the snapshot to
+    // come, so without a sequence they are dropped.
+    sequence_.reset();
     rpc.peer()->Call(
         protocol::kSubscribe, subscribe_,
         alive_.Bind([this, serial = ++subscribe_serial_](Result<protocol::SubscribeReply> reply) {
@@ -159,6 +191,8 @@ class GcsClient::Impl {
 
   void OnSnapshot(Result<protocol::SubscribeReply> reply) {
     if (!reply) {
+      // Lost with its connection, or late on a living one: ask again. Anything else would be
+      // answered in the same way a second time.
       if (IsPassing(reply.error())) {
         return subscribe_retry_.Set(kRetryDelay, [this] { SendSubscribe(); });
       }
@@ -166,21 +200,32 @@ class GcsClient::Impl {
       return;
     }
     sequence_ = reply->sequence();
-    nodes_.Snapshot(reply->nodes(), Unless(subscription_.on_node));
-    deaths_.Snapshot(reply->worker_deaths(), Unless(subscription_.on_worker_death));
-    jobs_.Snapshot(reply->jobs(), Unless(subscription_.on_job));
+    // Only the followers know what is new in it: after a reconnection, most of it is not.
+    const auto& records = reply->records();
+    nodes_.Snapshot(RecordsOf<protocol::NodeInfo>(records, protocol::NODES),
+                    Unless(subscription_.on_node));
+    deaths_.Snapshot(RecordsOf<protocol::WorkerDeath>(records, protocol::WORKERS),
+                     Unless(subscription_.on_worker_death));
+    jobs_.Snapshot(RecordsOf<protocol::JobInfo>(records, protocol::JOBS),
+                   Unless(subscription_.on_job));
     if (auto done = std::exchange(subscribe_done_, nullptr)) done(std::move(reply));
   }
 
   void OnDelta(const protocol::Delta& delta) {
     if (!sequence_) return;  // the snapshot under way has it
+    // A delta is missing. What it said is lost, so the whole is asked for again.
     if (delta.sequence() != *sequence_ + 1) return SendSubscribe();
     sequence_ = delta.sequence();
-    for (const auto& node : delta.nodes()) nodes_.Apply(node, Unless(subscription_.on_node));
-    for (const auto& death : delta.worker_deaths()) {
+    const auto& records = delta.records();
+    for (const auto& node : RecordsOf<protocol::NodeInfo>(records, protocol::NODES)) {
+      nodes_.Apply(node, Unless(subscription_.on_node));
+    }
+    for (const auto& death : RecordsOf<protocol::WorkerDeath>(records, protocol::WORKERS)) {
       deaths_.Apply(death, Unless(subscription_.on_worker_death));
     }
-    for (const auto& job : delta.jobs()) jobs_.Apply(job, Unless(subscription_.on_job));
+    for (const auto& job : RecordsOf<protocol::JobInfo>(records, protocol::JOBS)) {
+      jobs_.Apply(job, Unless(subscription_.on_job));
+    }
   }
 
   /// `callback`, silent once one of its like has stopped us.
@@ -318,9 +363,9 @@ void GcsClient::Keys(std::string space, std::string prefix, Done<std::vector<std
                   }));
 }
 
-void GcsClient::Subscribe(std::vector<protocol::Channel> channels, Subscription subscription,
+void GcsClient::Subscribe(const std::vector<Topic>& topics, Subscription subscription,
                           Done<protocol::SubscribeReply> done) {
-  impl_->Subscribe(std::move(channels), std::move(subscription), std::move(done));
+  impl_->Subscribe(topics, std::move(subscription), std::move(done));
 }
 void GcsClient::OnLost(std::function<void(const Error&)> callback) {
   impl_->rpc.OnDisconnected(std::move(callback));

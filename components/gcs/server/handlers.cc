@@ -14,6 +14,7 @@ void Server::Impl::HandleNodes() {
     const bool is_new = nodes_.Find(id) == nullptr;
     auto epoch = nodes_.Register(request.node(), SessionOf(*context.peer), deps_.loop.Now(),
                                  WallNow(), step);
+    // It was declared dead, perhaps without noticing. Refused, it stops; a fresh id may join.
     if (!epoch) {
       deps_.log.Info("node", "refused", "node={} error={}", id.Short(), epoch.error().ToString());
       return Answer({}, std::move(respond), Fail(std::move(epoch.error())));
@@ -33,6 +34,7 @@ void Server::Impl::HandleNodes() {
     Step step;
     protocol::HeartbeatReply reply;
     reply.set_known(nodes_.Heartbeat(request, SessionOf(*context.peer), deps_.loop.Now(), step));
+    // The node was declared dead while it could not hear it. This answer is how it learns that.
     if (!reply.known()) {
       deps_.log.Info("node", "fenced", "node={} epoch={}",
                      NodeId::FromBinaryOrNil(request.node_id()).Short(), request.epoch());
@@ -40,14 +42,19 @@ void Server::Impl::HandleNodes() {
     Answer(std::move(step), std::move(respond), std::move(reply));
   });
   services_.Handle(protocol::kLeaveNode, [this](auto& request, const auto&, auto respond) {
-    Bury(NodeId::FromBinaryOrNil(request.node_id()), fmt::format("left: {}", request.reason()),
-         [respond = std::move(respond)]() mutable { respond(protocol::LeaveNodeReply()); });
+    // To leave is to die on purpose: at once, without the wait for a heartbeat that never comes.
+    DeclareDead(NodeId::FromBinaryOrNil(request.node_id()),
+                fmt::format("left: {}", request.reason()),
+                [respond = std::move(respond)]() mutable { respond(protocol::LeaveNodeReply()); });
   });
   services_.Handle(protocol::kListNodes, [this](auto&, const auto&, auto respond) {
     protocol::ListNodesReply reply;
     nodes_.ForEach([&reply](const protocol::NodeInfo& node) { *reply.add_nodes() = node; });
     Answer({}, std::move(respond), std::move(reply));
   });
+}
+
+void Server::Impl::HandleWorkers() {
   services_.Handle(protocol::kReportWorkerDeath, [this](auto& request, const auto&, auto respond) {
     Result<protocol::ReportWorkerDeathReply> reply;
     Step step;
@@ -64,6 +71,8 @@ void Server::Impl::HandleNodes() {
 void Server::Impl::HandleJobs() {
   services_.Handle(protocol::kStartJob, [this](auto& request, const auto&, auto respond) {
     const protocol::NodeInfo* node = nodes_.Find(NodeId::FromBinaryOrNil(request.job().node_id()));
+    // A job on a dead node would run for ever: that node's death has ended its jobs already, and
+    // dies no second time.
     if (node != nullptr && !protocol::IsAlive(*node)) {
       return Answer({}, std::move(respond),
                     Fail(ErrorCode::kNodeDied, "the driver's node {} is dead: {}",
@@ -72,7 +81,7 @@ void Server::Impl::HandleJobs() {
     Step step;
     auto id = jobs_.Start(request, WallNow(), step);
     if (!id) return Answer({}, std::move(respond), Fail(std::move(id.error())));
-    if (!step.changes.empty()) {
+    if (!step.changes.empty()) {  // else the request is a repeated one
       deps_.log.Info("job", "started", "job={} entrypoint=\"{}\"", id->Hex(),
                      request.job().entrypoint());
     }
@@ -108,7 +117,9 @@ void Server::Impl::HandleKeyValue() {
     Answer(std::move(step), std::move(respond), std::move(reply));
   });
   services_.Handle(protocol::kGetValue, [this](auto& request, const auto&, auto respond) {
-    deps_.storage.Read(kKeyValueTable, KeyValue::StorageKey(request.space(), request.key()),
+    // Values stand in the storage only. It answers in the order of the calls, so this read sees
+    // every write before it.
+    deps_.storage.Read(KeyValue::kTableName, KeyValue::StorageKey(request.space(), request.key()),
                        alive_.Bind([this, respond = std::move(respond)](
                                        Result<std::optional<std::string>> value) mutable {
                          if (!value) return HandleStorageFailure(value.error());
@@ -133,11 +144,11 @@ void Server::Impl::HandleKeyValue() {
   });
 }
 
-/// A key that is to be kept counts as put if it holds the very value: then a repeated call and its
-/// first are told the same.
+// A key that is to be kept counts as put if it holds the very value. A caller whose first answer
+// was lost would otherwise be told that another caller came first.
 void Server::Impl::CompareKept(const protocol::PutValueRequest& request,
                                rpc::Respond<protocol::PutValueReply> respond) {
-  deps_.storage.Read(kKeyValueTable, KeyValue::StorageKey(request.space(), request.key()),
+  deps_.storage.Read(KeyValue::kTableName, KeyValue::StorageKey(request.space(), request.key()),
                      alive_.Bind([this, value = request.value(), respond = std::move(respond)](
                                      const Result<std::optional<std::string>>& kept) mutable {
                        if (!kept) return HandleStorageFailure(kept.error());
@@ -149,25 +160,18 @@ void Server::Impl::CompareKept(const protocol::PutValueRequest& request,
 
 void Server::Impl::HandlePubSub() {
   services_.Handle(protocol::kSubscribe, [this](auto& request, const auto& context, auto respond) {
-    std::set<protocol::Channel> channels;
-    for (const int channel : request.channels())
-      channels.insert(static_cast<protocol::Channel>(channel));
+    auto topics = tables_.ReadTopics(request);
+    if (!topics) return Answer({}, std::move(respond), Fail(std::move(topics.error())));
     protocol::SubscribeReply reply;
-    if (channels.contains(protocol::NODES)) {
-      nodes_.ForEach([&reply](const protocol::NodeInfo& node) { *reply.add_nodes() = node; });
+    for (protocol::Record& record : tables_.Snapshot(*topics)) {
+      *reply.add_records() = std::move(record);
     }
-    if (channels.contains(protocol::JOBS)) {
-      jobs_.ForEach([&reply](const protocol::JobInfo& job) { *reply.add_jobs() = job; });
-    }
-    if (channels.contains(protocol::WORKERS)) {
-      deaths_.ForEach(
-          [&reply](const protocol::WorkerDeath& death) { *reply.add_worker_deaths() = death; });
-    }
-    // The snapshot has what is decided; deltas begin when all of that is durable and published.
-    Commit({}, [this, session = SessionOf(*context.peer), channels = std::move(channels),
+    // The snapshot has all that is decided, also what is still on its way to the storage. Deltas
+    // begin when that is durable and published, so nothing is told twice and nothing is left out.
+    Commit({}, [this, session = SessionOf(*context.peer), topics = std::move(*topics),
                 reply = std::move(reply), respond = std::move(respond)]() mutable {
-      if (!sessions_.contains(session)) return;
-      pubsub_.Add(session, std::move(channels));
+      if (!sessions_.contains(session)) return;  // the subscriber has gone meanwhile
+      pubsub_.Add(session, std::move(topics));
       respond(std::move(reply));
     });
   });

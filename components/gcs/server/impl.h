@@ -2,7 +2,8 @@
 /// \brief The state behind `Server`: the tables, who is connected, and how a step becomes known.
 ///
 /// A handler (handlers.cc) asks a table, gets a `Step`, and hands it to `Commit`: stored first,
-/// then published, then answered, in the order of the calls.
+/// then published, then answered, in the order of the calls. A new table is a member here, an entry
+/// of `tables_`, and a `HandleX` with its methods.
 #pragma once
 
 #include <map>
@@ -18,6 +19,7 @@
 #include "components/gcs/server/node_table.h"
 #include "components/gcs/server/pubsub.h"
 #include "components/gcs/server/step.h"
+#include "components/gcs/server/tables.h"
 #include "components/protocol/gcs.pb.h"
 
 namespace mobula::gcs {
@@ -36,11 +38,9 @@ class Server::Impl {
 
  private:
   using Then = std::move_only_function<void()>;
-  using Meta = std::map<std::string, std::string>;
 
   Task<void> Load();
-  Result<ClusterId> ClusterOf(const Meta& meta);
-  [[nodiscard]] auto Scan(const char* table);
+  Result<ClusterId> ReadClusterId(const Table::Past& past);
   [[nodiscard]] auto Write(Step step);
 
   /// Stores and publishes `step`, then runs `then`: in order of the calls, also for empty steps.
@@ -52,7 +52,7 @@ class Server::Impl {
   }
   void HandleStorageFailure(const Error& error);
   [[nodiscard]] Error StorageError(Error error) const;
-  void Publish(const protocol::Delta& delta);
+  void Publish(const std::vector<protocol::Record>& records);
   void Deliver(SessionId session);
 
   static SessionId SessionOf(const rpc::Peer& peer) {
@@ -61,15 +61,16 @@ class Server::Impl {
   void OpenSession(rpc::Peer& peer);
   void CloseSession(SessionId session, const Error& reason);
   /// Ends a connection soon: not now, because we may be inside one of its callbacks.
-  void Cut(SessionId session, Error reason);
+  void Disconnect(SessionId session, Error reason);
 
   void ArmHealth(TimePoint at);
-  void Judge(bool was_paused);
+  void CheckHealth(bool was_paused);
   /// Declares a node dead, and ends the jobs whose driver was there.
-  void Bury(const NodeId& id, const std::string& reason, Then then);
+  void DeclareDead(const NodeId& id, const std::string& reason, Then then);
   [[nodiscard]] Duration WallNow() const { return deps_.loop.clock().WallNow(); }
 
   void HandleNodes();
+  void HandleWorkers();
   void HandleJobs();
   void HandleKeyValue();
   void HandlePubSub();
@@ -82,6 +83,7 @@ class Server::Impl {
   JobTable jobs_;
   DeathTable deaths_;
   KeyValue key_value_;
+  Tables tables_;
   PubSub pubsub_;
   rpc::ServiceTable services_;
   rpc::Server rpc_;

@@ -18,20 +18,25 @@ JobId JobIdOf(std::uint32_t number) {
 
 }  // namespace
 
-Result<void> JobTable::Load(const Storage::Entries& entries, std::uint32_t last_job) {
-  last_job_ = last_job;
-  for (const auto& [key, value] : entries) {
-    Record record;
-    if (!record.ParseFromString(value) || record.job().job_id() != key ||
-        protocol::IdOf(record.job()).IsNil()) {
-      return Fail(ErrorCode::kCorrupt, "stored job {} is not a valid record", ToHex(key));
+Result<void> JobTable::Load(const Stored& stored, const Past& past) {
+  last_job_ = static_cast<std::uint32_t>(NumberIn(past, kLastJobKey));
+  for (const auto& [key, bytes] : stored.records) {
+    auto record = ReadRecord<Record>(*this, key, bytes);
+    if (!record) return Fail(std::move(record.error()));
+    const JobId id = protocol::IdOf(record->job());
+    if (id.IsNil() || record->job().job_id() != key) {
+      return Fail(ErrorCode::kCorrupt, "stored job {} has the id of another", ToHex(key));
     }
-    const JobId id = protocol::IdOf(record.job());
-    finished_ += protocol::IsRunning(record.job()) ? 0 : 1;
-    by_request_.emplace(record.request_id(), id);
-    jobs_.emplace(id, std::move(record));
+    finished_ += protocol::IsRunning(record->job()) ? 0 : 1;
+    by_request_.emplace(record->request_id(), id);
+    jobs_.emplace(id, std::move(*record));
   }
   return {};
+}
+
+void JobTable::ForEachRecord(const Visit& visit) const {
+  ForEach(
+      [&visit](const protocol::JobInfo& job) { visit(job.job_id(), protocol::Serialize(job)); });
 }
 
 Result<JobId> JobTable::Start(const protocol::StartJobRequest& request, Duration wall_now,
@@ -39,6 +44,7 @@ Result<JobId> JobTable::Start(const protocol::StartJobRequest& request, Duration
   if (request.request_id().empty()) {
     return Fail(ErrorCode::kInvalidArgument, "a job was started without a request id");
   }
+  // The answer to this request was lost, so its caller asks again. It gets the job that it has.
   if (const auto it = by_request_.find(request.request_id()); it != by_request_.end()) {
     return it->second;
   }
@@ -49,9 +55,9 @@ Result<JobId> JobTable::Start(const protocol::StartJobRequest& request, Duration
   record.mutable_job()->set_state("RUNNING");
   record.mutable_job()->set_start_time_ms(protocol::Milliseconds(wall_now));
   by_request_.emplace(request.request_id(), id);
+  // The number is stored on its own: the job may be forgotten, and its number still never returns.
   step.Store(kMetaTable, kLastJobKey, fmt::format("{}", last_job_));
-  step.Store(kJobTable, id.Binary(), protocol::Serialize(record));
-  *step.delta.add_jobs() = record.job();
+  StoreChange(record, step);
   return id;
 }
 
@@ -63,6 +69,7 @@ Result<void> JobTable::Finish(const JobId& id, const std::string& state, const s
   }
   const auto it = jobs_.find(id);
   if (it == jobs_.end()) return Fail(ErrorCode::kNotFound, "no job {}", id.Hex());
+  // The driver and the raylet of its node may both report the end; the first report counts.
   if (protocol::IsRunning(it->second.job())) End(it->second, state, message, wall_now, step);
   return {};
 }
@@ -83,22 +90,28 @@ std::vector<protocol::JobInfo> JobTable::FailJobsOf(const NodeId& node, const st
   return ended;
 }
 
-/// May forget the oldest finished job, which can be this very one.
+// May forget the oldest finished job, which can be this very one: `record` is gone then.
 void JobTable::End(Record& record, const std::string& state, const std::string& message,
                    Duration wall_now, Step& step) {
   protocol::JobInfo& job = *record.mutable_job();
   job.set_state(state);
   job.set_message(message);
   job.set_end_time_ms(protocol::Milliseconds(wall_now));
-  step.Store(kJobTable, job.job_id(), protocol::Serialize(record));
-  *step.delta.add_jobs() = job;
+  StoreChange(record, step);
   if (++finished_ <= config_.finished_jobs_kept_max) return;
+  // Ids count up, so the first finished job by id is the one that began longest ago.
   const auto oldest = std::ranges::find_if(
       jobs_, [](const auto& entry) { return !protocol::IsRunning(entry.second.job()); });
-  step.Erase(kJobTable, oldest->first.Binary());
+  step.Erase(Name(), oldest->first.Binary());
   by_request_.erase(oldest->second.request_id());
   jobs_.erase(oldest);
   --finished_;
+}
+
+// Subscribers are told of the job alone: the request id is between its caller and this table.
+void JobTable::StoreChange(const Record& record, Step& step) const {
+  step.Store(Name(), record.job().job_id(), protocol::Serialize(record));
+  step.Tell(channel(), record.job().job_id(), protocol::Serialize(record.job()));
 }
 
 void JobTable::CheckInvariants() const {

@@ -10,18 +10,22 @@
 #include <vector>
 
 #include "components/gcs/server.h"
-#include "components/gcs/server/step.h"
+#include "components/gcs/server/table.h"
 #include "components/protocol/gcs.pb.h"
 
 namespace mobula::gcs {
 
 /// Threads: one. Wall time is a parameter, for people only.
-class JobTable {
+class JobTable final : public Table {
  public:
   explicit JobTable(const ServerConfig& config) : config_(config) {}
 
-  /// Takes what an earlier GCS stored; `last_job` is the highest number ever given. kCorrupt.
-  [[nodiscard]] Result<void> Load(const Storage::Entries& entries, std::uint32_t last_job);
+  [[nodiscard]] std::string_view Name() const override { return "jobs"; }
+  [[nodiscard]] protocol::Channel channel() const override { return protocol::JOBS; }
+  [[nodiscard]] Loads loads() const override { return Loads::kRecords; }
+  /// Jobs that ran when the last GCS ended run still.
+  [[nodiscard]] Result<void> Load(const Stored& stored, const Past& past) override;
+  void ForEachRecord(const Visit& visit) const override;
 
   /// Assigns the id: numbers from 1, never used twice. A request id seen before gives the job it
   /// gave then. \return kInvalidArgument without a request id.
@@ -39,10 +43,11 @@ class JobTable {
   void ForEach(Visit visit) const {
     for (const auto& [id, record] : jobs_) visit(record.job());
   }
-  void CheckInvariants() const;
+  void CheckInvariants() const override;
 
  private:
-  using Record = protocol::StartJobRequest;  // what is stored: the job and the request that made it
+  using Record = protocol::StartJobRequest;  // stored: the job, and the request that made it
+  void StoreChange(const Record& record, Step& step) const;
   void End(Record& record, const std::string& state, const std::string& message, Duration wall_now,
            Step& step);
 

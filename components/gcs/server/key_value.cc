@@ -1,15 +1,17 @@
 #include "components/gcs/server/key_value.h"
 
+#include "components/base/check.h"
 #include "components/base/config_value.h"
 #include "components/protocol/gcs.pb.h"
 
 namespace mobula::gcs {
 
-void KeyValue::Load(const std::vector<KeySize>& keys) {
-  for (const auto& [key, bytes] : keys) {
+Result<void> KeyValue::Load(const Stored& stored, const Past&) {
+  for (const auto& [key, bytes] : stored.sizes) {
     sizes_.emplace(key, bytes);
     values_bytes_ += bytes;
   }
+  return {};
 }
 
 Result<bool> KeyValue::Put(const protocol::PutValueRequest& request, Step& step) {
@@ -25,6 +27,7 @@ Result<bool> KeyValue::Put(const protocol::PutValueRequest& request, Step& step)
   std::string key = StorageKey(request.space(), request.key());
   const auto known = sizes_.find(key);
   if (known != sizes_.end() && request.keep_existing()) return false;
+  // The value in this place goes when the new one comes, so only the difference counts.
   const std::size_t before = known == sizes_.end() ? 0 : known->second;
   const std::uint64_t after = values_bytes_ - before + request.value().size();
   if (after > values_bytes_max_) {
@@ -34,7 +37,7 @@ Result<bool> KeyValue::Put(const protocol::PutValueRequest& request, Step& step)
   }
   values_bytes_ = after;
   sizes_[key] = request.value().size();
-  step.Store(kKeyValueTable, key, request.value());
+  step.Store(Name(), key, request.value());
   return true;
 }
 
@@ -44,7 +47,7 @@ std::uint64_t KeyValue::Delete(const protocol::DeleteValuesRequest& request, Ste
   auto it = sizes_.lower_bound(wanted);
   while (it != sizes_.end() &&
          (request.is_prefix() ? it->first.starts_with(wanted) : it->first == wanted)) {
-    step.Erase(kKeyValueTable, it->first);
+    step.Erase(Name(), it->first);
     values_bytes_ -= it->second;
     it = sizes_.erase(it);
     ++count;
@@ -62,6 +65,13 @@ std::vector<std::string> KeyValue::Keys(std::string_view space, std::string_view
   return keys;
 }
 
+void KeyValue::CheckInvariants() const {
+  std::uint64_t bytes = 0;
+  for (const auto& [key, size] : sizes_) bytes += size;
+  Check(bytes == values_bytes_, "the bytes of all values are counted");
+}
+
+// A space holds no zero byte, so where one space ends and its keys begin is never in doubt.
 std::string KeyValue::StorageKey(std::string_view space, std::string_view key) {
   std::string joined(space);
   joined += '\0';

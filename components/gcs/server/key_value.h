@@ -11,19 +11,24 @@
 #include <string_view>
 #include <vector>
 
-#include "components/gcs/server/step.h"
+#include "components/gcs/server/table.h"
 #include "components/protocol/gcs.pb.h"
 
 namespace mobula::gcs {
 
 /// Threads: one.
-class KeyValue {
+class KeyValue final : public Table {
  public:
   KeyValue(std::size_t value_bytes_max, std::uint64_t values_bytes_max)
       : value_bytes_max_(value_bytes_max), values_bytes_max_(values_bytes_max) {}
 
-  /// Takes the keys that an earlier GCS stored; their values stay where they are.
-  void Load(const std::vector<KeySize>& keys);
+  [[nodiscard]] std::string_view Name() const override { return kTableName; }
+  [[nodiscard]] protocol::Channel channel() const override { return protocol::CHANNEL_UNKNOWN; }
+  [[nodiscard]] Loads loads() const override { return Loads::kSizes; }
+  [[nodiscard]] Result<void> Load(const Stored& stored, const Past& past) override;
+  void ForEachRecord(const Visit&) const override {}  // it has no channel
+  void CheckInvariants() const override;
+  static constexpr std::string_view kTableName = "key_value";
 
   /// \return false if the key is there and `keep_existing` was asked; the caller compares values.
   ///         kInvalidArgument for a space or key that cannot be, kResourceExhausted for a value

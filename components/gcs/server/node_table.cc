@@ -8,21 +8,29 @@
 
 namespace mobula::gcs {
 
-Result<void> NodeTable::Load(const Storage::Entries& entries, Given given, TimePoint now) {
-  last_version_ = given.version;
-  last_epoch_ = given.epoch;
-  for (const auto& [key, value] : entries) {
-    Node node;
-    if (!node.info.ParseFromString(value) || node.info.node_id() != key ||
-        protocol::IdOf(node.info).IsNil()) {
-      return Fail(ErrorCode::kCorrupt, "stored node {} is not a valid record", ToHex(key));
+Result<void> NodeTable::Load(const Stored& stored, const Past& past) {
+  // The versions of heartbeats are not stored. A new generation begins above all that the earlier
+  // ones can have given, so that subscribers take its records for newer than those they know.
+  last_version_ = past.generation << 32;
+  last_epoch_ = NumberIn(past, kLastEpochKey);
+  for (const auto& [key, bytes] : stored.records) {
+    auto info = ReadRecord<protocol::NodeInfo>(*this, key, bytes);
+    if (!info) return Fail(std::move(info.error()));
+    const NodeId id = protocol::IdOf(*info);
+    if (id.IsNil() || info->node_id() != key) {
+      return Fail(ErrorCode::kCorrupt, "stored node {} has the id of another", ToHex(key));
     }
-    const NodeId id = protocol::IdOf(node.info);
-    if (!protocol::IsAlive(node.info)) dead_.emplace(node.info.version(), id);
-    node.deadline = now + config_.heartbeat_timeout;
-    nodes_.emplace(id, std::move(node));
+    if (!protocol::IsAlive(*info)) dead_.emplace(info->version(), id);
+    // Nodes went on while there was no GCS. They need time to find this one.
+    nodes_[id] = {.info = std::move(*info), .deadline = past.now + config_.heartbeat_timeout};
   }
   return {};
+}
+
+void NodeTable::ForEachRecord(const Visit& visit) const {
+  ForEach([&visit](const protocol::NodeInfo& node) {
+    visit(node.node_id(), protocol::Serialize(node));
+  });
 }
 
 Result<std::uint64_t> NodeTable::Register(protocol::NodeInfo info, SessionId session, TimePoint now,
@@ -34,21 +42,14 @@ Result<std::uint64_t> NodeTable::Register(protocol::NodeInfo info, SessionId ses
   }
   const auto it = nodes_.find(id);
   if (it == nodes_.end()) {
+    // An unknown node that carries an epoch was here before, died, and was forgotten since. Others
+    // have been given its work, so it may not come back under this id.
     if (info.epoch() != 0) {
       return Fail(ErrorCode::kNodeDied,
                   "node {} of epoch {} is not known any more; register with a fresh id", id.Short(),
                   info.epoch());
     }
-    Node& node = nodes_[id];
-    node.info = std::move(info);
-    node.info.set_state(protocol::ALIVE);
-    node.info.clear_death_reason();
-    node.info.set_epoch(++last_epoch_);
-    step.Store(kMetaTable, kLastEpochKey, fmt::format("{}", last_epoch_));
-    node.info.set_start_time_ms(protocol::Milliseconds(wall_now));
-    HeardOf(node, session, now);
-    Changed(node, step);
-    return node.info.epoch();
+    return AddNode(std::move(info), session, now, wall_now, step);
   }
   Node& node = it->second;
   if (!protocol::IsAlive(node.info)) {
@@ -59,20 +60,39 @@ Result<std::uint64_t> NodeTable::Register(protocol::NodeInfo info, SessionId ses
     return Fail(ErrorCode::kNodeDied, "node {} is of epoch {}, not {}; register with a fresh id",
                 id.Short(), node.info.epoch(), info.epoch());
   }
-  HeardOf(node, session, now);
-  if (Update(node, std::move(info))) Changed(node, step);
+  // The same node over a new connection: either side lost the old one. It keeps its epoch, and what
+  // it says of itself may have changed while it was away.
+  RenewDeadline(node, session, now);
+  if (Update(node, std::move(info))) StoreChange(node, step);
+  return node.info.epoch();
+}
+
+std::uint64_t NodeTable::AddNode(protocol::NodeInfo info, SessionId session, TimePoint now,
+                                 Duration wall_now, Step& step) {
+  Node& node = nodes_[protocol::IdOf(info)];
+  node.info = std::move(info);
+  node.info.set_state(protocol::ALIVE);
+  node.info.clear_death_reason();
+  node.info.set_start_time_ms(protocol::Milliseconds(wall_now));
+  // The epoch is stored in the same batch as the node: were it given out again after a restart, a
+  // dead node could pass for a living one.
+  node.info.set_epoch(++last_epoch_);
+  step.Store(kMetaTable, kLastEpochKey, fmt::format("{}", last_epoch_));
+  RenewDeadline(node, session, now);
+  StoreChange(node, step);
   return node.info.epoch();
 }
 
 bool NodeTable::Heartbeat(const protocol::HeartbeatRequest& request, SessionId session,
                           TimePoint now, Step& step) {
+  // The sender was declared dead while it could not hear it, or is an earlier self of the node.
+  // "Not known" tells it to stop.
   Node* const node = FindAlive(request.node_id(), request.epoch());
   if (node == nullptr) return false;
-  HeardOf(*node, session, now);
-  if (request.has_changed() && Update(*node, request.changed())) {
-    node->info.set_version(++last_version_);  // not stored: a restarted GCS hears it again
-    *step.delta.add_nodes() = node->info;
-  }
+  RenewDeadline(*node, session, now);
+  // Counts of workers and free resources change all the time, so they are told but not stored: a
+  // restarted GCS gets them again with the next registration.
+  if (request.has_changed() && Update(*node, request.changed())) TellChange(*node, step);
   return true;
 }
 
@@ -81,6 +101,8 @@ std::optional<NodeId> NodeTable::SessionLost(SessionId session, TimePoint now) {
     if (node.session != session) continue;
     node.session = 0;
     if (!protocol::IsAlive(node.info)) return std::nullopt;
+    // Networks blink: the node gets a moment to come back. It keeps an earlier deadline, which
+    // counts the silence before the connection broke.
     node.suspect = true;
     node.deadline = std::min(node.deadline, now + config_.reconnect_grace);
     return id;
@@ -94,10 +116,12 @@ bool NodeTable::DeclareDead(const NodeId& id, std::string reason, Step& step) {
   Node& node = it->second;
   node.info.set_state(protocol::DEAD);
   node.info.set_death_reason(std::move(reason));
-  Changed(node, step);
+  StoreChange(node, step);
   dead_.emplace(node.info.version(), id);
+  // People look at the dead for a while; the bound keeps a flapping cluster from filling the disk.
+  // A forgotten node is recognised by the epoch that it carries.
   while (dead_.size() > config_.dead_nodes_kept_max) {
-    step.Erase(kNodeTable, dead_.begin()->second.Binary());
+    step.Erase(Name(), dead_.begin()->second.Binary());
     nodes_.erase(dead_.begin()->second);
     dead_.erase(dead_.begin());
   }
@@ -116,7 +140,7 @@ std::vector<std::pair<NodeId, std::string>> NodeTable::Overdue(TimePoint now) co
   return overdue;
 }
 
-void NodeTable::Forgive(TimePoint now) {
+void NodeTable::RestartDeadlines(TimePoint now) {
   for (auto& [id, node] : nodes_) {
     node.deadline = now + (node.suspect ? config_.reconnect_grace : config_.heartbeat_timeout);
   }
@@ -141,14 +165,16 @@ NodeTable::Node* NodeTable::FindAlive(std::string_view id, std::uint64_t epoch) 
   return it->second.info.epoch() == epoch ? &it->second : nullptr;
 }
 
-void NodeTable::HeardOf(Node& node, SessionId session, TimePoint now) {
+// A message of the node is a sign of life, and says over which connection it speaks now.
+void NodeTable::RenewDeadline(Node& node, SessionId session, TimePoint now) {
   node.session = session;
   node.suspect = false;
   node.deadline = now + config_.heartbeat_timeout;
 }
 
 //! [gcs-update]
-/// What a node says of itself, but for what is the GCS's to say. \return whether that is news.
+// Takes over what a node says of itself, but not what only the GCS may decide: its state, epoch and
+// age. Returns whether anything changed.
 bool NodeTable::Update(Node& node, protocol::NodeInfo changed) {
   changed.set_node_id(node.info.node_id());
   changed.set_state(changed.state() == protocol::DRAINING ? protocol::DRAINING : protocol::ALIVE);
@@ -162,10 +188,14 @@ bool NodeTable::Update(Node& node, protocol::NodeInfo changed) {
 }
 //! [gcs-update]
 
-void NodeTable::Changed(Node& node, Step& step) {
+void NodeTable::TellChange(Node& node, Step& step) {
   node.info.set_version(++last_version_);
-  step.Store(kNodeTable, node.info.node_id(), protocol::Serialize(node.info));
-  *step.delta.add_nodes() = node.info;
+  step.Tell(channel(), node.info.node_id(), protocol::Serialize(node.info));
+}
+
+void NodeTable::StoreChange(Node& node, Step& step) {
+  TellChange(node, step);
+  step.Store(Name(), node.info.node_id(), step.records.back().value());
 }
 
 void NodeTable::CheckInvariants() const {

@@ -16,24 +16,23 @@
 
 #include "components/base/event_loop.h"
 #include "components/gcs/server.h"
-#include "components/gcs/server/step.h"
+#include "components/gcs/server/table.h"
 #include "components/protocol/gcs.pb.h"
 
 namespace mobula::gcs {
 
 /// Threads: one. Time is a parameter.
-class NodeTable {
+class NodeTable final : public Table {
  public:
   explicit NodeTable(const ServerConfig& config) : config_(config) {}
 
-  /// What an earlier GCS gave out already.
-  struct Given {
-    std::uint64_t version;
-    std::uint64_t epoch;
-  };
-  /// Takes what an earlier GCS stored; what is given out from now on is above `given`. Nodes that
-  /// lived have `heartbeat_timeout` to come back. kCorrupt.
-  [[nodiscard]] Result<void> Load(const Storage::Entries& entries, Given given, TimePoint now);
+  [[nodiscard]] std::string_view Name() const override { return "nodes"; }
+  [[nodiscard]] protocol::Channel channel() const override { return protocol::NODES; }
+  [[nodiscard]] Loads loads() const override { return Loads::kRecords; }
+  /// Nodes that lived have `heartbeat_timeout` to come back. Versions and epochs given out from now
+  /// on are above those that an earlier GCS gave.
+  [[nodiscard]] Result<void> Load(const Stored& stored, const Past& past) override;
+  void ForEachRecord(const Visit& visit) const override;
 
   /// Lets a node in, or back in over another connection. \return its epoch. kInvalidArgument: no
   /// node id. kNodeDied: it was declared dead and must register with a fresh id.
@@ -48,20 +47,20 @@ class NodeTable {
   bool DeclareDead(const NodeId& id, std::string reason, Step& step);
   /// \return the living whose time is up, and why; the caller declares them dead.
   [[nodiscard]] std::vector<std::pair<NodeId, std::string>> Overdue(TimePoint now) const;
-  /// Starts everybody's silence anew; for a GCS that was itself paused.
-  void Forgive(TimePoint now);
+  /// Starts the wait for every node anew: a GCS that was itself paused has heard nobody meanwhile.
+  void RestartDeadlines(TimePoint now);
   /// \return when the next one is overdue if nothing is heard; max if none can be.
   [[nodiscard]] TimePoint NextDeadline() const;
 
-  /// \return null if there never was one, or it is long forgotten.
+  /// \return null if it never was here, or was forgotten since it died.
   [[nodiscard]] const protocol::NodeInfo* Find(const NodeId& id) const;
-  /// All of them, the dead too, by id.
+  /// Visits all of them, the dead too, by id.
   template <typename Visit>
   void ForEach(Visit visit) const {
     for (const auto& [id, node] : nodes_) visit(node.info);
   }
   [[nodiscard]] std::size_t alive_count() const { return nodes_.size() - dead_.size(); }
-  void CheckInvariants() const;
+  void CheckInvariants() const override;
 
  private:
   struct Node {
@@ -71,9 +70,12 @@ class NodeTable {
     bool suspect = false;
   };
   Node* FindAlive(std::string_view id, std::uint64_t epoch);
-  void HeardOf(Node& node, SessionId session, TimePoint now);
+  std::uint64_t AddNode(protocol::NodeInfo info, SessionId session, TimePoint now,
+                        Duration wall_now, Step& step);
+  void RenewDeadline(Node& node, SessionId session, TimePoint now);
   bool Update(Node& node, protocol::NodeInfo changed);
-  void Changed(Node& node, Step& step);
+  void TellChange(Node& node, Step& step);
+  void StoreChange(Node& node, Step& step);
 
   const ServerConfig& config_;
   std::map<NodeId, Node> nodes_;

@@ -1,7 +1,6 @@
 #include "components/gcs/server.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "components/base/check.h"
 #include "components/base/config_value.h"
@@ -14,15 +13,6 @@ namespace {
 
 constexpr char kClusterKey[] = "cluster_id";
 constexpr char kGenerationKey[] = "generation";  // how often a GCS has started on this storage
-constexpr const char* kTables[] = {kMetaTable, kNodeTable, kJobTable, kDeathTable};
-
-std::uint64_t NumberIn(const std::map<std::string, std::string>& meta, const char* key) {
-  std::uint64_t number = 0;
-  if (const auto it = meta.find(key); it != meta.end()) {
-    std::from_chars(it->second.data(), it->second.data() + it->second.size(), number);
-  }
-  return number;
-}
 
 }  // namespace
 
@@ -33,6 +23,7 @@ Server::Impl::Impl(Deps deps, ServerConfig config)
       jobs_(config_),
       deaths_(config_.worker_deaths_kept_max),
       key_value_(config_.value_bytes_max, config_.values_bytes_max),
+      tables_({&nodes_, &jobs_, &deaths_, &key_value_}, config_.subscription_keys_max),
       pubsub_(config_.deltas_queued_max),
       rpc_(deps_.loop, services_),
       health_(deps_.loop),
@@ -40,6 +31,7 @@ Server::Impl::Impl(Deps deps, ServerConfig config)
       heartbeats_(deps_.metrics.Counter("gcs_heartbeats")),
       deltas_sent_(deps_.metrics.Counter("gcs_deltas_sent")) {
   HandleNodes();
+  HandleWorkers();
   HandleJobs();
   HandleKeyValue();
   HandlePubSub();
@@ -67,8 +59,7 @@ void Server::Impl::Stop() {
 }
 
 void Server::Impl::CheckInvariants() const {
-  nodes_.CheckInvariants();
-  jobs_.CheckInvariants();
+  tables_.CheckInvariants();
   pubsub_.CheckInvariants();
   jobs_.ForEach([this](const protocol::JobInfo& job) {
     const protocol::NodeInfo* node = nodes_.Find(NodeId::FromBinaryOrNil(job.node_id()));
@@ -79,11 +70,6 @@ void Server::Impl::CheckInvariants() const {
 
 // Starting.
 
-auto Server::Impl::Scan(const char* table) {
-  return AwaitCallback<Storage::Entries>(
-      [this, table](auto done) { deps_.storage.Scan(table, "", std::move(done)); });
-}
-
 auto Server::Impl::Write(Step step) {
   return AwaitCallback<void>([this, step = std::move(step)](auto done) mutable {
     deps_.storage.Write(std::move(step.changes), std::move(done));
@@ -91,49 +77,44 @@ auto Server::Impl::Write(Step step) {
 }
 
 Task<void> Server::Impl::Load() {
-  std::map<std::string_view, Storage::Entries> stored;
-  for (const char* table : kTables) {
-    auto entries = co_await Scan(table);
-    if (!entries) co_return Fail(StorageError(std::move(entries.error())));
-    stored[table] = std::move(*entries);
-  }
-  auto keys = co_await AwaitCallback<std::vector<KeySize>>(
-      [this](auto done) { deps_.storage.ListKeys(kKeyValueTable, "", std::move(done)); });
-  if (!keys) co_return Fail(StorageError(std::move(keys.error())));
-  const Meta meta(stored[kMetaTable].begin(), stored[kMetaTable].end());
-  Result<ClusterId> cluster = ClusterOf(meta);
+  auto meta = co_await AwaitCallback<Storage::Entries>(
+      [this](auto done) { deps_.storage.Scan(kMetaTable, "", std::move(done)); });
+  if (!meta) co_return Fail(StorageError(std::move(meta.error())));
+  Table::Past past;
+  past.meta = {meta->begin(), meta->end()};
+  past.generation = NumberIn(past, kGenerationKey) + 1;
+  past.now = deps_.loop.Now();
+  Result<ClusterId> cluster = ReadClusterId(past);
   if (!cluster) co_return Fail(std::move(cluster.error()));
-  // Versions of heartbeats are not stored; a new generation puts all new ones above them.
-  const std::uint64_t generation = NumberIn(meta, kGenerationKey) + 1;
-  const NodeTable::Given given{.version = generation << 32, .epoch = NumberIn(meta, kLastEpochKey)};
-  auto loaded = nodes_.Load(stored[kNodeTable], given, deps_.loop.Now());
-  if (loaded)
-    loaded = jobs_.Load(stored[kJobTable], static_cast<std::uint32_t>(NumberIn(meta, kLastJobKey)));
-  if (loaded) loaded = deaths_.Load(stored[kDeathTable]);
-  if (!loaded) co_return Fail(std::move(loaded.error()));
-  key_value_.Load(*keys);
+  auto loaded = co_await tables_.Load(deps_.storage, past);
+  if (!loaded) co_return Fail(StorageError(std::move(loaded.error())));
 
+  // The generation must be on disk before anybody is served: a GCS that died and came back under
+  // the same number would give out versions a second time, and subscribers would miss changes.
   Step step;
   step.Store(kMetaTable, kClusterKey, std::string(cluster->Binary()));
-  step.Store(kMetaTable, kGenerationKey, fmt::format("{}", generation));
+  step.Store(kMetaTable, kGenerationKey, fmt::format("{}", past.generation));
   auto written = co_await Write(std::move(step));
   if (!written) co_return Fail(StorageError(std::move(written.error())));
   cluster_id = *cluster;
   started_ = true;
   alive_nodes_ = static_cast<std::int64_t>(nodes_.alive_count());
+  // Nodes that lived under the last GCS are alive until their time to come back is over.
   ArmHealth(nodes_.NextDeadline());
   deps_.log.Info("gcs", "started", "cluster={} generation={} nodes={} storage={}",
-                 cluster_id.Short(), generation, alive_nodes_, deps_.storage.Name());
+                 cluster_id.Short(), past.generation, alive_nodes_, deps_.storage.Name());
   co_return Result<void>();
 }
 
-Result<ClusterId> Server::Impl::ClusterOf(const Meta& meta) {
-  const auto it = meta.find(kClusterKey);
-  if (it == meta.end()) {
+Result<ClusterId> Server::Impl::ReadClusterId(const Table::Past& past) {
+  const auto it = past.meta.find(kClusterKey);
+  // A storage without a cluster id is a new one: the cluster begins here.
+  if (it == past.meta.end()) {
     return config_.cluster_id.IsNil() ? deps_.random.NewId<ClusterId>() : config_.cluster_id;
   }
   auto stored = ClusterId::FromBinary(it->second);
   if (!stored) return Fail(ErrorCode::kCorrupt, "the stored cluster id is not one");
+  // Serving the facts of one cluster to the nodes of another would mix the two for good.
   if (!config_.cluster_id.IsNil() && config_.cluster_id != *stored) {
     return Fail(ErrorCode::kInvalidArgument, "the storage belongs to cluster {}, not to {}",
                 stored->Short(), config_.cluster_id.Short());
@@ -145,17 +126,21 @@ Result<ClusterId> Server::Impl::ClusterOf(const Meta& meta) {
 
 //! [gcs-commit]
 void Server::Impl::Commit(Step step, Then then) {
+  // Nothing to store, and nothing is on its way to the storage: all that this answer may show is
+  // durable already.
   if (step.changes.empty() && writes_in_flight_ == 0) {
-    Publish(step.delta);
+    Publish(step.records);
     return then();
   }
+  // Acknowledgements come in the order of the writes. So even an empty write, made by a read, is
+  // answered only after every decision that the read may have seen.
   ++writes_in_flight_;
   deps_.storage.Write(std::move(step.changes),
-                      alive_.Bind([this, delta = std::move(step.delta),
+                      alive_.Bind([this, records = std::move(step.records),
                                    then = std::move(then)](const Result<void>& written) mutable {
                         --writes_in_flight_;
                         if (!written) return HandleStorageFailure(written.error());
-                        Publish(delta);
+                        Publish(records);
                         then();
                       }));
 }
@@ -175,11 +160,12 @@ Error Server::Impl::StorageError(Error error) const {
   return std::move(error).Context(fmt::format("the storage '{}' failed", deps_.storage.Name()));
 }
 
-void Server::Impl::Publish(const protocol::Delta& delta) {
-  if (delta.nodes().empty() && delta.worker_deaths().empty() && delta.jobs().empty()) return;
-  for (const SessionId session : pubsub_.Publish(delta)) {
-    Cut(session, Error(ErrorCode::kResourceExhausted,
-                       "more than {} changes wait for this subscriber", config_.deltas_queued_max));
+void Server::Impl::Publish(const std::vector<protocol::Record>& records) {
+  if (records.empty()) return;
+  for (const SessionId session : pubsub_.Publish(records)) {
+    Disconnect(session,
+               Error(ErrorCode::kResourceExhausted, "more than {} changes wait for this subscriber",
+                     config_.deltas_queued_max));
   }
   for (const SessionId session : pubsub_.Subscribers()) Deliver(session);
 }
@@ -192,7 +178,10 @@ void Server::Impl::Deliver(SessionId session) {
   ++deltas_sent_;
   at->second->Call(protocol::kDeliver, *delta,
                    alive_.Bind([this, session](const Result<protocol::DeliverReply>& reply) {
-                     if (!reply) return Cut(session, reply.error());
+                     // No answer in time: the subscriber hangs, or the delta was lost. Either way
+                     // it does not know what we know; a new connection begins with a snapshot.
+                     if (!reply) return Disconnect(session, reply.error());
+                     // It has the delta. What changed meanwhile goes out in the next one.
                      pubsub_.Acknowledge(session);
                      Deliver(session);
                    }));
@@ -210,14 +199,15 @@ void Server::Impl::CloseSession(SessionId session, const Error& reason) {
   pubsub_.Remove(session);
   const auto node = nodes_.SessionLost(session, deps_.loop.Now());
   if (!node) return;
+  // A lost connection is no death: the network may have blinked. The node has a moment to return.
   deps_.log.Info("node", "suspect", "node={} reason=\"{}\"", node->Short(), reason.message());
   ArmHealth(deps_.loop.Now() + config_.reconnect_grace);
 }
 
-void Server::Impl::Cut(SessionId session, Error reason) {
+void Server::Impl::Disconnect(SessionId session, Error reason) {
   deps_.loop.Post(alive_.Bind([this, session, reason = std::move(reason)] {
     const auto it = sessions_.find(session);
-    if (it == sessions_.end()) return;
+    if (it == sessions_.end()) return;  // it left by itself meanwhile
     deps_.log.Info("subscriber", "cut", "session={} reason=\"{}\"", session, reason.message());
     rpc_.ClosePeer(*it->second);
     CloseSession(session, reason);
@@ -228,27 +218,32 @@ void Server::Impl::ArmHealth(TimePoint at) {
   if (at == TimePoint::max() || (health_.IsSet() && health_at_ <= at)) return;
   health_at_ = at;
   health_.Set(std::max(at - deps_.loop.Now(), Duration(0)), [this] {
-    // A timer this late means that we were paused: everybody looks silent then, and nobody is.
+    // A timer this late means that this process was paused. Every node looks silent then, and none
+    // of them is: we did not listen.
     const bool was_paused = deps_.loop.Now() - health_at_ > config_.heartbeat_period;
-    // Heartbeats that are here but not read yet go first.
-    deps_.loop.Post(alive_.Bind([this, was_paused] { Judge(was_paused); }));
+    // Heartbeats may have arrived that were not read yet. They are handled before the check.
+    deps_.loop.Post(alive_.Bind([this, was_paused] { CheckHealth(was_paused); }));
   });
 }
 
-void Server::Impl::Judge(bool was_paused) {
+void Server::Impl::CheckHealth(bool was_paused) {
   const TimePoint now = deps_.loop.Now();
   if (was_paused) {
     deps_.log.Info("gcs", "was_paused", "nodes={}", nodes_.alive_count());
-    nodes_.Forgive(now);
+    nodes_.RestartDeadlines(now);
   }
-  for (const auto& [node, why] : nodes_.Overdue(now)) Bury(node, why, [] {});
+  for (const auto& [node, why] : nodes_.Overdue(now)) DeclareDead(node, why, [] {});
   ArmHealth(nodes_.NextDeadline());
 }
 
-void Server::Impl::Bury(const NodeId& id, const std::string& reason, Then then) {
+void Server::Impl::DeclareDead(const NodeId& id, const std::string& reason, Then then) {
   Step step;
+  // A node that is dead already, or forgotten, changes nothing; the answer still waits its turn.
   if (nodes_.DeclareDead(id, reason, step)) {
     deps_.log.Info("node", "dead", "node={} reason=\"{}\"", id.Short(), reason);
+    // Its drivers cannot be reached any more, and their own raylet cannot report how they ended. So
+    // their jobs fail and their deaths are told in the same step: no restart sees one without the
+    // other.
     const std::string why = fmt::format("its node {} died: {}", id.Short(), reason);
     for (const protocol::JobInfo& job : jobs_.FailJobsOf(id, why, WallNow(), step)) {
       deps_.log.Info("job", "finished", "job={} state=FAILED", protocol::IdOf(job).Hex());

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -15,22 +16,27 @@
 
 namespace mobula::gcs {
 
-inline constexpr char kMetaTable[] = "meta";
-inline constexpr char kNodeTable[] = "nodes";
-inline constexpr char kJobTable[] = "jobs";
-inline constexpr char kDeathTable[] = "worker_deaths";
-inline constexpr char kKeyValueTable[] = "key_value";
+/// Where single facts are kept, such as the last number given.
+inline constexpr std::string_view kMetaTable = "meta";
 
 /// A value; filled by the tables, spent by the server.
 struct Step {
   std::vector<Change> changes;
-  protocol::Delta delta;  ///< `sequence` unused.
+  std::vector<protocol::Record> records;
 
-  void Store(const char* table, std::string_view key, std::string value) {
-    changes.push_back({table, std::string(key), std::move(value)});
+  void Store(std::string_view table, std::string_view key, std::string value) {
+    changes.push_back({std::string(table), std::string(key), std::move(value)});
   }
-  void Erase(const char* table, std::string_view key) {
-    changes.push_back({table, std::string(key), std::nullopt});
+  void Erase(std::string_view table, std::string_view key) {
+    changes.push_back({std::string(table), std::string(key), std::nullopt});
+  }
+  /// Publishes the newest bytes of a record. The end of a thing is a state of its record, told once
+  /// like any other; forgetting it later is not told.
+  void Tell(protocol::Channel channel, std::string_view key, std::string bytes) {
+    protocol::Record& record = records.emplace_back();
+    record.set_channel(channel);
+    record.set_key(std::string(key));
+    record.set_value(std::move(bytes));
   }
 };
 

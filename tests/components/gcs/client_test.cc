@@ -152,7 +152,7 @@ TEST(GcsClientTest, AnInvalidRegistrationFailsAndIsNotRepeated) {
   EXPECT_EQ(world.lines.size(), lines + 1) << world.lines.back();  // "gcs started"
 }
 
-TEST(GcsClientTest, WhoStopsInsideACallbackHearsNoMore) {
+TEST(GcsClientTest, AClientThatIsStoppedInsideACallbackTellsNoMore) {
   GcsWorld world;
   world.StartServer();
   auto a = world.AddNode('a');
@@ -183,7 +183,7 @@ struct RawSubscriber {
                     });
     client.OnDisconnected([this](const Error&) { cut = true; });
     protocol::SubscribeRequest request;
-    request.add_channels(protocol::NODES);
+    request.add_topics()->set_channel(protocol::NODES);
     client.Call(protocol::kSubscribe, request, [](const Result<protocol::SubscribeReply>&) {});
     world.loop.RunFor(milliseconds(10));
   }
@@ -208,8 +208,10 @@ TEST(GcsDeltaTest, ASlowSubscriberGetsFewerAndNewerFacts) {
   world.loop.RunFor(milliseconds(10));
   ASSERT_EQ(slow.deltas.size(), 2U);
   EXPECT_EQ(slow.deltas[1].sequence(), 2U);
-  ASSERT_EQ(slow.deltas[1].nodes_size(), 1);
-  EXPECT_EQ(slow.deltas[1].nodes(0).worker_count(), 5U);
+  ASSERT_EQ(slow.deltas[1].records_size(), 1);
+  protocol::NodeInfo newest;
+  ASSERT_TRUE(newest.ParseFromString(slow.deltas[1].records(0).value()));
+  EXPECT_EQ(newest.worker_count(), 5U);
 }
 
 TEST(GcsDeltaTest, ASubscriberWithMoreThanTheBoundWaitingIsCutOff) {

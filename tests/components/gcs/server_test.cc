@@ -79,7 +79,7 @@ TEST(GcsServerTest, ADeadNodeIdNeverComesBackButAFreshOneDoes) {
   EXPECT_TRUE(fresh->registered);
 }
 
-TEST(GcsServerTest, AGcsThatWasPausedItselfBuriesNobody) {
+TEST(GcsServerTest, AGcsThatWasPausedItselfDeclaresNobodyDead) {
   GcsWorld world;
   ScopedEventLoop process(world.loop);
   ScopedEventLoop network(world.loop);

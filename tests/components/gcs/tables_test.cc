@@ -5,7 +5,6 @@
 #include "components/gcs/server/job_table.h"
 #include "components/gcs/server/key_value.h"
 #include "components/gcs/server/node_table.h"
-#include "components/gcs/server/pubsub.h"
 #include "components/protocol/gcs_convert.h"
 
 namespace mobula::gcs {
@@ -76,10 +75,10 @@ TEST(NodeTableTest, AHeartbeatThatSaysNothingNewMakesNoDelta) {
   protocol::NodeInfo node = Node('a');
   const auto epoch = *nodes.Register(node);
   nodes.Heartbeat(node, epoch);
-  EXPECT_TRUE(nodes.step.delta.nodes().empty());
+  EXPECT_TRUE(nodes.step.records.empty());
   node.set_worker_count(3);
   nodes.Heartbeat(node, epoch);
-  ASSERT_EQ(nodes.step.delta.nodes_size(), 1);
+  ASSERT_EQ(nodes.step.records.size(), 1U);
   EXPECT_TRUE(nodes.step.changes.empty()) << "what changes all the time is not stored";
 }
 
@@ -113,12 +112,13 @@ TEST(NodeTableTest, AVersionAfterARestartIsAboveAllBeforeIt) {
   Nodes before;
   protocol::NodeInfo node = Node('a');
   const auto epoch = *before.Register(node);
-  const Storage::Entries stored{{node.node_id(), *before.step.changes.back().value}};
+  const Table::Stored stored{.records = {{node.node_id(), *before.step.changes.back().value}}};
   node.set_worker_count(1);
   before.Heartbeat(node, epoch);
   const auto version = before.table.Find(protocol::IdOf(node))->version();
   Nodes after;
-  ASSERT_TRUE(after.table.Load(stored, {1ULL << 32, epoch}, after.now));
+  ASSERT_TRUE(after.table.Load(
+      stored, {.meta = {{kLastEpochKey, std::to_string(epoch)}}, .generation = 1}));
   node.set_worker_count(2);
   EXPECT_EQ(*after.Register(node), epoch);
   EXPECT_GT(after.table.Find(protocol::IdOf(node))->version(), version);
@@ -126,8 +126,9 @@ TEST(NodeTableTest, AVersionAfterARestartIsAboveAllBeforeIt) {
 
 TEST(NodeTableTest, GarbageInTheStorageIsReportedAndNotSkipped) {
   Nodes nodes;
-  EXPECT_EQ(nodes.table.Load({{"k", "garbage"}}, {}, nodes.now).error().code(),
-            ErrorCode::kCorrupt);
+  const auto loaded = nodes.table.Load({.records = {{"k", "garbage"}}}, {});
+  EXPECT_EQ(loaded.error().ToString(),
+            "corrupt: what stands under 6b in table 'nodes' is not a valid record");
 }
 
 protocol::StartJobRequest Request(const std::string& id) {
@@ -217,7 +218,7 @@ TEST(KeyValueTest, AValueAboveTheBoundIsRefusedWithBothNumbers) {
 
 TEST(KeyValueTest, AllValuesTogetherAreBoundedAndADeleteMakesRoom) {
   KeyValue keys(1024, 2048);
-  keys.Load({{KeyValue::StorageKey("programs", "old"), 1024}});
+  ASSERT_TRUE(keys.Load({.sizes = {{KeyValue::StorageKey("programs", "old"), 1024}}}, {}));
   Step step;
   const auto put = [&](const char* key, std::size_t size) {
     protocol::PutValueRequest request;
@@ -252,57 +253,8 @@ TEST(DeathTableTest, AWorkerDiesOnceAndTheOldestDeathsAreForgotten) {
   report("b");
   report("c");
   std::string kept;
-  deaths.ForEach([&kept](const protocol::WorkerDeath& death) { kept += death.worker_id(); });
+  deaths.ForEachRecord([&kept](std::string_view worker, const auto&) { kept += worker; });
   EXPECT_EQ(kept, "bc");
-}
-
-protocol::Delta NodeDelta(char letter, std::uint32_t workers) {
-  protocol::Delta delta;
-  protocol::NodeInfo& node = *delta.add_nodes();
-  node = Node(letter);
-  node.set_worker_count(workers);
-  return delta;
-}
-
-TEST(PubSubTest, OneDeltaIsInFlightAndTheNewestRecordWaits) {
-  PubSub pubsub(10);
-  pubsub.Add(1, {protocol::NODES});
-  EXPECT_TRUE(pubsub.Publish(NodeDelta('a', 1)).empty());
-  EXPECT_EQ(pubsub.Take(1)->nodes(0).worker_count(), 1U);
-  for (std::uint32_t i = 2; i < 1000; ++i) {
-    EXPECT_TRUE(pubsub.Publish(NodeDelta('a', i)).empty());
-    EXPECT_FALSE(pubsub.Take(1));
-  }
-  EXPECT_EQ(pubsub.Queued(1), 1U);
-  pubsub.Acknowledge(1);
-  const auto next = pubsub.Take(1);
-  EXPECT_EQ(next->sequence(), 2U);
-  EXPECT_EQ(next->nodes(0).worker_count(), 999U);
-}
-
-TEST(PubSubTest, ASubscriberAboveTheBoundIsDropped) {
-  PubSub pubsub(2);
-  pubsub.Add(1, {protocol::NODES});
-  pubsub.Add(2, {protocol::WORKERS});
-  EXPECT_TRUE(pubsub.Publish(NodeDelta('a', 1)).empty());
-  EXPECT_TRUE(pubsub.Publish(NodeDelta('b', 1)).empty());
-  EXPECT_EQ(pubsub.Publish(NodeDelta('c', 1)), std::vector<SessionId>{1});
-  EXPECT_EQ(pubsub.Subscribers(), std::vector<SessionId>{2});
-  pubsub.CheckInvariants();
-}
-
-TEST(PubSubTest, ALargeDeltaGoesInPieces) {
-  PubSub pubsub(5000);
-  pubsub.Add(1, {protocol::WORKERS});
-  protocol::Delta delta;
-  for (int i = 0; i < 2500; ++i) delta.add_worker_deaths()->set_worker_id(std::to_string(i));
-  EXPECT_TRUE(pubsub.Publish(delta).empty());
-  std::vector<int> sizes;
-  while (const auto piece = pubsub.Take(1)) {
-    sizes.push_back(piece->worker_deaths_size());
-    pubsub.Acknowledge(1);
-  }
-  EXPECT_EQ(sizes, (std::vector<int>{1000, 1000, 500}));
 }
 
 struct Heard {

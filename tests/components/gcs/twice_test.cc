@@ -85,8 +85,12 @@ Samples AllSamples() {
   AddJobSamples(samples);
   AddKeyValueSamples(samples);
   protocol::SubscribeRequest subscribe;
-  subscribe.add_channels(protocol::NODES);
-  subscribe.add_channels(protocol::JOBS);
+  subscribe.add_topics()->set_channel(protocol::NODES);
+  subscribe.add_topics()->set_channel(protocol::JOBS);
+  Add(samples, protocol::kSubscribe, subscribe);
+  subscribe.mutable_topics(0)->add_keys(NodeIdOf('n'));
+  Add(samples, protocol::kSubscribe, subscribe);
+  subscribe.add_topics();  // a channel that is none
   Add(samples, protocol::kSubscribe, subscribe);
   return samples;
 }
