@@ -70,10 +70,10 @@ class Transcript {
 };
 
 struct ScriptDriver {
-  ScriptDriver(sim::World& world, sim::CoreProcessOptions options)
-      : process(world, std::move(options)),
+  ScriptDriver(sim::World& world, std::string name, core_worker::AssemblyOptions options)
+      : process(world, std::move(name), std::move(options)),
         program(world, process.loop(), process.core(), Program::Place::kDriver) {}
-  sim::CoreProcess process;
+  sim::SimulatedProcess process;
   Program program;
   std::map<std::string, Known> values;
 };
@@ -170,14 +170,13 @@ class Stage {
   }
 
   void AddDriver(const std::string& name, const Command& command) {
-    sim::CoreProcessOptions options;
+    core_worker::AssemblyOptions options;
     options.program.set_hash("the scenario's program");
     const std::string host = command.settings.contains("on") ? command.settings.at("on") : "n0";
-    options.name = host + "." + name;
     options.is_driver = true;
     options.raylet_endpoint = nodes_.at(host)->local_endpoint();
-    ScriptDriver& driver =
-        *(drivers_[name] = std::make_unique<ScriptDriver>(world_, std::move(options)));
+    ScriptDriver& driver = *(drivers_[name] = std::make_unique<ScriptDriver>(
+                                 world_, host + "." + name, std::move(options)));
     driver.process.Start([](const Result<void>&) {});
     if (!world_.loop.RunUntil([&] { return driver.process.has_joined(); }, kJoinMax)) {
       Refuse(name + " cannot join");
