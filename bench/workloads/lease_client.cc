@@ -94,7 +94,6 @@ class LeaseClient::Impl {
     *request.mutable_program() = program_;
     (*request.mutable_resources()->mutable_units())["CPU"] = kShare.units();
     request.set_depth(1);
-    request.set_placement("default");
     raylet_->Call(
         protocol::kRequestLease, request,
         [this](mobula::Result<protocol::RequestLeaseReply> reply) { OnAnswer(std::move(reply)); });

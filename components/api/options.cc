@@ -5,6 +5,21 @@
 #include "components/base/resources.h"
 
 namespace mobula::internal {
+namespace {
+
+Result<SchedulingStrategy> ToStrategy(const Scheduling& scheduling) {
+  if (std::holds_alternative<Spread>(scheduling)) return Spread{};
+  const auto* const affinity = std::get_if<NodeAffinity>(&scheduling);
+  if (affinity == nullptr) return DefaultScheduling{};
+  const Result<std::string> binary = FromHex(affinity->node_id_hex);
+  if (!binary || binary->size() != NodeId::kSize) {
+    return Fail(ErrorCode::kInvalidArgument, "'{}' is not a node id of {} hex digits",
+                affinity->node_id_hex, 2 * NodeId::kSize);
+  }
+  return OnNode{.node = NodeId::FromBinaryOrNil(*binary), .soft = affinity->soft};
+}
+
+}  // namespace
 
 Result<TaskOptions> ToTaskOptions(const RemoteOptions& options) {
   TaskOptions task;
@@ -31,17 +46,9 @@ Result<TaskOptions> ToTaskOptions(const RemoteOptions& options) {
   task.max_retries = options.max_retries;
   task.retry_exceptions = options.retry_exceptions;
   task.name = options.name;
-  if (std::holds_alternative<Spread>(options.scheduling)) {
-    task.placement = Placement::kSpread;
-  } else if (const auto* affinity = std::get_if<NodeAffinity>(&options.scheduling)) {
-    if (!FromHex(affinity->node_id_hex)) {
-      return Fail(ErrorCode::kInvalidArgument, "'{}' is not the hex id of a node",
-                  affinity->node_id_hex);
-    }
-    task.placement = Placement::kNode;
-    task.node_id_hex = affinity->node_id_hex;
-    task.soft = affinity->soft;
-  }
+  Result<SchedulingStrategy> strategy = ToStrategy(options.scheduling);
+  if (!strategy) return Fail(std::move(strategy.error()));
+  task.strategy = *strategy;
   return task;
 }
 

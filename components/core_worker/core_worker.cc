@@ -197,11 +197,7 @@ TaskKindPtr CoreWorker::Impl::NewKind(const internal::FunctionKey& function,
   for (const auto& [name, amount] : options.resources) {
     key.resources.Set(name, Amount::FromDouble(amount));
   }
-  key.placement = options.placement;
-  if (options.placement == internal::Placement::kNode) {
-    key.node = NodeId::FromBinaryOrNil(FromHex(options.node_id_hex).value_or(std::string()));
-    key.soft = options.soft;
-  }
+  key.strategy = options.strategy;
   key.depth = context.depth + 1;
   const boost::intrusive_ptr<TaskKind> kind(new TaskKind);
   kind->number = ++last_kind;

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "components/base/check.h"
+#include "components/protocol/convert.h"
 #include "components/protocol/gcs_convert.h"
 #include "components/protocol/raylet_methods.h"
 
@@ -19,13 +20,14 @@ constexpr Duration kSpillReportMax = std::chrono::milliseconds(250);
 /// How long a lease outlives the lost connection of its holder.
 constexpr Duration kOrphanGrace = std::chrono::seconds(5);
 
-scheduler::ResourceRequest ToRequest(const RequestLeaseRequest& message) {
+Result<scheduler::ResourceRequest> ToRequest(const RequestLeaseRequest& message) {
   scheduler::ResourceRequest request;
   request.resources = protocol::FromProto(message.resources());
-  if (message.placement() == "spread") request.strategy = scheduler::Strategy::kSpread;
-  if (message.placement() == "node") request.strategy = scheduler::Strategy::kNode;
-  request.node = NodeId::FromBinaryOrNil(message.placement_node());
-  request.soft = message.placement_soft();
+  if (message.has_strategy()) {
+    const Result<SchedulingStrategy> strategy = protocol::FromMessage(message.strategy());
+    if (!strategy) return Fail(strategy.error());
+    request.strategy = *strategy;
+  }
   for (const auto& [node_hex, bytes] : message.local_bytes()) {
     const Result<std::string> binary = FromHex(node_hex);
     if (binary) request.locality[NodeId::FromBinaryOrNil(*binary)] = bytes;
@@ -53,11 +55,13 @@ void LeaseManager::Request(RequestLeaseRequest request, rpc::Peer& peer,
     return respond(Fail(ErrorCode::kAlreadyExists, "lease request {} is already waiting",
                         ToHex(request.request_id())));
   }
+  Result<scheduler::ResourceRequest> wanted = ToRequest(request);
+  if (!wanted) return respond(Fail(std::move(wanted.error())));
   const std::uint64_t ticket = ++last_ticket_;
   scheduler::LeaseAsk ask;
   ask.ticket = ticket;
   ask.owner = WorkerId::FromBinaryOrNil(request.owner().worker_id());
-  ask.request = ToRequest(request);
+  ask.request = *std::move(wanted);
   ask.depth = request.depth();
   ask.hops = request.hops();
   Result<void> queued = deps_.scheduler.Submit(std::move(ask));

@@ -48,7 +48,8 @@ std::string Lack(const Filter& filter, const NodeView& node) {
   const ResourceRequest& request = filter.request();
   if (!node.alive) return "is dead";
   if (node.draining) return "is draining";
-  if (filter.IsPinned() && node.id != request.node) return "is not the node asked for";
+  const NodeId* const pinned = filter.Pinned();
+  if (pinned != nullptr && node.id != *pinned) return "is not the node asked for";
   for (const LabelTerm& term : request.labels) {
     if (term.Accepts(node.labels)) continue;
     const auto label = node.labels.find(term.key);
@@ -86,10 +87,10 @@ std::string ExplainInfeasible(const Filter& filter) {
   const ClusterView& view = filter.view();
   const ResourceRequest& request = filter.request();
   if (view.nodes().empty()) return "the cluster has no nodes";
-  if (filter.IsPinned()) {
-    const NodeView* node = view.Find(request.node);
-    if (node == nullptr) return fmt::format("node {} is not in the cluster", request.node.Short());
-    return fmt::format("node {} {}", request.node.Short(), Lack(filter, *node));
+  if (const NodeId* pinned = filter.Pinned()) {
+    const NodeView* node = view.Find(*pinned);
+    if (node == nullptr) return fmt::format("node {} is not in the cluster", pinned->Short());
+    return fmt::format("node {} {}", pinned->Short(), Lack(filter, *node));
   }
   const bool any_eligible = std::ranges::any_of(
       view.nodes(), [&](const auto& entry) { return filter.IsEligible(entry.second); });

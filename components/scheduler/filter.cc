@@ -25,19 +25,19 @@ std::vector<const NodeView*> Draw(const Filter& filter, const FreeIndex::Candida
 }  // namespace
 
 bool ShapeLess::operator()(const ResourceRequest& a, const ResourceRequest& b) const {
-  return std::tie(a.resources.entries(), a.strategy, a.node, a.soft, a.labels) <
-         std::tie(b.resources.entries(), b.strategy, b.node, b.soft, b.labels);
+  return std::tie(a.resources.entries(), a.strategy, a.labels) <
+         std::tie(b.resources.entries(), b.strategy, b.labels);
 }
 
 Filter::Filter(const ResourceRequest& request, const ClusterView& view)
-    : request_(request), view_(view), pinned_(request.strategy == Strategy::kNode) {
-  if (!pinned_ || !request.soft) return;
-  const NodeView* wanted = view.Find(request.node);
-  pinned_ = wanted != nullptr && IsFeasible(*wanted);
+    : request_(request), view_(view), pinned_(std::get_if<OnNode>(&request.strategy)) {
+  if (pinned_ == nullptr || !pinned_->soft) return;
+  const NodeView* const wanted = view.Find(pinned_->node);
+  if (wanted == nullptr || !IsFeasible(*wanted)) pinned_ = nullptr;
 }
 
 bool Filter::IsEligible(const NodeView& node) const {
-  if (!node.TakesWork() || (pinned_ && node.id != request_.node)) return false;
+  if (!node.TakesWork() || (pinned_ != nullptr && node.id != pinned_->node)) return false;
   return std::ranges::all_of(request_.labels,
                              [&](const LabelTerm& term) { return term.Accepts(node.labels); });
 }
@@ -53,8 +53,8 @@ bool Filter::Fits(const NodeView& node) const {
 Fitting FindFitting(const Filter& filter, std::size_t sample_nodes, SampleFrom from,
                     Random& random) {
   Fitting found;
-  if (filter.IsPinned()) {
-    const NodeView* node = filter.view().Find(filter.request().node);
+  if (const NodeId* pinned = filter.Pinned()) {
+    const NodeView* node = filter.view().Find(*pinned);
     if (node != nullptr && filter.Fits(*node)) found.nodes.push_back(node);
     return found;
   }
@@ -74,8 +74,8 @@ Fitting FindFitting(const Filter& filter, std::size_t sample_nodes, SampleFrom f
 }
 
 bool AnyFits(const Filter& filter) {
-  if (filter.IsPinned()) {
-    const NodeView* node = filter.view().Find(filter.request().node);
+  if (const NodeId* pinned = filter.Pinned()) {
+    const NodeView* node = filter.view().Find(*pinned);
     return node != nullptr && filter.Fits(*node);
   }
   const FreeIndex::Candidates candidates = filter.view().MayFit(filter.request().resources);

@@ -27,13 +27,13 @@ class Filter {
 
   [[nodiscard]] const ResourceRequest& request() const { return request_; }
   [[nodiscard]] const ClusterView& view() const { return view_; }
-  /// \return true if only `request().node` is eligible.
-  [[nodiscard]] bool IsPinned() const { return pinned_; }
+  /// \return the only node that is eligible; null if the request leaves a choice.
+  [[nodiscard]] const NodeId* Pinned() const { return pinned_ ? &pinned_->node : nullptr; }
 
  private:
   const ResourceRequest& request_;
   const ClusterView& view_;
-  bool pinned_;
+  const OnNode* pinned_;  // part of `request_`; null for a soft wish that cannot be met
 };
 
 /// Nodes that fit, ordered by id.

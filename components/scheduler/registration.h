@@ -14,7 +14,7 @@ void RegisterPolicies(Registry<PolicyMaker>& registry);
 void RegisterSchedulers(Registry<SchedulerMaker>& registry);
 
 /// Builds what `config` names, `kind: hybrid` if it names nothing, and puts the policy for
-/// `Strategy::kSpread` beside it. For the scheduler, and for the GCS, which places actors.
+/// the strategy `Spread` beside it. For the scheduler, and for the GCS, which places actors.
 /// \return the policy. kInvalidArgument on an unknown kind, an unknown key or a bad value.
 [[nodiscard]] Result<std::unique_ptr<SchedulingPolicy>> MakePolicy(
     const Registry<PolicyMaker>& policies, const ConfigValue& config, const Random& random);

@@ -23,22 +23,14 @@
 #include "components/base/result.h"
 #include "components/scheduler/cluster_view.h"
 #include "components/scheduler/label_term.h"
+#include "mobula/scheduling_strategy.h"
 
 namespace mobula::scheduler {
-
-/// What the program asked for beyond amounts.
-enum class Strategy : std::uint8_t {
-  kDefault,  ///< The configured policy decides.
-  kSpread,   ///< Over as many nodes as possible.
-  kNode,     ///< On `ResourceRequest::node`.
-};
 
 /// What one lease needs. A value.
 struct ResourceRequest {
   ResourceSet resources;  ///< No negative amounts.
-  Strategy strategy = Strategy::kDefault;
-  NodeId node;        ///< For kNode.
-  bool soft = false;  ///< For kNode: elsewhere if that node is gone or, even empty, too small.
+  SchedulingStrategy strategy;
   std::vector<LabelTerm> labels;             ///< All must accept the node.
   std::map<NodeId, std::uint64_t> locality;  ///< Bytes of arguments that lie there already.
 };

@@ -11,4 +11,5 @@
 #include "mobula/options.h"
 #include "mobula/put.h"
 #include "mobula/remote.h"
+#include "mobula/scheduling_strategy.h"
 #include "mobula/serialization.h"

@@ -9,14 +9,11 @@
 
 #include "components/base/result.h"
 #include "mobula/internal/runtime.h"
+#include "mobula/scheduling_strategy.h"
 
 namespace mobula {
 
-/// Where the cluster's own policy puts it.
-struct DefaultScheduling {};
-/// Over as many nodes as possible.
-struct Spread {};
-/// On this node; with `soft`, elsewhere if that node is gone or too small.
+/// How users write `OnNode`: on this node; with `soft`, elsewhere if it is gone or too small.
 struct NodeAffinity {
   std::string node_id_hex;
   bool soft = false;
@@ -38,7 +35,8 @@ struct RemoteOptions {
 namespace internal {
 
 /// \return the options in the runtime's terms. kInvalidArgument for a negative or unreal amount,
-///         a resource named as a built-in one, or `max_retries` below -1.
+///         a resource named as a built-in one, a text that is no node id, or
+///         `max_retries` below -1.
 [[nodiscard]] Result<TaskOptions> ToTaskOptions(const RemoteOptions& options);
 /// \return the options of a task that says nothing: one CPU.
 [[nodiscard]] const TaskOptions& DefaultTaskOptions();

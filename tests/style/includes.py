@@ -11,7 +11,7 @@ LAYERS = {
     "include/mobula": {"components/base"},
     "components/api": {"components/base", "include/mobula"},
     "components/transport": {"components/base"},
-    "components/protocol": {"components/base", "components/transport"},
+    "components/protocol": {"components/base", "components/transport", "include/mobula"},
     "components/scheduler": {"components/base", "include/mobula"},
     "components/object_store": {
         "components/base", "components/transport", "components/protocol"},

@@ -24,9 +24,7 @@ std::string SchedulingKey::Text() const {
   for (const auto& [name, amount] : resources.entries()) {
     text += fmt::format("{}={};", name, amount.units());
   }
-  text += fmt::format("/{}/{}/{}/{}", static_cast<int>(placement), depth, soft ? 1 : 0,
-                      node.IsNil() ? std::string() : node.Hex());
-  return text;
+  return text + fmt::format("/{}/{}", depth, ToText(strategy));
 }
 
 LeasePool::LeasePool(Deps deps, Config config, Random random)

@@ -36,15 +36,14 @@
 #include "components/protocol/raylet.pb.h"
 #include "components/protocol/worker.pb.h"
 #include "components/transport/rpc/client_pool.h"
+#include "mobula/scheduling_strategy.h"
 
 namespace mobula::core_worker {
 
 /// What a lease is asked for. Tasks of one key may run on each other's leases.
 struct SchedulingKey {
   ResourceSet resources;
-  internal::Placement placement = internal::Placement::kDefault;
-  NodeId node;        ///< For kNode.
-  bool soft = false;  ///< For kNode.
+  SchedulingStrategy strategy;
   std::uint32_t depth = 0;
 
   /// \return all of the above, for comparing and ordering.

@@ -12,15 +12,6 @@
 namespace mobula::core_worker {
 namespace {
 
-std::string_view PlacementName(internal::Placement placement) {
-  switch (placement) {
-    case internal::Placement::kDefault: return "default";
-    case internal::Placement::kSpread: return "spread";
-    case internal::Placement::kNode: return "node";
-  }
-  return "default";
-}
-
 /// Where the argument bytes of a task are, for policies that go to the data.
 void AddLocality(const SubmittedTask& task, protocol::RequestLeaseRequest* request) {
   if (task.arguments == nullptr) return;
@@ -84,11 +75,7 @@ void LeasePool::Ask(const LeaseId& id) {
     (*message.mutable_resources()->mutable_units())[name] = amount.units();
   }
   message.set_depth(key.depth);
-  message.set_placement(std::string(PlacementName(key.placement)));
-  if (key.placement == internal::Placement::kNode) {
-    message.set_placement_node(std::string(key.node.Binary()));
-  }
-  message.set_placement_soft(key.soft);
+  *message.mutable_strategy() = protocol::ToMessage(key.strategy);
   message.set_hops(request.hops);
   if (!request.group->ready.empty()) {  // each request speaks for another task
     const auto last = std::min(request.group->requests.size(), request.group->ready.size()) - 1;

@@ -125,13 +125,6 @@ Result<std::vector<ReferencePtr>> BlockingRuntime::Submit(const internal::Functi
                                                           std::vector<internal::Argument> arguments,
                                                           std::uint32_t result_count,
                                                           const internal::TaskOptions& options) {
-  if (options.placement == internal::Placement::kNode) {
-    const auto binary = FromHex(options.node_id_hex);
-    if (!binary || !NodeId::FromBinary(*binary)) {
-      return Fail(ErrorCode::kInvalidArgument, "'{}' is not a node id of {} hex digits",
-                  options.node_id_hex, 2 * NodeId::kSize);
-    }
-  }
   if (options.max_retries < -1) {
     return Fail(ErrorCode::kInvalidArgument, "max_retries is {}, not -1 (without end) or more",
                 options.max_retries);

@@ -48,8 +48,8 @@ using MadePolicy = Result<std::unique_ptr<SchedulingPolicy>>;
 /// Cost: O(nodes skipped).
 [[nodiscard]] MadePolicy MakeRoundRobinPolicy(const ConfigValue& config, Random random);
 
-/// The least used node, and of equals the one whose turn it is. What `Strategy::kSpread` asks for.
-/// Key: `sample_nodes` 32.
+/// The least used node, and of equals the one whose turn it is. The strategy `Spread` asks for this
+/// one. Key: `sample_nodes` 32.
 [[nodiscard]] MadePolicy MakeSpreadPolicy(const ConfigValue& config, Random random);
 
 }  // namespace mobula::scheduler

@@ -6,7 +6,7 @@
 
 namespace mobula::scheduler {
 
-/// `Strategy::kSpread` goes to `spread`, everything else to `usual`. A wish for a node or for
+/// A request for `Spread` goes to `spread`, everything else to `usual`. A wish for a node or for
 /// labels needs no policy of its own: it is part of the filter that every policy begins with.
 ///
 /// Lifetime: owns both. Its name is that of `usual`.
@@ -16,7 +16,8 @@ class StrategyPolicy final : public SchedulingPolicy {
       : usual_(std::move(usual)), spread_(std::move(spread)) {}
 
   Decision Choose(const ResourceRequest& request, const ClusterView& view) override {
-    return (request.strategy == Strategy::kSpread ? spread_ : usual_)->Choose(request, view);
+    return (std::holds_alternative<Spread>(request.strategy) ? spread_ : usual_)
+        ->Choose(request, view);
   }
   [[nodiscard]] std::string_view Name() const override { return usual_->Name(); }
 

@@ -12,9 +12,10 @@ namespace {
 
 bool Keeps(Reach reach) { return reach == Reach::kHere || reach == Reach::kNoFurther; }
 
-/// True if the ask wants a node that it cannot reach.
-bool WantsElsewhere(const ResourceRequest& request, const NodeId& local) {
-  return request.strategy == Strategy::kNode && !request.soft && request.node != local;
+/// \return the node other than `local` that the request insists on; null if there is none.
+const NodeId* WantedElsewhere(const ResourceRequest& request, const NodeId& local) {
+  const auto* const on = std::get_if<OnNode>(&request.strategy);
+  return on != nullptr && !on->soft && on->node != local ? &on->node : nullptr;
 }
 
 }  // namespace
@@ -58,10 +59,8 @@ AskClassKey QueueScheduler::ClassOf(const LeaseAsk& ask) const {
     return key;
   }
   key.reach = ask.hops == 0 ? Reach::kHere : Reach::kNoFurther;
-  if (!WantsElsewhere(key.request, view_.local_id())) {
-    key.request.strategy = Strategy::kNode;
-    key.request.node = view_.local_id();
-    key.request.soft = false;
+  if (WantedElsewhere(key.request, view_.local_id()) == nullptr) {
+    key.request.strategy = OnNode{.node = view_.local_id()};
   }
   return key;
 }
@@ -87,9 +86,10 @@ std::vector<Action> QueueScheduler::Step() {
 
 Decision QueueScheduler::Decide(AskClasses::value_type& shape) {
   const AskClassKey& key = shape.first;
-  if (Keeps(key.reach) && WantsElsewhere(key.request, view_.local_id())) {
+  const NodeId* const elsewhere = WantedElsewhere(key.request, view_.local_id());
+  if (Keeps(key.reach) && elsewhere != nullptr) {
     return decision::Infeasible{fmt::format("wants node {}, and may not leave node {}",
-                                            key.request.node.Short(), view_.local_id().Short())};
+                                            elsewhere->Short(), view_.local_id().Short())};
   }
   //! [decide]
   const Filter filter(key.request, view_);

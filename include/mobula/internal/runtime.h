@@ -24,6 +24,7 @@
 #include "components/base/payload.h"
 #include "components/base/result.h"
 #include "mobula/context.h"
+#include "mobula/scheduling_strategy.h"
 
 namespace mobula::internal {
 
@@ -75,17 +76,13 @@ struct FunctionKey {
   friend bool operator==(const FunctionKey&, const FunctionKey&) = default;
 };
 
-enum class Placement : std::uint8_t { kDefault, kSpread, kNode };
-
 /// What `.With({...})` says, in the runtime's terms.
 struct TaskOptions {
   std::map<std::string, double> resources;  ///< CPU included.
   std::int32_t max_retries = 3;             ///< -1: without end.
   bool retry_exceptions = false;
   std::string name;  ///< Empty: the function's name.
-  Placement placement = Placement::kDefault;
-  std::string node_id_hex;  ///< For kNode.
-  bool soft = false;        ///< For kNode: elsewhere if that node cannot.
+  SchedulingStrategy strategy;
   friend bool operator==(const TaskOptions&, const TaskOptions&) = default;
 };
 

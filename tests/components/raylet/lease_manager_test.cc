@@ -106,6 +106,19 @@ TEST_F(LeaseManagerTest, AnOwnerThatComesBackKeepsTheLeasesItKnowsAndOnlyThose) 
   EXPECT_EQ(owner->reclaims.back().lease_ids(0), kept.lease_id());
 }
 
+TEST_F(LeaseManagerTest, AMalformedStrategyIsAnErrorAnswerAndNotTheDefault) {
+  protocol::SchedulingStrategy strategy;
+  for (const bool is_of_a_kind : {false, true}) {
+    if (is_of_a_kind) strategy.mutable_on_node()->set_node_id("short");
+    const auto answer = driver->Ask(job, {{"CPU", 1}}, strategy);
+    world.RunFor(milliseconds(100));
+    ASSERT_TRUE(*answer);
+    ASSERT_FALSE((*answer)->has_value());
+    EXPECT_EQ((*answer)->error().code(), ErrorCode::kInvalidArgument);
+  }
+  EXPECT_EQ(world.raylet->Count().leases, 0U);
+}
+
 TEST_F(LeaseManagerTest, AnOwnerThatStaysAwayLosesItsLeases) {
   const auto owner = world.AddStranger(world.random.NewId<NodeId>());
   (void)world.Granted(owner->Ask(job, {{"CPU", 1}}));

@@ -4,6 +4,7 @@
 
 #include <csignal>
 
+#include "components/protocol/convert.h"
 #include "components/protocol/gcs_convert.h"
 #include "components/protocol/raylet_methods.h"
 #include "node/wiring.h"
@@ -38,11 +39,17 @@ Result<protocol::RegisterWorkerReply> Process::Register(bool is_driver, const Jo
 }
 
 std::shared_ptr<Process::Answer> Process::Ask(const JobId& job, const ResourceSet& resources) {
+  return Ask(job, resources, protocol::ToMessage(SchedulingStrategy()));
+}
+
+std::shared_ptr<Process::Answer> Process::Ask(const JobId& job, const ResourceSet& resources,
+                                              const protocol::SchedulingStrategy& strategy) {
   protocol::RequestLeaseRequest request;
   request.set_request_id(std::string(world.random.NewId<LeaseId>().Binary()));
   *request.mutable_owner() = address;
   request.set_job_id(std::string(job.Binary()));
   *request.mutable_resources() = protocol::ToProto(resources);
+  *request.mutable_strategy() = strategy;
   auto answer = std::make_shared<Answer>();
   client->Call(protocol::kRequestLease, request,
                [answer](Result<RequestLeaseReply> reply) { *answer = std::move(reply); });

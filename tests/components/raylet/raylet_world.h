@@ -29,6 +29,8 @@ class Process {
                                                  const WorkerId& startup);
   /// Asks for a lease. \return where the answer will be.
   std::shared_ptr<Answer> Ask(const JobId& job, const ResourceSet& resources);
+  std::shared_ptr<Answer> Ask(const JobId& job, const ResourceSet& resources,
+                              const protocol::SchedulingStrategy& strategy);
   void SetBlocked(bool blocked);
   /// Loses the connection and makes another.
   void Reconnect();

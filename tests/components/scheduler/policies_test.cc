@@ -187,7 +187,7 @@ TEST(StrategyTest, ARequestMayAskForSpreadUnderAnyPolicy) {
   const auto policy = Policy(Config({{"kind", "pack"}}));
   ResourceRequest request = Wants({{"CPU", 1}});
   EXPECT_EQ(Placed(policy->Choose(request, *view)), Node(1));
-  request.strategy = Strategy::kSpread;
+  request.strategy = Spread{};
   EXPECT_EQ(Choices(*policy, request, *view, 3), std::vector({Node(2), Node(3), Node(2)}));
   EXPECT_EQ(policy->Name(), "pack");
 }

@@ -78,7 +78,8 @@ inline void CheckMonotony(const PolicyFactory& make, std::uint64_t seed, Violati
     std::vector<NodeView> nodes;
     for (const NodeId& id : ids) nodes.push_back(RandomNode(random, id, 1));
     ResourceRequest request = RandomRequest(random, ids);
-    request.soft = false;  // a soft wish may rightly turn to waiting when its node grows
+    // A soft wish may rightly turn to waiting when its node grows.
+    if (auto* on = std::get_if<OnNode>(&request.strategy)) on->soft = false;
     const auto ask = [&] {
       ClusterView view;
       view.SetLocal(ids.front());

@@ -47,9 +47,7 @@ inline ResourceRequest Wants(ResourceSet resources) {
 
 inline ResourceRequest WantsNode(ResourceSet resources, const NodeId& id, bool soft) {
   ResourceRequest request = Wants(std::move(resources));
-  request.strategy = Strategy::kNode;
-  request.node = id;
-  request.soft = soft;
+  request.strategy = OnNode{.node = id, .soft = soft};
   return request;
 }
 
@@ -94,9 +92,10 @@ class Oracle {
       feasible_.push_back(id);
       if (node.available.Covers(request.resources)) fitting_.push_back(id);
     }
-    if (request.strategy != Strategy::kNode) return;
-    if (request.soft && std::ranges::count(feasible_, request.node) == 0) return;
-    const auto other = [&](const NodeId& id) { return id != request.node; };
+    const auto* const on = std::get_if<OnNode>(&request.strategy);
+    if (on == nullptr) return;
+    if (on->soft && std::ranges::count(feasible_, on->node) == 0) return;
+    const auto other = [&](const NodeId& id) { return id != on->node; };
     std::erase_if(feasible_, other);
     std::erase_if(fitting_, other);
   }
@@ -146,11 +145,10 @@ inline NodeView RandomNode(Random& random, const NodeId& id, std::uint64_t versi
 inline ResourceRequest RandomRequest(Random& random, const std::vector<NodeId>& ids) {
   ResourceRequest request = Wants(RandomAmounts(random, random.Chance(0.1) ? 20 : 4));
   const auto any = [&] { return ids[random.Below(ids.size())]; };
-  if (random.Chance(0.2)) request.strategy = Strategy::kSpread;
+  if (random.Chance(0.2)) request.strategy = Spread{};
   if (random.Chance(0.2)) {
-    request.strategy = Strategy::kNode;
-    request.node = random.Chance(0.8) ? any() : random.NewId<NodeId>();
-    request.soft = random.Chance(0.5);
+    const NodeId node = random.Chance(0.8) ? any() : random.NewId<NodeId>();
+    request.strategy = OnNode{.node = node, .soft = random.Chance(0.5)};
   }
   if (random.Chance(0.2)) {
     request.labels.push_back(*LabelTerm::Parse("zone", random.Chance(0.5) ? "a" : "!in(a, c)"));

@@ -179,6 +179,7 @@ TEST_F(RemoteTest, AThrowingHookIsATaskFailure) {
 }
 
 TEST_F(RemoteTest, OptionsReachTheRuntime) {
+  const std::string kNode = ToHex(std::string(NodeId::kSize, 'a'));
   const auto big = Remote<Square>.With({.num_cpus = 2,
                                         .num_gpus = 0.5,
                                         .memory = 1e9,
@@ -186,7 +187,7 @@ TEST_F(RemoteTest, OptionsReachTheRuntime) {
                                         .max_retries = 5,
                                         .retry_exceptions = true,
                                         .name = "x",
-                                        .scheduling = NodeAffinity{"ab12", true}});
+                                        .scheduling = NodeAffinity{kNode, true}});
   EXPECT_EQ(Get(big(3)), 9);
   const internal::TaskOptions& seen = runtime_.last_options;
   EXPECT_EQ(seen.resources, (std::map<std::string, double>{
@@ -194,11 +195,12 @@ TEST_F(RemoteTest, OptionsReachTheRuntime) {
   EXPECT_EQ(seen.max_retries, 5);
   EXPECT_TRUE(seen.retry_exceptions);
   EXPECT_EQ(seen.name, "x");
-  EXPECT_EQ(seen.placement, internal::Placement::kNode);
-  EXPECT_EQ(seen.node_id_hex, "ab12");
-  EXPECT_TRUE(seen.soft);
+  EXPECT_EQ(seen.strategy, SchedulingStrategy(OnNode{
+                               NodeId::FromBinaryOrNil(std::string(NodeId::kSize, 'a')), true}));
   Remote<Square>.With({.scheduling = Spread{}})(3);
-  EXPECT_EQ(runtime_.last_options.placement, internal::Placement::kSpread);
+  EXPECT_EQ(runtime_.last_options.strategy, SchedulingStrategy(Spread{}));
+  Remote<Square>(3);
+  EXPECT_EQ(runtime_.last_options.strategy, SchedulingStrategy());
 }
 
 TEST_F(RemoteTest, ATaskThatSaysNothingWantsOneCpu) {
@@ -214,8 +216,17 @@ TEST_F(RemoteTest, WrongOptionsAreRefused) {
   EXPECT_THROW((void)Remote<Square>.With({.resources = {{"CPU", 1}}}), InvalidArgumentError);
   EXPECT_THROW((void)Remote<Square>.With({.resources = {{"a", 0. / 0.}}}), InvalidArgumentError);
   EXPECT_THROW((void)Remote<Square>.With({.max_retries = -2}), InvalidArgumentError);
-  EXPECT_THROW((void)Remote<Square>.With({.scheduling = NodeAffinity{"xyz"}}),
-               InvalidArgumentError);
+}
+
+TEST_F(RemoteTest, ATextThatIsNoNodeIdIsRefusedWhereItIsWritten) {
+  for (const std::string text : {"", "xyz", "ab12", "3f2a3f2a3f2a3f2a3f2a3f2a3f2a3fzz"}) {
+    try {
+      (void)Remote<Square>.With({.scheduling = NodeAffinity{text}});
+      ADD_FAILURE() << text;
+    } catch (const InvalidArgumentError& error) {
+      EXPECT_THAT(error.what(), HasSubstr("'" + text + "' is not a node id of 32 hex digits"));
+    }
+  }
 }
 
 TEST_F(RemoteTest, ANullRefIsRefusedWhereItIsUsed) {
