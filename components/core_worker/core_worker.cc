@@ -140,6 +140,8 @@ void CoreWorker::AddHandlers(rpc::ServiceTable& services) {
       }));
 }
 
+// The peer may have leased us, borrowed from us, or both. Its queued tasks and its holds end here;
+// whether it is dead is decided elsewhere.
 void CoreWorker::OnPeerClosed(rpc::Peer& peer, const Error& /*reason*/) {
   impl_->execution.OnPeerClosed(peer);
   impl_->references.OnPeerClosed(peer);
@@ -154,6 +156,7 @@ void CoreWorker::Start(Membership membership, std::unique_ptr<object_store::Stor
   impl.node = NodeId::FromBinaryOrNil(impl.self.node_id());
   impl.job = membership.job;
   impl.raylet_endpoint = std::move(membership.raylet_endpoint);
+  // All of a node must agree on what is small, so the raylet's word counts more than our own.
   if (membership.inline_bytes_max > 0) impl.config.inline_bytes_max = membership.inline_bytes_max;
   impl.store = std::move(store);
   impl.context.task = DriverTaskId(impl.job, WorkerId::FromBinaryOrNil(impl.self.worker_id()));
@@ -162,6 +165,8 @@ void CoreWorker::Start(Membership membership, std::unique_ptr<object_store::Stor
   impl.sender.Start(impl.self, impl.raylet_endpoint, *impl.store, impl.config.inline_bytes_max);
   impl.leases.SetSelf(impl.self, impl.job, membership.program, impl.raylet_endpoint);
   impl.execution.Start(impl.job, membership.program, *impl.store, executor);
+  // A worker or driver cannot outlive its raylet: its store, its leases and its word on deaths are
+  // all there.
   const auto lost = impl.alive.Bind([&impl](const Error& reason) {
     impl.MustExit(
         Error(ErrorCode::kUnavailable, "the raylet of this node is gone: " + reason.message()));
@@ -180,6 +185,7 @@ TaskKindPtr CoreWorker::Impl::KindOf(const internal::FunctionKey& function,
     return kind->function == function && kind->result_count == result_count &&
            kind->depth == depth && kind->options == options;
   });
+  // The last kinds used are kept, the latest first: a program submits few kinds, mostly in a row.
   if (it == kinds.begin() && it != kinds.end()) return *it;
   TaskKindPtr found = it != kinds.end() ? *it : NewKind(function, result_count, options);
   if (it != kinds.end()) {
@@ -223,7 +229,8 @@ std::vector<internal::ReferencePtr> CoreWorker::Submit(const internal::FunctionK
                                                        std::uint32_t result_count,
                                                        const internal::TaskOptions& options) {
   Context& context = impl_->context;
-  // Attempts of one parent submit under different names: an earlier one's children may still run.
+  // A task may run again while children of its earlier attempt still do. So each attempt has its own
+  // share of the numbers from which the names of children are made.
   const TaskId id =
       ChildTaskId(context.task, (static_cast<std::uint64_t>(context.attempt) << kAttemptShift) |
                                     context.next_child++);
@@ -252,7 +259,7 @@ internal::ReferencePtr CoreWorker::PutInline(internal::SerializedValue value) {
 
 ObjectId CoreWorker::NextPutId() {
   Context& context = impl_->context;
-  // Another attempt may put other bytes while the earlier ones still lie in the store.
+  // Another attempt may put other bytes while those of the earlier one are still in the store.
   constexpr std::uint64_t kPuts = (1ULL << kAttemptShift) - 1;
   const std::uint64_t attempt = context.attempt;
   const TaskId base =
@@ -262,6 +269,7 @@ ObjectId CoreWorker::NextPutId() {
 
 internal::ReferencePtr CoreWorker::FinishPut(const ObjectId& id, std::uint64_t size_bytes,
                                              std::vector<internal::ReferencePtr> contained) {
+  // The raylet learns that the copy is ours, so that it can delete it if we die.
   protocol::AdoptObjectsRequest adopt;
   adopt.add_ids(std::string(id.Binary()));
   *adopt.mutable_owner() = impl_->self;

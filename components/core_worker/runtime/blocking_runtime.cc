@@ -14,7 +14,8 @@ using internal::SerializedValue;
 
 namespace {
 
-/// Who submits many looks now and then at what has come meanwhile, and pushes.
+/// After so many submits the submitting thread runs the loop once: results are read and tasks pushed
+/// while it submits more.
 constexpr std::uint64_t kSubmitsPerLook = 64;
 
 }  // namespace
@@ -30,7 +31,7 @@ void BlockingRuntime::Close(const Error& reason) {
   for (Waiter* waiter : waiters_) waiter->changed.Notify();
 }
 
-/// Sleeps until `done`, too late, or closed.
+/// Sleeps until `done`, until the time is over, or until the runtime is closed.
 template <typename Done>
 void BlockingRuntime::Sleep(Lock& lock, Waiter& waiter, std::optional<Duration> timeout,
                             Done done) {
@@ -42,6 +43,7 @@ void BlockingRuntime::Sleep(Lock& lock, Waiter& waiter, std::optional<Duration> 
       waiter.changed.Notify();
     });
   }
+  // A task that waits lends its CPU to others, or its own children might never run.
   const bool is_task = task_thread_.load() == std::this_thread::get_id();
   if (is_task) core_.SetBlocked(true);
   waiters_.insert(&waiter);
@@ -51,7 +53,7 @@ void BlockingRuntime::Sleep(Lock& lock, Waiter& waiter, std::optional<Duration> 
   if (is_task) core_.SetBlocked(false);
 }
 
-/// Waits for one answer of the store. The room to write is not worth giving the CPU back.
+/// Waits for one answer of the store. That is short, so the task's CPU is not given back meanwhile.
 template <typename T, typename Start>
 Result<T> BlockingRuntime::Await(Lock& lock, Start start) {
   struct Answer {
@@ -75,6 +77,7 @@ Result<void> BlockingRuntime::Store(Lock& lock, const ObjectId& id, const Serial
   if (closed_) return Fail(*closed_);
   Result<WritablePayload> room = Await<WritablePayload>(
       lock, [&](auto done) { core_.store().Create(id, value.size, std::move(done)); });
+  // An earlier attempt of this task has written the same object: once it is sealed it is ours.
   if (!room && room.error().code() == ErrorCode::kAlreadyExists) {
     const Result<Payload> there = Await<Payload>(lock, [&](auto done) {
       core_.store().Get(id, object_store::ObjectHint(), std::move(done));
@@ -82,6 +85,8 @@ Result<void> BlockingRuntime::Store(Lock& lock, const ObjectId& id, const Serial
     return there ? Result<void>() : Fail(there.error());
   }
   if (!room) return Fail(std::move(room.error()));
+  // The copy may be large, so it runs without the lock. The runtime may be closed meanwhile, and
+  // with it the store.
   lock.unlock();
   value.CopyTo(room->bytes);
   lock.lock();
@@ -136,6 +141,8 @@ Result<std::vector<ReferencePtr>> BlockingRuntime::Submit(const internal::Functi
     }
   }
   Lock lock(loop_.StateLock());
+  // Small values travel inside the task, up to what one message holds. Others are put first, and the
+  // task is given a reference, as if the user had done so.
   std::size_t inline_bytes = 0;
   for (internal::Argument& argument : arguments) {
     if (argument.reference != nullptr) {
@@ -197,6 +204,8 @@ Result<std::vector<Payload>> BlockingRuntime::Get(std::span<const ReferencePtr> 
       }));
     }
   };
+  // Look at each once; what is not there yet wakes us when it changes. An error ends the call only
+  // when all values before it are known, so that the same program always reports the same error.
   for (std::size_t i = 0; i < references.size() && (errors.empty() || !is_done()); ++i) look(i);
   Sleep(lock, waiter, timeout, [&] {
     for (const std::size_t i : waits.TakeReady()) look(i);

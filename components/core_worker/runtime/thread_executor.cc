@@ -27,10 +27,12 @@ void ThreadExecutor::RunUntilStopped() {
   while (true) {
     loop_.Await(lock, changed_, [this] { return next_.has_value() || stopped_; });
     if (stopped_) break;
+    // User code runs without the lock: the loop, and this process's other threads, go on meanwhile.
     RunnableTask task = *std::exchange(next_, std::nullopt);
     lock.unlock();
     Result<std::vector<TaskOutput>> outputs = Execute(std::move(task));
     lock.lock();
+    // This process is leaving: there is nobody left to give the outcome to.
     if (stopped_) break;
     core_.FinishTask(std::move(outputs));
   }
@@ -41,6 +43,7 @@ void ThreadExecutor::RunUntilStopped() {
 
 Result<std::vector<TaskOutput>> ThreadExecutor::Execute(RunnableTask task) {
   const protocol::FunctionKey& key = task.constants->function();
+  // Tasks of one kind share their constants, so one pointer tells that the function is the same.
   if (task.constants != last_constants_) {
     const Result<const internal::FunctionEntry*> function = internal::FindFunction(
         {.module = key.module(), .offset = key.offset(), .name = key.name()});
@@ -55,6 +58,7 @@ Result<std::vector<TaskOutput>> ThreadExecutor::Execute(RunnableTask task) {
   Result<internal::SerializedValue> value =
       internal::Invoke(*last_function_, runtime_, task.arguments);
   if (!value) return Fail(std::move(value.error()));
+  // A large result is written to the store here, on the task's own thread and without the lock.
   std::vector<TaskOutput> outputs(1);
   if (value->size > core_.config().inline_bytes_max) {
     const ObjectId id = ObjectId::OfTask(task.id, 0);

@@ -25,6 +25,8 @@ void Execution::Start(const JobId& job, const protocol::Program& program,
   store_ = &store;
   executor_ = executor;
   is_started_ = true;
+  // An owner may learn our address from the raylet before we have read the raylet's answer. What it
+  // sent meanwhile is handled now, in the order in which it came.
   for (Early& early : std::exchange(early_, {})) {
     OpenLease(early.request, *early.peer, std::move(early.respond));
     for (protocol::PushTasksRequest& push : early.pushes) {
@@ -44,6 +46,8 @@ void Execution::OpenLease(const protocol::OpenLeaseRequest& request, rpc::Peer& 
 
 Result<protocol::OpenLeaseReply> Execution::Open(const protocol::OpenLeaseRequest& request,
                                                  rpc::Peer& peer) {
+  // Each refusal below is a mistake of the owner's, or a file that changed under a running job. The
+  // owner gets both names, because only a person can put it right.
   if (executor_ == nullptr) {
     return Fail(ErrorCode::kInvalidArgument, "a driver runs no tasks of others");
   }
@@ -58,10 +62,12 @@ Result<protocol::OpenLeaseReply> Execution::Open(const protocol::OpenLeaseReques
                 job_.Hex(), ToHex(request.job_id()));
   }
   const LeaseId id = LeaseId::FromBinaryOrNil(request.lease_id());
-  const auto known = leases_.find(id);  // the same call again: tasks of it may be here
+  // The same call may come twice. Tasks of the lease may be queued already, so it must not be made
+  // anew.
+  const auto known = leases_.find(id);
   if (known != leases_.end() && known->second->link->peer == &peer)
     return protocol::OpenLeaseReply();
-  // We serve one lease at a time: an older one of this owner has ended.
+  // A worker is leased to one owner at a time, so an older lease of this owner has ended.
   std::erase_if(leases_, [&](const auto& entry) { return entry.second->link->peer == &peer; });
   std::shared_ptr<OwnerLink>& link = links_[&peer];
   if (link == nullptr) link = std::make_shared<OwnerLink>(&peer);
@@ -74,14 +80,17 @@ Result<protocol::OpenLeaseReply> Execution::Open(const protocol::OpenLeaseReques
 }
 
 Result<void> Execution::PushTasks(protocol::PushTasksRequest request) {
+  // The lease itself still waits for our start, and so do its tasks.
   for (Early& early : early_) {
     if (early.request.lease_id() != request.lease_id()) continue;
     early.pushes.push_back(std::move(request));
     return {};
   }
   const auto lease = leases_.find(LeaseId::FromBinaryOrNil(request.lease_id()));
-  if (lease == leases_.end()) return {};  // refused; its owner knows
+  // We refused this lease, or it has ended. Its owner was told and pushes these tasks elsewhere.
+  if (lease == leases_.end()) return {};
   Result<void> decoded = Decode(lease->second, std::move(*request.mutable_tasks()));
+  // The running task waits for others, perhaps for these very tasks: they must run elsewhere.
   if (blocked_ > 0) GiveBackAll();
   Step(deps_.loop.Now());
   return decoded;
@@ -92,6 +101,8 @@ Result<void> Execution::Decode(const ServedLeasePtr& lease, std::string tasks) {
   BatchReader reader(batch.text());
   for (TaskEntry entry; reader.Next(&entry);) {
     TaskConstantsPtr& constants = lease->constants[entry.slot];
+    // What is the same for many tasks is sent once and named by a slot from then on. Queued tasks
+    // share the old value, so a slot that is filled anew changes nothing for them.
     if (entry.is_constants) {
       auto message = std::make_shared<protocol::TaskConstants>();
       if (!message->ParseFromArray(entry.bytes.data(), static_cast<int>(entry.bytes.size()))) {
@@ -100,7 +111,7 @@ Result<void> Execution::Decode(const ServedLeasePtr& lease, std::string tasks) {
       constants = std::move(message);
       continue;
     }
-    if (constants == nullptr) return Fail(CorruptBatch());
+    if (constants == nullptr) return Fail(CorruptBatch());  // a task of a slot never filled
     Queued& task = queue_.emplace_back();
     task.sequence = ++last_sequence_;
     task.lease = lease;
@@ -118,11 +129,13 @@ bool Execution::DecodeArguments(const Payload& batch, std::string_view bytes, Qu
   BatchReader reader(bytes);
   for (ArgumentEntry entry; reader.Next(&entry);) {
     Payload& argument = task.arguments.emplace_back();
+    // Small values stay in the batch that brought them. A value that may have buffers inside gets
+    // memory of its own, where they are aligned.
     if (!entry.is_stored) {
       const auto place = static_cast<std::size_t>(entry.bytes.data() - batch.text().data());
       argument = entry.bytes.size() < internal::kInlineBufferMax
                      ? batch.Slice(place, entry.bytes.size())
-                     : Payload::FromString(std::string(entry.bytes));  // buffers inside: aligned
+                     : Payload::FromString(std::string(entry.bytes));
       continue;
     }
     if (task.fetching == nullptr) task.fetching = std::make_unique<Fetching>();
@@ -137,8 +150,10 @@ bool Execution::DecodeArguments(const Payload& batch, std::string_view bytes, Qu
 }
 
 //! [execution-step]
-/// Fetches for the first few and runs them in the order pushed: when we die, our owner charges the
-/// oldest task that it has no answer for. Those behind a slow one are taken back soon.
+/// Fetches arguments for the first few tasks and runs tasks in the order pushed. The order matters:
+/// when this process dies, the owner charges a retry to the oldest task that it has no answer for.
+/// A task that waits for its arguments holds up those behind it, but not for long: the owner takes
+/// them back when a task lasts longer than expected.
 void Execution::Step(TimePoint now) {
   for (std::size_t i = 0; i < std::min(queue_.size(), kPrefetchTasks); ++i) {
     if (queue_[i].fetching != nullptr) Fetch(queue_[i]);
@@ -150,6 +165,8 @@ void Execution::Step(TimePoint now) {
 //! [execution-step]
 
 void Execution::Fetch(Queued& task) {
+  // Answers may come at any time, also when the task has been given back. They name it by its
+  // sequence number, which is never used again.
   Fetching& fetching = *task.fetching;
   if (std::exchange(fetching.is_begun, true)) return;
   for (std::size_t place = 0; place < fetching.stored.size(); ++place) {
@@ -158,12 +175,14 @@ void Execution::Fetch(Queued& task) {
     auto done = alive_.Bind([this, sequence = task.sequence, place](Result<Payload> value) {
       OnFetched(sequence, place, std::move(value));
     });
+    // Nobody knows where a copy is: the owner does, and we hold the object while we ask it.
     if (argument.hint().copies().empty()) {
       fetching.holds.push_back(
           deps_.references.Hold(id, deps_.references.Intern(argument.reference().owner())));
       fetching.gets.push_back(deps_.getter.Get(fetching.holds.back(), std::move(done)));
       continue;
     }
+    // The submitter knew of copies, and it holds the object for as long as the task lives.
     object_store::ObjectHint hint;
     for (const protocol::Copy& copy : argument.hint().copies()) {
       hint.raylet_endpoints.push_back(copy.raylet_endpoint());
@@ -174,16 +193,19 @@ void Execution::Fetch(Queued& task) {
 
 void Execution::OnFetched(Sequence sequence, std::size_t place, Result<Payload> value) {
   const auto it = Find(sequence);
-  if (it == queue_.end()) return;
+  if (it == queue_.end()) return;  // given back meanwhile
   auto& [index, argument] = it->fetching->stored[place];
   if (value) {
     it->arguments[index] = std::move(*value);
     --it->fetching->missing;
   } else if (value.error().code() == ErrorCode::kNotFound || argument.hint().copies().empty()) {
-    // Its submitter finds out with the owner, and may have to make it again: on this CPU perhaps.
+    // The argument is not where the submitter said, or it is lost. To find or remake it is the work
+    // of its owner, and may need this very CPU, so the task does not wait for it here.
     std::string id = argument.reference().id();
     GiveBack(TakeOut(it), std::move(id));
   } else {
+    // The store of this node failed. Another worker would use the same store, so this is the
+    // task's own error.
     const Queued failed = TakeOut(it);
     StopFetching(failed);
     deps_.sender.Send(Begun(failed), Fail(Error(value.error()).Context("fetching an argument")),
@@ -202,6 +224,7 @@ RunningTask Execution::Begun(const Queued& task) const {
 }
 
 void Execution::Run(Queued task) {
+  // From here on what user code submits and puts is named after this task.
   running_ = Begun(task);
   on_run_(*running_);
   executor_->Run({.id = task.id,
@@ -223,14 +246,18 @@ void Execution::FinishTask(Result<std::vector<TaskOutput>> outputs) {
 void Execution::SetBlocked(bool blocked) {
   blocked_ += blocked ? 1 : -1;
   Check(blocked_ >= 0, "a task wakes as often as it blocked");
-  if (blocked_ != (blocked ? 1 : 0)) return;  // nested
+  // Calls nest: only the first wait and the last awakening change what the raylet must know.
+  if (blocked_ != (blocked ? 1 : 0)) return;
   protocol::SetBlockedRequest request;
   request.set_blocked(blocked);
   deps_.raylet.Notify(protocol::kSetBlocked, request);
   deps_.raylet.Flush();
+  // The task may wait for one that is queued behind it, which would then wait for ever.
   if (blocked) GiveBackAll();
 }
 
+// The owner has found a better place for tasks that have not begun here. It names how many we keep,
+// not which: meanwhile some have begun, and the oldest are the next to run.
 void Execution::TakeBack(const protocol::TakeBackRequest& request) {
   const LeaseId lease = LeaseId::FromBinaryOrNil(request.lease_id());
   std::uint32_t kept = 0;
@@ -272,6 +299,8 @@ Execution::Queued Execution::TakeOut(Queue::iterator task) {
 }
 
 void Execution::OnPeerClosed(const rpc::Peer& peer) {
+  // An owner is gone. Nobody waits for its queued tasks; the running one cannot be stopped, but its
+  // result will find no link and be dropped.
   std::erase_if(early_, [&](const Early& early) { return early.peer == &peer; });
   const auto link = links_.extract(&peer);
   if (link.empty()) return;

@@ -26,6 +26,7 @@ void ResultSender::Start(const protocol::Address& self, std::string raylet_endpo
 void ResultSender::Send(const RunningTask& task, Result<std::vector<TaskOutput>> outputs,
                         Duration took) {
   if (outputs && AddValue(task, *outputs, took)) return;
+  // All other outcomes are put together in a draft, which may have to wait for the store.
   auto draft = std::make_shared<Draft>();  // owners: this call, callbacks of the store
   draft->task = task;
   draft->result.set_task_id(std::string(task.id.Binary()));
@@ -44,6 +45,8 @@ void ResultSender::Send(const RunningTask& task, Result<std::vector<TaskOutput>>
   for (std::size_t i = 0; i < draft->outputs.size(); ++i) {
     const TaskOutput& output = draft->outputs[i];
     protocol::ObjectResult* object = draft->result.mutable_results()->add_objects();
+    // The receiver learns which references are inside, and registers as their holder. An owner's
+    // address is long, so it is named only where it changes.
     const internal::Owner* owner = nullptr;
     for (const internal::ReferencePtr& reference : output.value.references) {
       protocol::Reference* contained = object->add_contained();
@@ -60,12 +63,15 @@ void ResultSender::Send(const RunningTask& task, Result<std::vector<TaskOutput>>
       output.value.CopyTo(std::as_writable_bytes(std::span(*bytes)));
       continue;
     }
+    // Too large for a message: only the size and the place travel, the bytes stay on this node.
     object->mutable_stored()->set_size_bytes(size);
     *object->mutable_stored()->add_copies() = self_copy_;
     const ObjectId id = ObjectId::OfTask(task.id, static_cast<std::uint32_t>(i));
     draft->stored.add_ids(std::string(id.Binary()));
     if (!output.is_stored) large.push_back(i);
   }
+  // Bytes have been moved to the store, but names of references cannot be. A message too large to
+  // send would end the connection, so the task fails with a reason instead.
   if (const std::size_t bytes = draft->result.ByteSizeLong(); bytes > kTaskBytesMax) {
     SetFailure(task,
                Error(ErrorCode::kResourceExhausted,
@@ -91,7 +97,9 @@ void ResultSender::Store(const std::shared_ptr<Draft>& draft, std::size_t index)
           draft->outputs[index].value.CopyTo(room->bytes);
           store_->Seal(
               id, alive_.Bind([this, draft](const Result<void>& done) { OnStored(draft, done); }));
-        } else if (room.error().code() == ErrorCode::kAlreadyExists) {  // an earlier attempt's
+        } else if (room.error().code() == ErrorCode::kAlreadyExists) {
+          // An earlier attempt has written it here. Results of one task are taken to be equal, so
+          // its copy will do once it is sealed.
           store_->Get(id, object_store::ObjectHint(),
                       alive_.Bind([this, draft](const Result<Payload>& there) {
                         OnStored(draft, there ? Result<void>() : Fail(there.error()));
@@ -106,6 +114,7 @@ void ResultSender::OnStored(const std::shared_ptr<Draft>& draft, const Result<vo
   if (!stored && !draft->error) draft->error = stored.error();
   if (--draft->waiting_for > 0) return;
   --storing_;
+  // One result that cannot be stored makes the whole task fail: the owner retries or reports it.
   if (draft->error) {
     SetFailure(draft->task, Error(*draft->error).Context("storing a result"), &draft->result);
     draft->outputs.clear();
@@ -115,11 +124,13 @@ void ResultSender::OnStored(const std::shared_ptr<Draft>& draft, const Result<vo
 
 void ResultSender::Complete(const std::shared_ptr<Draft>& draft) {
   const RunningTask& task = draft->task;
+  // The raylet must know whose the copies are, also if the owner is gone: then it deletes them.
   if (draft->stored.ids_size() > 0) {
     *draft->stored.mutable_owner() = task.lease->owner;
     deps_.raylet.Notify(protocol::kAdoptObjects, draft->stored);
   }
   if (task.lease->link->peer == nullptr) return;
+  // References inside results are held here until the receiver says that it has registered.
   for (TaskOutput& output : draft->outputs) {
     if (output.value.references.empty()) continue;
     Handoff& handoff = handoffs_[task.id];
@@ -138,7 +149,8 @@ void ResultSender::SetFailure(const RunningTask& task, const Error& error,
   *result->mutable_failure() = std::move(failure);
 }
 
-/// Most tasks end so.
+/// Most tasks end like this: one small value without references. It is written straight into the
+/// batch that leaves next, without a message object of its own.
 bool ResultSender::AddValue(const RunningTask& task, const std::vector<TaskOutput>& outputs,
                             Duration took) {
   if (outputs.size() != 1 || task.constants->result_count() != 1) return false;
@@ -168,6 +180,8 @@ void ResultSender::Add(const ServedLeasePtr& lease, protocol::TaskResult result)
 void ResultSender::CountIn(const ServedLeasePtr& lease, std::size_t bytes) {
   lease->outbox_bytes += bytes;
   const bool is_first = lease->outbox_tasks++ == 0;
+  // A full batch leaves at once. Otherwise the first result asks for a flush at the end of this turn
+  // of the loop, and those that follow in the same turn travel with it.
   if (lease->outbox_tasks >= kResultBatch || lease->outbox_bytes >= kInlineBytesPerMessage) {
     std::erase(unflushed_, lease);
     FlushLease(lease);
@@ -189,12 +203,15 @@ void ResultSender::FlushLease(const ServedLeasePtr& lease) {
   if (lease->outbox_tasks == 0) return;
   lease->outbox.set_lease_id(std::string(lease->id.Binary()));
   lease->outbox_tasks = lease->outbox_bytes = 0;
+  // A result may carry references that we borrowed. If it left before their owners know of us, they
+  // could free the objects while the result is on its way.
   ++unsent_;
   deps_.references.AfterBorrowsAcknowledged(
       alive_.Bind([this, lease, batch = std::exchange(lease->outbox, {})] {
         --unsent_;
         if (lease->link->peer == nullptr) return;
-        // Without our raylet we end, and what failed may have failed for that: let it be retried.
+        // Without its raylet this process must end, and the task may have failed for that reason
+        // only. The owner hears nothing, sees us die and retries it.
         if (!deps_.raylet.IsConnected()) return;
         lease->link->peer->Notify(protocol::kTasksDone, batch);
         lease->link->peer->Flush();
