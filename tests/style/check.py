@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds the project to its own rules; each family is a CTest test (style.*).
 
-    python3 tests/style/check.py budgets includes layers calls uncalled   from anywhere
+    python3 tests/style/check.py budgets includes layers calls uncalled paths
     python3 tests/style/check.py headers --build build/release
     python3 tests/style/check.py format
 """
@@ -16,9 +16,10 @@ import calls
 import headers
 import includes
 import layers
+import paths
 import uncalled
 
-FAMILIES = ("budgets", "includes", "layers", "calls", "uncalled", "headers", "format")
+FAMILIES = ("budgets", "includes", "layers", "calls", "uncalled", "paths", "headers", "format")
 
 
 def run(family, root, options):
@@ -30,6 +31,8 @@ def run(family, root, options):
         return calls.check(root)
     if family == "layers":
         return layers.check(root)
+    if family == "paths":
+        return paths.check(root)
     if family == "uncalled":
         return uncalled.check(root)
     if family == "headers":

@@ -10,6 +10,7 @@ import calls
 import headers
 import includes
 import layers
+import paths
 import uncalled
 
 GOOD = "#pragma once\n\nint Answer();\n"
@@ -248,6 +249,52 @@ class StyleTest(unittest.TestCase):
                           "allowed_uncalled.txt:1", "delete the line")
         self.write(uncalled.ALLOWED, line.format(""))
         self.assert_finds(self.promise(), "path | Class::Function | reason")
+
+    # paths
+
+    def chapter(self, *listed, name="book/01-one-task.md"):
+        text = "# One\n\n## Files\n\n```\n" + "".join(f"{p}\n" for p in listed) + "```\n\n## Left\n"
+        self.write(name, text)
+        return paths.check(self.root)
+
+    def test_a_file_is_on_a_path_or_at_the_edge(self):
+        self.assertEqual(self.chapter("components/base/good.h"), [])
+        self.assert_finds(self.chapter(), "components/base/good.h: is in no chapter's list")
+        self.write("components/base/good.h", "/// \\file\n/// \\edge\n" + GOOD)
+        self.assertEqual(self.chapter(), [])
+        self.assert_finds(self.chapter("components/base/good.h"), "and says \\edge")
+
+    def test_a_source_is_at_the_edge_with_its_header_or_says_why(self):
+        self.write("components/base/good.cc", "int a;\n")
+        self.assert_finds(self.chapter("components/base/good.h"), "good.cc: is in no chapter's")
+        self.write("components/base/good.cc", "// \\edge: tables of the compiler\nint a;\n")
+        self.assertEqual(self.chapter("components/base/good.h"), [])
+        self.write("components/base/good.cc", "int a;\n")
+        self.write("components/base/good.h", "/// \\file\n/// \\edge\n" + GOOD)
+        self.assertEqual(self.chapter(), [])
+
+    def test_a_chapter_lists_files_that_are_there_once(self):
+        found = self.chapter("components/base/good.h", "components/base/gone.h")
+        self.assert_finds(found, "components/base/gone.h is no file of the runtime")
+        self.chapter("components/base/good.h")
+        found = self.chapter("components/base/good.h", name="book/02-more.md")
+        self.assert_finds(found, "02-more.md", "is explained in book/01-one-task.md")
+
+    def test_a_chapter_without_a_list(self):
+        self.write("components/base/good.h", "/// \\edge\n" + GOOD)
+        self.write("book/01-one-task.md", "# One\n")
+        self.assert_finds(paths.check(self.root), "has no section `## Files`")
+
+    def test_a_chapter_that_explains_too_much(self):
+        self.write("components/base/good.h", GOOD + "int a;\n" * 2500)
+        self.assert_finds(self.chapter("components/base/good.h"), "explains 2502 code lines")
+
+    def test_a_reading_path_that_is_too_long(self):
+        for number in range(8):
+            self.write(f"cli/f{number}.cc", "int a;\n" * 2100)
+            found = self.chapter(f"cli/f{number}.cc", name=f"book/1{number}-f.md")
+        found = self.chapter("components/base/good.h")
+        self.assert_finds(found, "the reading path has 16802 code lines; at most 16000")
 
     # calls
 
