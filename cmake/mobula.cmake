@@ -8,11 +8,17 @@ endif()
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE Release)
 endif()
-# A compiler cache where it pays: not with precompiled headers, which it cannot see through.
+# A compiler cache where it pays. With precompiled headers it needs clang, which can leave the time
+# out of them, and to be told that they hold no surprises.
 find_program(MOBULA_CCACHE ccache)
-if(MOBULA_CCACHE AND PROJECT_IS_TOP_LEVEL AND NOT MOBULA_PRECOMPILE
-    AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${MOBULA_CCACHE})
+if(MOBULA_CCACHE AND PROJECT_IS_TOP_LEVEL AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  if(NOT MOBULA_PRECOMPILE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${MOBULA_CCACHE})
+  elseif(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+      CCACHE_SLOPPINESS=pch_defines,time_macros ${MOBULA_CCACHE})
+    add_compile_options("SHELL:-Xclang -fno-pch-timestamp")
+  endif()
 endif()
 
 if(NOT PROJECT_IS_TOP_LEVEL)
@@ -84,17 +90,46 @@ function(mobula_component name)
   set_property(GLOBAL APPEND PROPERTY MOBULA_LIBRARIES ${target})
 endfunction()
 
-# The standard headers that nearly every file needs, compiled once and shared.
+# The standard headers that nearly every file needs, compiled once and shared. Clang reads from a
+# precompiled header only what a file uses, so that its one may hold Protobuf too.
 function(mobula_precompile target)
   if(NOT MOBULA_PRECOMPILE)
     return()
   endif()
   if(target STREQUAL mobula_base)
+    if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+      set(with_protobuf <google/protobuf/message.h>)
+    endif()
     target_precompile_headers(${target} PRIVATE <algorithm> <chrono> <expected> <fmt/core.h>
-      <functional> <map> <memory> <optional> <string> <unordered_map> <vector>)
+      <functional> <map> <memory> <optional> <string> <unordered_map> <vector>
+      ${with_protobuf})
   else()
     target_precompile_headers(${target} REUSE_FROM mobula_base)
   endif()
+endfunction()
+
+# The same for tests, with GTest. Sanitized ones are compiled fast and not for speed: the code they
+# test is what runs long.
+function(mobula_precompile_test target)
+  if(MOBULA_SANITIZE)
+    set(fast -O0)
+  else()
+    set(fast)
+  endif()
+  target_compile_options(${target} PRIVATE ${fast})
+  if(NOT MOBULA_PRECOMPILE OR NOT CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+    return()
+  endif()
+  if(NOT TARGET mobula_test_headers)
+    file(WRITE ${PROJECT_BINARY_DIR}/mobula_test_headers.cc "")
+    add_library(mobula_test_headers OBJECT ${PROJECT_BINARY_DIR}/mobula_test_headers.cc)
+    target_link_libraries(mobula_test_headers PRIVATE mobula_flags GTest::gmock GTest::gtest_main)
+    target_compile_options(mobula_test_headers PRIVATE ${fast})
+    target_precompile_headers(mobula_test_headers PRIVATE <algorithm> <chrono> <expected>
+      <fmt/core.h> <functional> <map> <memory> <optional> <string> <unordered_map> <vector>
+      <gmock/gmock.h> <gtest/gtest.h> <google/protobuf/message.h>)
+  endif()
+  target_precompile_headers(${target} REUSE_FROM mobula_test_headers)
 endfunction()
 
 # mobula_proto(TARGET FILES...): C++ of .proto files, included by their path from the root.
@@ -109,7 +144,13 @@ function(mobula_proto target)
       DEPENDS ${proto} VERBATIM)
     list(APPEND generated ${outputs})
   endforeach()
+  if(NOT TARGET mobula_messages)
+    add_custom_target(mobula_messages)  # what has to be generated before a source can be read
+  endif()
+  add_custom_target(${target}_messages DEPENDS ${generated})
+  add_dependencies(mobula_messages ${target}_messages)
   add_library(${target} STATIC ${generated})
+  add_dependencies(${target} ${target}_messages)
   target_link_libraries(${target} PUBLIC protobuf::libprotobuf)
   target_compile_features(${target} PRIVATE cxx_std_20)
   target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}>)
@@ -127,6 +168,7 @@ function(mobula_test name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LIBS} mobula_flags GTest::gmock GTest::gtest_main)
+  mobula_precompile_test(${name})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
     PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")

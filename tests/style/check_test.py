@@ -10,6 +10,7 @@ import calls
 import headers
 import includes
 import layers
+import lint
 import paths
 import uncalled
 
@@ -334,6 +335,17 @@ class StyleTest(unittest.TestCase):
         path = "tests/components/gcs/a_test.cc"
         self.assertEqual(self.call("std::thread t(f);", path), [])
         self.assert_finds(self.call("std::this_thread::sleep_for(t);", path), "sleep")
+
+    # lint
+
+    def test_lint_reads_what_changed_newest_first_and_not_what_only_moved(self):
+        log = ("M\tnode/b.cc\nR100\told/c.cc\tnode/c.cc\nR098\told/d.cc\tnode/d.cc\n"
+               "D\tnode/e.cc\n\nA\tnode/a.h\nM\tnode/b.cc\nM\tREADME.md\n")
+        paths_ = lint.changed_paths(log)
+        self.assertEqual(paths_, ["node/b.cc", "node/d.cc", "node/a.h", "README.md"])
+        known = {"node/a.cc", "node/b.cc", "node/c.cc", "node/d.cc"}
+        self.assertEqual(lint.choose(paths_, known, 9), (["node/b.cc", "node/d.cc", "node/a.cc"], 0))
+        self.assertEqual(lint.choose(paths_, known, 2), (["node/b.cc", "node/d.cc"], 1))
 
     # headers and format
 
