@@ -344,7 +344,8 @@ class StyleTest(unittest.TestCase):
         paths_ = lint.changed_paths(log)
         self.assertEqual(paths_, ["node/b.cc", "node/d.cc", "node/a.h", "README.md"])
         known = {"node/a.cc", "node/b.cc", "node/c.cc", "node/d.cc"}
-        self.assertEqual(lint.choose(paths_, known, 9), (["node/b.cc", "node/d.cc", "node/a.cc"], 0))
+        self.assertEqual(lint.choose(paths_, known, 9),
+                         (["node/b.cc", "node/d.cc", "node/a.cc"], 0))
         self.assertEqual(lint.choose(paths_, known, 2), (["node/b.cc", "node/d.cc"], 1))
 
     # headers and format

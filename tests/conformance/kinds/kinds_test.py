@@ -2,8 +2,8 @@
 
 A README's fenced block that begins with `// file: PATH` is that file; one that begins with
 `// line: PATH` or `// line: PATH (LIST)` is an include and an entry of the list below the comment
-`// LIST`, or of the only list. All of them are applied to a copy of the tree, which is built and has
-its conformance suites run; the new kinds' own tests must be among those that pass.
+`// LIST`, or of the only list. All are applied to a copy of the tree, which is built and has its
+conformance suites run; the new kinds' own tests must be among those that pass.
 """
 
 import argparse
@@ -114,7 +114,7 @@ def build(tree, options, targets):
     build_folder = tree.parent / "build"
     command = ["cmake", "-S", tree, "-B", build_folder, "-G", "Ninja",
                f"-DCMAKE_CXX_COMPILER={options.compiler}", "-DCMAKE_BUILD_TYPE=Unoptimized",
-               "-DMOBULA_BENCH=OFF", "-DMOBULA_EXAMPLES=OFF", "-DMOBULA_UNITY=ON"]
+               "-DMOBULA_BENCH=OFF", "-DMOBULA_EXAMPLES=OFF"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["cmake", "--build", build_folder, "--parallel", str(options.jobs),
                     "--target", *targets], check=True)
