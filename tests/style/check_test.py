@@ -2,6 +2,7 @@
 
 import pathlib
 import shutil
+import subprocess
 import tempfile
 import unittest
 
@@ -347,6 +348,27 @@ class StyleTest(unittest.TestCase):
         self.assertEqual(lint.choose(paths_, known, 9),
                          (["node/b.cc", "node/d.cc", "node/a.cc"], 0))
         self.assertEqual(lint.choose(paths_, known, 2), (["node/b.cc", "node/d.cc"], 1))
+
+    # scripts/test
+
+    def count(self, commands):
+        script = pathlib.Path(__file__).resolve().parents[2] / "scripts/test"
+        functions = r"/^\(count\|step\|part\)() {/,/^}/p"
+        done = subprocess.run(
+            ["bash", "-c", f"eval \"$(sed -n '{functions}' {script})\"\n"
+             "passed=0 failed=0 skipped=0\n"
+             f"{commands}\necho $passed $failed $skipped"],
+            cwd=self.root, capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()[-1]
+
+    def test_skipped_tests_are_not_among_those_that_passed(self):
+        self.write("ctest.log", "90% tests passed, 1 tests failed out of 10\n\n"
+                   "These tests did not run:\n\t  7 - e2e.a (Skipped)\n\t 11 - b (Disabled)\n")
+        self.assertEqual(self.count("count release ctest.log; count asan ctest.log"), "16 2 4")
+
+    def test_a_part_that_did_not_run_has_failed(self):
+        self.assertEqual(self.count("part docs step docs true; part lint true"), "1 1 0")
+        self.assertEqual(self.count("part docs step docs false; part lint step lint true"), "1 1 0")
 
     # headers and format
 

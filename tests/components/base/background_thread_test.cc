@@ -9,6 +9,7 @@
 #include "components/base/real/event_loop.h"
 #include "components/base/simulated/background_thread.h"
 #include "components/base/simulated/event_loop.h"
+#include "tests/patience.h"
 
 namespace mobula {
 namespace {
@@ -45,7 +46,7 @@ TEST(RealBackgroundThreadTest, WorkRunsBesideTheLoopAndIsHeardOnItInOrder) {
                  done.set_value(std::this_thread::get_id());
                });
   });
-  EXPECT_NE(done.get_future().get(), worked_on);
+  EXPECT_NE(Within(done.get_future(), "the answer of the thread"), worked_on);
   loop.Enter([&] { EXPECT_EQ(story, "ab"); });
 }
 
@@ -63,7 +64,7 @@ TEST(RealBackgroundThreadTest, EndsWithWorkThatRunsAndDropsTheRest) {
           },
           [] { ADD_FAILURE() << "nobody is left to hear it"; });
     });
-    running.get_future().wait();
+    Within(running.get_future(), "the work to begin");
   }
   EXPECT_TRUE(is_done);
   loop.PollOnce();

@@ -18,6 +18,7 @@
 #include "mobula/get.h"
 #include "mobula/put.h"
 #include "mobula/remote.h"
+#include "tests/patience.h"
 
 namespace mobula::core_worker {
 namespace {
@@ -106,9 +107,9 @@ class BlockingRuntimeTest : public ::testing::Test {
   BlockingRuntimeTest() {
     loop_.Enter([this] { BuildCluster(); });
     loop_.RunInThread();
-    EXPECT_TRUE(driver_->joined.get_future().get());
+    EXPECT_TRUE(Within(driver_->joined.get_future(), "the driver to join"));
     for (const auto& worker : workers_) {
-      EXPECT_TRUE(worker->joined.get_future().get());
+      EXPECT_TRUE(Within(worker->joined.get_future(), "a worker to join"));
       threads_.emplace_back([&executor = worker->executor] { executor.RunUntilStopped(); });
     }
     internal::SetProcessRuntime(&driver_->runtime);

@@ -11,6 +11,7 @@
 #include "components/transport/rpc/server.h"
 #include "components/transport/tcp/tcp_transport.h"
 #include "tests/components/transport/echo.pb.h"
+#include "tests/patience.h"
 
 namespace mobula::transport::rpc {
 namespace {
@@ -74,7 +75,7 @@ TEST(ThreadsTest, ManyThreadsCallOverOneConnection) {
           });
           user.client->Flush();
         });
-        EXPECT_EQ(promise.get_future().get(), text);
+        EXPECT_EQ(Within(promise.get_future(), "a reply"), text);
         ++answered;
       }
     });
