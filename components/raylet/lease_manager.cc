@@ -207,10 +207,11 @@ void LeaseManager::ReplySpill(const scheduler::action::SpillTo& spill, const Res
 }
 
 void LeaseManager::FailInfeasible(std::uint64_t ticket, std::string reason) {
+  // The grace is over, and only the present cluster counts. News since the last step may let the
+  // request run, or give it a fresh grace; a node that could serve it may have joined and be busy.
+  Step();
   const auto it = asks_.find(ticket);
-  if (it == asks_.end() || it->second.is_granted) return;
-  // A node that is big enough may have joined during the grace and be busy. Then the request waits
-  // in the queue like any other; the scheduler tells us again if that node leaves.
+  if (it == asks_.end() || it->second.is_granted || it->second.infeasible->IsSet()) return;
   if (!deps_.scheduler.IsInfeasible(ticket)) return;
   deps_.scheduler.Cancel(ticket);
   RequestLeaseReply reply;

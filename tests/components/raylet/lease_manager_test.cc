@@ -59,6 +59,74 @@ TEST_F(LeaseManagerTest, ANodeIsSentWorkAgainWhenItReportsNothingOfTheLast) {
   }
 }
 
+/// Requests that no node can serve, and a short time for one to join.
+class InfeasibleTest : public ::testing::Test {
+ protected:
+  InfeasibleTest() {
+    world.config.infeasible_grace = milliseconds(400);
+    world.Restart();
+    driver = world.AddDriver(job);
+  }
+  static bool IsRefused(const std::shared_ptr<Process::Answer>& answer) {
+    return *answer && (*answer)->has_value() && (*answer)->value().has_infeasible();
+  }
+
+  const ResourceSet kDisc = {{"disc", 1}};
+  World world{ResourceSet({{"CPU", 1}})};
+  const NodeId elsewhere = world.random.NewId<NodeId>();
+  JobId job;
+  std::unique_ptr<Process> driver;
+};
+
+TEST_F(InfeasibleTest, WhatNoNodeIsBigEnoughForIsRefusedAfterTheGrace) {
+  const auto disc = driver->Ask(job, kDisc);
+  world.RunFor(milliseconds(300));
+  EXPECT_FALSE(*disc);
+  world.RunFor(milliseconds(200));
+  EXPECT_TRUE(IsRefused(disc));
+}
+
+TEST_F(InfeasibleTest, ABigNodeThatJoinsDuringTheGraceAndIsBusyIsWaitedFor) {
+  const auto first = driver->Ask(job, kDisc);
+  const auto second = driver->Ask(job, kDisc);
+  world.RunFor(milliseconds(100));
+  const auto node = world.AddBusyNode(elsewhere, kDisc, {});
+  world.RunFor(milliseconds(600));
+  EXPECT_FALSE(*first) << "the grace is over, and the node could serve it";
+  EXPECT_FALSE(*second);
+  world.Report(*node, kDisc, kDisc);
+  EXPECT_TRUE(world.Granted(first).has_spill());
+  EXPECT_TRUE(world.Granted(second).has_spill()) << "the node reported nothing of the first";
+}
+
+TEST_F(InfeasibleTest, ABigNodeThatJoinsAndLeavesGivesAFreshGraceToAllRequestsOfAShape) {
+  const auto first = driver->Ask(job, kDisc);
+  const auto second = driver->Ask(job, kDisc);
+  world.RunFor(milliseconds(200));
+  const auto node = world.AddBusyNode(elsewhere, kDisc, {});
+  node->LeaveNode("test", [](const auto&) {});
+  world.RunFor(milliseconds(200));
+  EXPECT_FALSE(*first) << "the first grace is over, the second is not";
+  EXPECT_FALSE(*second);
+  world.RunFor(milliseconds(400));
+  EXPECT_TRUE(IsRefused(first));
+  EXPECT_TRUE(IsRefused(second));
+}
+
+TEST_F(InfeasibleTest, ARequestForANodeThatJoinsLaterWaitsForItsTurnThere) {
+  protocol::SchedulingStrategy there;
+  there.mutable_on_node()->set_node_id(std::string(elsewhere.Binary()));
+  const auto answer = driver->Ask(job, kDisc, there);
+  world.RunFor(milliseconds(100));
+  const auto node = world.AddBusyNode(elsewhere, kDisc, {});
+  world.RunFor(milliseconds(600));
+  EXPECT_FALSE(*answer);
+  world.Report(*node, kDisc, kDisc);
+  const auto reply = world.Granted(answer);
+  ASSERT_TRUE(reply.has_spill());
+  EXPECT_EQ(reply.spill().node_id(), elsewhere.Binary());
+}
+
 TEST_F(LeaseManagerTest, AnEndedJobIsNotBroughtBackByALateRequest) {
   const auto elsewhere = world.random.NewId<NodeId>();
   const auto worker_elsewhere = world.AddStranger(elsewhere);

@@ -193,17 +193,37 @@ std::unique_ptr<Process> World::AddStranger(const NodeId& node) {
   return std::make_unique<Process>(*this, node);
 }
 
-std::unique_ptr<gcs::GcsClient> World::AddNode(const NodeId& node, const ResourceSet& resources) {
-  auto client = std::make_unique<gcs::GcsClient>(loop, *transport, std::string(kGcs),
-                                                 random.Fork(node.Hex()), rpc::ClientOptions());
+namespace {
+
+protocol::NodeInfo InfoOf(const ResourceSet& total, const ResourceSet& available) {
   protocol::NodeInfo info;
-  info.set_node_id(std::string(node.Binary()));
   info.set_state(protocol::ALIVE);
   info.set_endpoint("inproc://elsewhere");
-  *info.mutable_total() = *info.mutable_available() = protocol::ToProto(resources);
+  *info.mutable_total() = protocol::ToProto(total);
+  *info.mutable_available() = protocol::ToProto(available);
+  return info;
+}
+
+}  // namespace
+
+std::unique_ptr<gcs::GcsClient> World::AddNode(const NodeId& node, const ResourceSet& resources) {
+  return AddBusyNode(node, resources, resources);
+}
+
+std::unique_ptr<gcs::GcsClient> World::AddBusyNode(const NodeId& node, const ResourceSet& total,
+                                                   const ResourceSet& available) {
+  auto client = std::make_unique<gcs::GcsClient>(loop, *transport, std::string(kGcs),
+                                                 random.Fork(node.Hex()), rpc::ClientOptions());
+  protocol::NodeInfo info = InfoOf(total, available);
+  info.set_node_id(std::string(node.Binary()));
   client->RegisterNode(info, [](const auto& reply) { EXPECT_TRUE(reply.has_value()); }, [] {});
   RunFor(std::chrono::milliseconds(100));
   return client;
+}
+
+void World::Report(gcs::GcsClient& client, const ResourceSet& total, const ResourceSet& available) {
+  const protocol::NodeInfo info = InfoOf(total, available);
+  client.Heartbeat(&info);
 }
 
 RequestLeaseReply World::Granted(const std::shared_ptr<Process::Answer>& answer) {

@@ -100,6 +100,10 @@ class World {
   std::unique_ptr<Process> AddStranger(const NodeId& node);
   /// Another node, of which only the GCS knows.
   std::unique_ptr<gcs::GcsClient> AddNode(const NodeId& node, const ResourceSet& resources = {});
+  /// The same with only `available` of it free. A later call with its client reports other amounts.
+  std::unique_ptr<gcs::GcsClient> AddBusyNode(const NodeId& node, const ResourceSet& total,
+                                              const ResourceSet& available);
+  void Report(gcs::GcsClient& client, const ResourceSet& total, const ResourceSet& available);
   /// Runs until there is an answer. \return it.
   protocol::RequestLeaseReply Granted(const std::shared_ptr<Process::Answer>& answer);
   [[nodiscard]] Process& WorkerOf(const protocol::Grant& grant);
