@@ -66,6 +66,7 @@ class Node::Impl {
     Result<Transports> made = MakeTransports(loop, config.transport, random, handshake);
     if (!made) return Fail(std::move(made.error()));
     transports = std::move(*made);
+    if (auto reach = CheckReach(*transports.local, config.worker_kind); !reach) return reach;
     Result<StoreParts> made_store = MakeStore(config.object_store);
     if (!made_store) return Fail(std::move(made_store.error()));
     store = std::move(*made_store);
@@ -88,17 +89,11 @@ class Node::Impl {
         MakeStorage(config.gcs_storage, {loop, files, writer, endpoints.folder + "/gcs"});
     if (!storage) return Fail(std::move(storage.error()));
     gcs_service = &services.Add(std::make_unique<GcsService>(
-        GcsService::Deps{loop, log, metrics, *transports.For("tcp://"), random.Fork("gcs")},
+        GcsService::Deps{loop, log, metrics, *transports.remote, random.Fork("gcs")},
         std::move(*storage), config.gcs,
-        fmt::format("tcp://{}:{}", config.address, config.gcs_port)));
+        fmt::format("{}://{}:{}", transports.remote->Scheme(), config.address, config.gcs_port)));
     services.OnFailed([this](const Error& why) { MustExit(why); });
     return {};
-  }
-
-  [[nodiscard]] std::string LocalListenEndpoint() const {
-    const std::string scheme = LocalScheme(config.transport.local);
-    if (scheme == "tcp") return fmt::format("tcp://{}:0", config.address);
-    return fmt::format("{}://{}/raylet.sock", scheme, endpoints.folder);
   }
 
   void BuildRaylet() {
@@ -108,7 +103,8 @@ class Node::Impl {
     rpc::ClientOptions to_gcs;
     to_gcs.first_window = kStartMax;
     to_gcs.reconnect_window = config.gcs_reconnect_window;
-    gcs_client.emplace(loop, *transports.For("tcp://"), "tcp://" + endpoints.head_address,
+    gcs_client.emplace(loop, *transports.remote,
+                       fmt::format("{}://{}", transports.remote->Scheme(), endpoints.head_address),
                        random.Fork("gcs_client"), to_gcs);
     if (config.worker_kind == "thread") {
       launcher = std::make_unique<ThreadLauncher>(
@@ -123,8 +119,10 @@ class Node::Impl {
     raylet::RayletConfig settings = config.raylet;
     settings.node_id = id;
     settings.is_head = config.is_head;
-    settings.listen_endpoint = fmt::format("tcp://{}:0", config.address);
-    settings.local_listen_endpoint = LocalListenEndpoint();
+    settings.listen_endpoint =
+        fmt::format("{}://{}:0", transports.remote->Scheme(), config.address);
+    settings.local_listen_endpoint =
+        LocalListenEndpoint(*transports.local, endpoints.folder, config.address);
     settings.host_name = HostName();
     settings.log_folder = endpoints.folder + "/logs";
     settings.program_folder =
@@ -132,8 +130,7 @@ class Node::Impl {
     settings.pid = ::getpid();
     settings.creates = store.creates;
     settings.pulls = store.pulls;
-    raylet.emplace(raylet::Raylet::Deps{loop, *transports.For("tcp://"),
-                                        *transports.For(settings.local_listen_endpoint), *peers,
+    raylet.emplace(raylet::Raylet::Deps{loop, *transports.remote, *transports.local, *peers,
                                         *gcs_client, *store.store, *scheduler, *launcher, files,
                                         log, metrics, random.Fork("raylet")},
                    settings);

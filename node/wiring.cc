@@ -1,6 +1,5 @@
 #include "node/wiring.h"
 
-#include <array>
 #include <utility>
 
 #include "components/gcs/registration.h"
@@ -11,60 +10,72 @@
 namespace mobula::node {
 namespace {
 
-/// The endpoint scheme of each kind that can be named for processes of one node.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kSchemes = {
-    {{"tcp", "tcp"}, {"unix", "unix"}, {"shared_memory", "shm+unix"}}};
-
-/// \return `config` with a kind, `kind` unless it names one.
-ConfigValue WithKind(const ConfigValue& config, std::string_view kind) {
-  if (config.map() == nullptr && !config.IsNull()) return config;  // whoever reads it says so
-  ConfigValue::Map map = config.IsNull() ? ConfigValue::Map() : *config.map();
-  map.try_emplace("kind", std::string(kind));
-  return ConfigValue(std::move(map), config.line());
-}
+using transport::Transport;
+using Reach = transport::TransportAbilities::Reach;
 
 }  // namespace
 
-transport::Transport* Transports::For(std::string_view endpoint) const {
+Transport* Transports::For(std::string_view endpoint) const {
   for (const Kind& kind : kinds) {
-    if (endpoint.substr(0, endpoint.find("://")) == kind.scheme) return kind.whole.get();
+    if (endpoint.substr(0, endpoint.find("://")) == kind.whole->Scheme()) return kind.whole.get();
   }
   return nullptr;
-}
-
-std::string LocalScheme(const ConfigValue& local) {
-  ConfigReader reader(local, "local_transport");
-  if (reader.Has("inner")) return LocalScheme(reader.Child("inner"));
-  const std::string kind = reader.Text("kind", "shared_memory");
-  for (const auto& [name, scheme] : kSchemes) {
-    if (name == kind) return std::string(scheme);
-  }
-  return "shm+unix";
 }
 
 Result<Transports> MakeTransports(RealEventLoop& loop, const TransportConfig& config,
                                   const Random& random,
                                   std::shared_ptr<transport::HandshakeConfig> handshake) {
-  Registry<transport::TransportMaker> kinds("transport");
-  transport::RegisterTransports(kinds);
-  const transport::TransportDeps deps{loop, random.Fork("transport"), kinds};
+  const Kinds<Transport> known = transport::BuiltInTransports();
+  const Transport::Context context{loop, random.Fork("transport"), known};
   Transports made;
-  const std::string local_scheme = LocalScheme(config.local);
-  for (const auto& [kind, scheme] : kSchemes) {
-    const bool is_local = scheme == local_scheme && scheme != "tcp";  // one tcp for both
-    const ConfigValue section = is_local        ? config.local
-                                : kind == "tcp" ? config.remote
-                                                : ConfigValue();
-    Result<std::unique_ptr<transport::Transport>> below =
-        transport::MakeTransport(WithKind(section, kind), deps);
-    if (!below) {
-      return Fail(std::move(below.error()).Context(is_local ? "local_transport" : "transport"));
-    }
-    auto whole =
-        transport::MakeAuthenticatedTransport(**below, loop, random.Fork(scheme), handshake);
-    made.kinds.push_back({std::string(scheme), std::move(*below), std::move(whole)});
+  // Of two transports with one scheme the first is used: both sections may say tcp.
+  const auto add = [&](std::unique_ptr<Transport> below) {
+    if (Transport* const other = made.For(below->Scheme())) return other;
+    auto whole = transport::MakeAuthenticatedTransport(*below, loop, random.Fork(below->Scheme()),
+                                                       handshake);
+    made.kinds.push_back({std::move(below), std::move(whole)});
+    return made.kinds.back().whole.get();
+  };
+  Result<std::unique_ptr<Transport>> remote =
+      known.Make(config.remote, "transport", "tcp", context);
+  if (!remote) return Fail(std::move(remote.error()));
+  if ((*remote)->Abilities().reach != Reach::kOtherHosts) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "transport: its kind serves {}:// endpoints, which other hosts cannot reach; "
+                "choose tcp, or put it into local_transport",
+                (*remote)->Scheme());
+  }
+  made.remote = add(std::move(*remote));
+  Result<std::unique_ptr<Transport>> local =
+      known.Make(config.local, "local_transport", "shared_memory", context);
+  if (!local) return Fail(std::move(local.error()));
+  made.local = add(std::move(*local));
+  for (const std::string& name : known.Names()) {
+    ConfigValue::Map plain;
+    plain.emplace("kind", ConfigValue(name));
+    // A kind that cannot do without keys is there only for those who configure it.
+    auto other = known.Make(ConfigValue(std::move(plain)), "transport", name, context);
+    if (other) add(std::move(*other));
   }
   return made;
+}
+
+Result<void> CheckReach(const Transport& local, std::string_view worker_kind) {
+  if (local.Abilities().reach != Reach::kProcess || worker_kind == "thread") return {};
+  return Fail(
+      ErrorCode::kInvalidArgument,
+      "local_transport: its kind serves {}:// endpoints, which stay inside one process, and "
+      "workers.kind '{}' starts processes; choose workers: {{kind: thread}}, or another "
+      "kind of local_transport",
+      local.Scheme(), worker_kind);
+}
+
+std::string LocalListenEndpoint(const Transport& local, std::string_view folder,
+                                std::string_view address) {
+  if (local.Abilities().reach == Reach::kOtherHosts) {
+    return fmt::format("{}://{}:0", local.Scheme(), address);
+  }
+  return fmt::format("{}://{}/raylet.sock", local.Scheme(), folder);
 }
 
 Result<StoreParts> MakeStore(const ConfigValue& config) {

@@ -22,22 +22,30 @@ namespace mobula::node {
 /// The transports of one process, each behind the handshake, chosen by an endpoint's scheme.
 struct Transports {
   struct Kind {
-    std::string scheme;                           ///< "tcp", "unix", "shm+unix".
     std::unique_ptr<transport::Transport> below;  ///< Without handshake; TLS goes between.
     std::unique_ptr<transport::Transport> whole;
   };
-  std::vector<Kind> kinds;
+  std::vector<Kind> kinds;                 ///< Each serves another scheme.
+  transport::Transport* remote = nullptr;  ///< What `transport:` describes.
+  transport::Transport* local = nullptr;   ///< What `local_transport:` describes.
   /// \return null for an unknown scheme.
   [[nodiscard]] transport::Transport* For(std::string_view endpoint) const;
 };
 
-/// \return the scheme of the endpoints that `local_transport:` listens at: that of its kind, or of
-///         what that wraps. "shm+unix" unless it says unix or tcp.
-[[nodiscard]] std::string LocalScheme(const ConfigValue& local);
-/// \return a transport of each scheme. Errors name the section and the key.
+/// \return the two transports that `config` describes, and a plain one of each other scheme, so
+///         that whatever a peer listens at can be reached. Errors name the section and the key:
+///         kInvalidArgument also if `transport:` names a kind that reaches no other hosts.
 [[nodiscard]] Result<Transports> MakeTransports(
     RealEventLoop& loop, const TransportConfig& config, const Random& random,
     std::shared_ptr<transport::HandshakeConfig> handshake);
+/// \return kInvalidArgument if workers of this kind cannot reach what `local` listens at, as they
+///         are processes of their own.
+[[nodiscard]] Result<void> CheckReach(const transport::Transport& local,
+                                      std::string_view worker_kind);
+/// \return where a raylet listens for the processes of its node. \param folder a file of a kind
+///         that has one lies there. \param address for kinds that have none.
+[[nodiscard]] std::string LocalListenEndpoint(const transport::Transport& local,
+                                              std::string_view folder, std::string_view address);
 
 /// What `object_store:` describes: the store, and the bounds of those who wait for it.
 struct StoreParts {

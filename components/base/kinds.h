@@ -30,8 +30,8 @@ template <typename T>
 struct Kind {
   /// Reads the keys of this kind; the caller finishes the reader, so an unknown key is an error
   /// that lists what was asked for. Errors: of the kind itself, naming the key.
-  using Maker = Result<std::unique_ptr<T>> (*)(ConfigReader& config,
-                                               const typename T::Context& context);
+  using Made = Result<std::unique_ptr<T>>;
+  using Maker = Made (*)(ConfigReader& config, const typename T::Context& context);
   std::string_view name;  ///< In YAML, logs and test names: "shared_memory".
   Maker make = nullptr;
 };

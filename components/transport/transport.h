@@ -15,8 +15,14 @@
 
 #include "components/base/event_loop.h"
 #include "components/base/ids.h"
+#include "components/base/kinds.h"
+#include "components/base/random.h"
 #include "components/base/result.h"
 #include "components/transport/frame.h"
+
+namespace mobula {
+class RealEventLoop;
+}  // namespace mobula
 
 namespace mobula::transport {
 
@@ -85,13 +91,29 @@ class Listener {
   [[nodiscard]] virtual std::string Endpoint() const = 0;
 };
 
+/// What the connections of a transport can do. Whatever puts processes together asks, instead of
+/// knowing the kinds by name.
+struct TransportAbilities {
+  /// The farthest peer that an endpoint can name.
+  enum class Reach : std::uint8_t { kProcess, kHost, kOtherHosts };
+  Reach reach = Reach::kProcess;
+  bool passes_descriptors = false;  ///< `Frame::descriptor` arrives.
+};
+
 /// Makes connections of one kind.
 ///
+/// A decorator has the scheme and the abilities of what it wraps.
 /// Threads: the state lock. Lifetime: outlives its listeners and connections.
 class Transport {
  public:
   using OnAccept = std::move_only_function<void(std::unique_ptr<Connection>)>;
   using OnConnect = Done<std::unique_ptr<Connection>>;
+  /// What the makers of kinds are given. The loop outlives what they make.
+  struct Context {
+    RealEventLoop& loop;
+    Random random;
+    const Kinds<Transport>& kinds;  ///< For decorators, to make what they wrap.
+  };
   virtual ~Transport() = default;
 
   /// Accepts connections at `endpoint`. kAlreadyExists when it is in use ("port 6379 on 127.0.0.1
@@ -103,8 +125,10 @@ class Transport {
   /// kVersionMismatch from the handshake.
   virtual void Connect(std::string_view endpoint, Duration timeout, OnConnect done) = 0;
 
-  /// \return the name used in YAML, such as "tcp".
-  [[nodiscard]] virtual std::string_view Name() const = 0;
+  /// \return the scheme of its endpoints, such as "tcp". Those of a transport that reaches other
+  ///         hosts are `scheme://host:port`; of others `scheme:///path`, which need not be a file.
+  [[nodiscard]] virtual std::string_view Scheme() const = 0;
+  [[nodiscard]] virtual TransportAbilities Abilities() const = 0;
 };
 
 /// The parts of an endpoint URI.

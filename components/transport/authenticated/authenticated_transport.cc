@@ -132,7 +132,8 @@ class AuthenticatedTransport final : public Transport {
           }
         }));
   }
-  [[nodiscard]] std::string_view Name() const override { return "authenticated"; }
+  [[nodiscard]] std::string_view Scheme() const override { return inner_.Scheme(); }
+  [[nodiscard]] TransportAbilities Abilities() const override { return inner_.Abilities(); }
 
  private:
   void Begin(std::string endpoint, Duration timeout, std::unique_ptr<Connection> connection,

@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "components/base/lifetime.h"
+#include "components/base/real/event_loop.h"
 #include "components/transport/stream/descriptor.h"
 
 namespace mobula::transport {
@@ -221,7 +222,8 @@ class FaultyTransport final : public Transport {
                       }
                     }));
   }
-  [[nodiscard]] std::string_view Name() const override { return "faulty"; }
+  [[nodiscard]] std::string_view Scheme() const override { return inner_->Scheme(); }
+  [[nodiscard]] TransportAbilities Abilities() const override { return inner_->Abilities(); }
 
  private:
   std::unique_ptr<Transport> inner_;
@@ -229,11 +231,51 @@ class FaultyTransport final : public Transport {
   Lifetime alive_;
 };
 
+FaultRule ReadRule(ConfigReader& reader) {
+  FaultRule rule;
+  const std::string direction = reader.Text("direction", "send");
+  const std::string effect = reader.Text("effect", "cut");
+  const std::string frame = reader.Text("frame", "any");
+  if (direction != "send" && direction != "receive") {
+    reader.Reject("direction", "is send or receive");
+  }
+  if (effect != "cut" && effect != "delay") reader.Reject("effect", "is cut or delay");
+  if (direction == "receive") rule.direction = FaultRule::Direction::kReceive;
+  if (effect == "delay") rule.effect = FaultRule::Effect::kDelay;
+  if (frame == "request") rule.kind = FrameKind::kRequest;
+  if (frame == "reply") rule.kind = FrameKind::kReply;
+  if (frame == "notify") rule.kind = FrameKind::kNotify;
+  if (!rule.kind && frame != "any") reader.Reject("frame", "is any, request, reply or notify");
+  if (reader.Has("method")) rule.method = reader.Integer("method", 0U, 0, UINT32_MAX);
+  rule.at_frame = reader.Integer("at_frame", rule.at_frame, 0, INT64_MAX);
+  rule.probability = reader.Number("probability", 1, 0, 1);
+  if (reader.Has("times")) rule.times_max = reader.Integer("times", std::uint64_t{1}, 0, INT64_MAX);
+  rule.delay = reader.Time("delay", {});
+  return rule;
+}
+
 }  // namespace
 
 std::unique_ptr<Transport> MakeFaultyTransport(std::unique_ptr<Transport> inner, EventLoop& loop,
                                                Random random, std::shared_ptr<FaultPlan> plan) {
   return std::make_unique<FaultyTransport>(std::move(inner), loop, random, std::move(plan));
+}
+
+Result<std::unique_ptr<Transport>> MakeFaulty(ConfigReader& config,
+                                              const Transport::Context& context) {
+  auto plan = std::make_shared<FaultPlan>();
+  plan->refuse_connects = config.Number("refuse_connects", 0, 0, 1);
+  const ConfigValue& inner_config = config.Child("inner");
+  const ConfigValue& rules = config.Child("rules");
+  for (const ConfigValue& rule : rules.list() != nullptr ? *rules.list() : ConfigValue::List()) {
+    ConfigReader rule_reader(rule, config.path() + ".rules");
+    plan->rules.push_back(ReadRule(rule_reader));
+    if (auto read = rule_reader.Finish(); !read) return Fail(std::move(read.error()));
+  }
+  auto inner = context.kinds.Make(inner_config, config.path() + ".inner", "tcp", context);
+  if (!inner) return Fail(std::move(inner.error()));
+  return MakeFaultyTransport(std::move(*inner), context.loop, context.random.Fork("faulty"),
+                             std::move(plan));
 }
 
 }  // namespace mobula::transport

@@ -42,4 +42,9 @@ struct FaultPlan {
                                                              EventLoop& loop, Random random,
                                                              std::shared_ptr<FaultPlan> plan);
 
+/// Reads `refuse_connects`, `rules` and `inner`; a map without `inner` wraps tcp.
+[[nodiscard]] Result<std::unique_ptr<Transport>> MakeFaulty(ConfigReader& config,
+                                                            const Transport::Context& context);
+inline constexpr Kind<Transport> kFaulty{"faulty", MakeFaulty};
+
 }  // namespace mobula::transport

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <deque>
 #include <optional>
@@ -25,8 +26,9 @@ struct End {
   // Outgoing.
   std::vector<Frame> unsent;
   bool flush_posted = false;
-  std::uint64_t queued_bytes = 0;
-  std::uint64_t queued_body_bytes = 0;
+  // Counted up here, and down by the far end: its loop may be another thread.
+  std::atomic<std::uint64_t> queued_bytes = 0;
+  std::atomic<std::uint64_t> queued_body_bytes = 0;
 
   // Incoming.
   ConnectionHandler* handler = nullptr;
@@ -70,9 +72,9 @@ class Core : public std::enable_shared_from_this<Core> {
     end.queued_body_bytes += frame.body.size();
     end.unsent.push_back(std::move(frame));
     if (end.queued_body_bytes > end.limits.queued_bytes_max) {
-      return Break(
-          from, Error(ErrorCode::kResourceExhausted, "{}: {} bytes wait to be sent, allowed are {}",
-                      end.side.describe, end.queued_body_bytes, end.limits.queued_bytes_max));
+      return Break(from, Error(ErrorCode::kResourceExhausted,
+                               "{}: {} bytes wait to be sent, allowed are {}", end.side.describe,
+                               end.queued_body_bytes.load(), end.limits.queued_bytes_max));
     }
     if (end.flush_posted) return;
     end.flush_posted = true;
@@ -104,6 +106,8 @@ class Core : public std::enable_shared_from_this<Core> {
     CloseDescriptors(end.unsent);
     CloseDescriptors(end.arrived);
   }
+
+  void Leave(PipeEnd which) { wire_->Leave(which); }
 
   /// Ends this side because of an error; its handler hears of it later, the other side too.
   void Break(PipeEnd which, Error reason) {
@@ -199,7 +203,10 @@ class Core : public std::enable_shared_from_this<Core> {
 class PipeConnection final : public Connection {
  public:
   PipeConnection(std::shared_ptr<Core> core, PipeEnd end) : core_(std::move(core)), end_(end) {}
-  ~PipeConnection() override { core_->Close(end_); }
+  ~PipeConnection() override {
+    core_->Close(end_);
+    core_->Leave(end_);
+  }
 
   void SetHandler(ConnectionHandler* handler) override { core_->SetHandler(end_, handler); }
   void SetLimits(const ConnectionLimits& limits) override { core_->At(end_).limits = limits; }

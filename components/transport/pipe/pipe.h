@@ -3,6 +3,8 @@
 ///
 /// A pipe keeps every promise of transport.h without sockets: frames leave in batches at `Flush`,
 /// travel over a `Wire` that decides when they arrive, and are put into place at the far end.
+/// Each end belongs to the loop of its side, which may run in a thread of its own: what passes from
+/// one to the other passes over the wire.
 #pragma once
 
 #include <memory>
@@ -23,6 +25,8 @@ class Wire {
   /// Runs `arrive` later on the loop of the end that is not `from`, after everything carried from
   /// there before; or never, if that side is dead.
   virtual void Carry(PipeEnd from, EventLoop::Callback arrive) = 0;
+  /// This end was destroyed: nothing is carried to it any more, as its loop may go, too.
+  virtual void Leave(PipeEnd end) = 0;
 };
 
 /// What makes one end.

@@ -15,7 +15,8 @@ class RefusingTransport final : public Transport {
       done(std::move(refusal));
     });
   }
-  [[nodiscard]] std::string_view Name() const override { return "refusing"; }
+  [[nodiscard]] std::string_view Scheme() const override { return ""; }
+  [[nodiscard]] TransportAbilities Abilities() const override { return {}; }
 
  private:
   static std::unexpected<Error> Refusal(std::string_view endpoint) {

@@ -240,7 +240,6 @@ void Peer::OnRequest(Frame frame) {
     }
     return;
   }
-  if (entry->calls != nullptr) ++*entry->calls;
   CallContext context;
   context.peer = this;
   context.deadline = frame.header.deadline_ms == 0

@@ -48,12 +48,6 @@ void ServiceTable::AddRaw(Entry entry) {
   Check(added, "two handlers were added for one method");
 }
 
-void ServiceTable::CountIn(Metrics& metrics) {
-  for (auto& [id, entry] : entries_) {
-    entry.calls = &metrics.Counter(fmt::format("rpc_calls_total/{}", entry.info.name));
-  }
-}
-
 const ServiceTable::Entry* ServiceTable::Find(std::uint32_t method) const {
   const auto it = entries_.find(method);
   return it == entries_.end() ? nullptr : &it->second;

@@ -10,7 +10,6 @@
 #include <string>
 
 #include "components/base/event_loop.h"
-#include "components/base/metrics.h"
 #include "components/base/payload.h"
 #include "components/base/result.h"
 #include "components/transport/frame.h"
@@ -85,8 +84,7 @@ class ServiceTable {
   struct Entry {
     MethodInfo info;
     RawHandler handler;
-    Placer placer;                  ///< Null: no attachment is accepted.
-    std::int64_t* calls = nullptr;  ///< Counts the requests; set by `CountIn`.
+    Placer placer;  ///< Null: no attachment is accepted.
   };
 
   /// Adds a typed handler: `void(const Request&, CallContext, Respond<Reply>)`.
@@ -113,8 +111,6 @@ class ServiceTable {
                        const Respond<typename M::Reply>&) { handler(request, *call.peer); });
   }
   void AddRaw(Entry entry);
-  /// Counts the requests of each method added so far as `rpc_calls_total/<name>`.
-  void CountIn(Metrics& metrics);
   /// \return null if there is none.
   [[nodiscard]] const Entry* Find(std::uint32_t method) const;
   [[nodiscard]] const std::map<std::uint32_t, Entry>& entries() const { return entries_; }

@@ -12,8 +12,8 @@ constexpr std::string_view kScheme = "shm+unix";
 
 std::unique_ptr<Transport> MakeSharedMemoryTransport(RealEventLoop& loop) {
   return MakeStreamTransport(
-      loop, {.name = "shared_memory",
-             .passes_descriptors = true,
+      loop, {.scheme = kScheme,
+             .abilities = {TransportAbilities::Reach::kHost, true},
              .resolve = [](std::string_view endpoint) { return UnixAddress(kScheme, endpoint); },
              .listen = [](std::string_view endpoint) { return ListenUnix(kScheme, endpoint); },
              .prepare = PrepareUnix,

@@ -22,10 +22,6 @@
 
 #include "components/transport/transport.h"
 
-namespace mobula {
-class RealEventLoop;
-}  // namespace mobula
-
 namespace mobula::transport {
 
 /// Of each ring: a burst of two thousand small tasks. Longer frames pass in pieces.
@@ -33,5 +29,10 @@ inline constexpr std::size_t kRingBytes = std::size_t{128} << 10;
 
 /// \return a transport over shared memory. Its connections are `Pollable`s of `loop`.
 [[nodiscard]] std::unique_ptr<Transport> MakeSharedMemoryTransport(RealEventLoop& loop);
+
+inline constexpr Kind<Transport> kSharedMemory{
+    "shared_memory", [](ConfigReader&, const Transport::Context& context) -> Kind<Transport>::Made {
+      return MakeSharedMemoryTransport(context.loop);
+    }};
 
 }  // namespace mobula::transport

@@ -83,6 +83,7 @@ class SimulatedNetwork::Impl::SimulatedWire final
   SimulatedWire(std::shared_ptr<Impl> network, Side client, Side server)
       : network_(std::move(network)), sides_{std::move(client), std::move(server)} {}
 
+  void Leave(PipeEnd /*end*/) override {}  // a member's loop is asked for when something arrives
   void Carry(PipeEnd from, EventLoop::Callback arrive) override {
     const auto sender = static_cast<std::size_t>(from);
     const std::size_t receiver = 1 - sender;
@@ -144,7 +145,10 @@ class SimulatedNetwork::Impl::SimulatedTransport final : public Transport {
   void Connect(std::string_view endpoint, Duration timeout, OnConnect done) override {
     network_->Connect(Self(), std::string(endpoint), timeout, lifetime_.Bind(std::move(done)));
   }
-  [[nodiscard]] std::string_view Name() const override { return "simulated"; }
+  [[nodiscard]] std::string_view Scheme() const override { return "sim"; }
+  [[nodiscard]] TransportAbilities Abilities() const override {
+    return {TransportAbilities::Reach::kOtherHosts, false};
+  }
 
  private:
   struct SimulatedListener final : Listener {

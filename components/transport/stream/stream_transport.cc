@@ -217,7 +217,8 @@ class StreamTransport final : public Transport {
     std::make_shared<Attempt>(loop_, *address, std::move(name), alive_.Bind(std::move(connected)))
         ->Start(timeout);
   }
-  [[nodiscard]] std::string_view Name() const override { return kind_.name; }
+  [[nodiscard]] std::string_view Scheme() const override { return kind_.scheme; }
+  [[nodiscard]] TransportAbilities Abilities() const override { return kind_.abilities; }
 
  private:
   /// \return what makes a connection of a socket, also when this is gone.
@@ -225,13 +226,12 @@ class StreamTransport final : public Transport {
                                                                             std::string endpoint) {
     return
         [context = context_, kind = kind_, end, endpoint = std::move(endpoint)](Descriptor socket) {
+          const bool passes = kind.abilities.passes_descriptors;
           std::string describe = kind.prepare(socket.get(), end, endpoint);
-          auto channel =
-              kind.upgrade == nullptr
-                  ? MakeSocketChannel(context->loop, std::move(socket), kind.passes_descriptors)
-                  : kind.upgrade(context->loop, std::move(socket), end);
-          return MakeStreamConnection(context, std::move(channel), std::move(describe),
-                                      kind.passes_descriptors);
+          auto channel = kind.upgrade == nullptr
+                             ? MakeSocketChannel(context->loop, std::move(socket), passes)
+                             : kind.upgrade(context->loop, std::move(socket), end);
+          return MakeStreamConnection(context, std::move(channel), std::move(describe), passes);
         };
   }
 

@@ -29,8 +29,8 @@ enum class SocketEnd : std::uint8_t { kAccepted, kConnected };
 
 /// What tells one kind of socket from another.
 struct SocketKind {
-  std::string_view name;  ///< Of the transport.
-  bool passes_descriptors;
+  std::string_view scheme;
+  TransportAbilities abilities;
   /// Errors as `Transport::Connect`.
   Result<SocketAddress> (*resolve)(std::string_view endpoint);
   /// Errors as `Transport::Listen`.

@@ -100,8 +100,8 @@ Result<ListeningSocket> Listen(std::string_view endpoint) {
 }  // namespace
 
 std::unique_ptr<Transport> MakeTcpTransport(RealEventLoop& loop) {
-  return MakeStreamTransport(loop, {.name = "tcp",
-                                    .passes_descriptors = false,
+  return MakeStreamTransport(loop, {.scheme = "tcp",
+                                    .abilities = {TransportAbilities::Reach::kOtherHosts, false},
                                     .resolve = Resolve,
                                     .listen = Listen,
                                     .prepare = Prepare});

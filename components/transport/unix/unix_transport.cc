@@ -6,8 +6,8 @@ namespace mobula::transport {
 
 std::unique_ptr<Transport> MakeUnixTransport(RealEventLoop& loop) {
   return MakeStreamTransport(
-      loop, {.name = "unix",
-             .passes_descriptors = true,
+      loop, {.scheme = "unix",
+             .abilities = {TransportAbilities::Reach::kHost, true},
              .resolve = [](std::string_view endpoint) { return UnixAddress("unix", endpoint); },
              .listen = [](std::string_view endpoint) { return ListenUnix("unix", endpoint); },
              .prepare = PrepareUnix});

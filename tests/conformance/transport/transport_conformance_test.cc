@@ -63,7 +63,7 @@ std::string Noise(std::size_t size) {
   return text;
 }
 
-class TransportTest : public testing::TestWithParam<Kind> {
+class TransportTest : public testing::TestWithParam<NamedWorld> {
  protected:
   void SetUp() override {
     world_ = GetParam().make();
@@ -117,7 +117,7 @@ class TransportTest : public testing::TestWithParam<Kind> {
   std::vector<std::unique_ptr<Connection>> accepted_;
 };
 
-INSTANTIATE_TEST_SUITE_P(All, TransportTest, testing::ValuesIn(AllKinds()),
+INSTANTIATE_TEST_SUITE_P(All, TransportTest, testing::ValuesIn(AllWorlds()),
                          [](const auto& info) { return info.param.name; });
 
 TEST_P(TransportTest, FramesArriveWholeInOrderBothWays) {
@@ -448,7 +448,7 @@ TEST_P(TransportTest, AListenerMayBeDestroyedWhileItAccepts) {
 }
 
 TEST_P(TransportTest, DescriptorsArriveWithTheirFrames) {
-  if (!GetParam().passes_descriptors) return;
+  if (!transport().Abilities().passes_descriptors) return;
   Pair();
   int ends[2];
   ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);

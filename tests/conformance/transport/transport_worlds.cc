@@ -6,6 +6,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 
 #include "components/base/real/event_loop.h"
@@ -13,10 +14,8 @@
 #include "components/transport/faulty/faulty_transport.h"
 #include "components/transport/handshake.h"
 #include "components/transport/inprocess/inprocess_transport.h"
-#include "components/transport/shared_memory/shared_memory_transport.h"
+#include "components/transport/registration.h"
 #include "components/transport/simulated/simulated_network.h"
-#include "components/transport/tcp/tcp_transport.h"
-#include "components/transport/unix/unix_transport.h"
 
 namespace mobula::transport::conformance {
 namespace {
@@ -46,41 +45,38 @@ class RealWorld : public World {
   std::unique_ptr<Transport> transport_;
 };
 
-class TcpWorld : public RealWorld {
+/// A kind as YAML would make it, without keys of its own.
+class RegisteredWorld : public RealWorld {
  public:
-  TcpWorld() { transport_ = MakeTcpTransport(loop_); }
-  std::string ListenAt() override { return "tcp://127.0.0.1:0"; }
-  std::string Nowhere() override { return "tcp://127.0.0.1:1"; }
-};
-
-class FileWorld : public RealWorld {
- public:
-  explicit FileWorld(std::string scheme) : scheme_(std::move(scheme)) {
+  explicit RegisteredWorld(const std::string& kind) {
+    const Kinds<Transport> kinds = BuiltInTransports();
+    ConfigValue::Map config;
+    config.emplace("kind", ConfigValue(kind));
+    auto made = kinds.Make(ConfigValue(std::move(config)), "transport", kind,
+                           {.loop = loop_, .random = Random(1), .kinds = kinds});
+    if (!made) throw std::runtime_error(made.error().ToString());
+    transport_ = std::move(*made);
     std::string pattern = "/tmp/mobula-test-" + std::string(6, 'X');
     folder_ = ::mkdtemp(pattern.data());
   }
-  ~FileWorld() override { ::rmdir(folder_.c_str()); }
-  std::string ListenAt() override { return scheme_ + folder_ + "/s"; }
-  std::string Nowhere() override { return scheme_ + folder_ + "/nobody"; }
+  ~RegisteredWorld() override { ::rmdir(folder_.c_str()); }
+  std::string ListenAt() override { return At("0", "s"); }
+  std::string Nowhere() override { return At("1", "nobody"); }
 
  private:
-  std::string scheme_;
+  /// transport.h promises one of two shapes of endpoints.
+  [[nodiscard]] std::string At(const std::string& port, const std::string& file) const {
+    const bool is_remote = transport_->Abilities().reach == TransportAbilities::Reach::kOtherHosts;
+    return std::string(transport_->Scheme()) + "://" +
+           (is_remote ? "127.0.0.1:" + port : folder_ + "/" + file);
+  }
   std::string folder_;
 };
 
-class UnixWorld final : public FileWorld {
+/// Rings that are looked at by a thread that waits, instead of rung for.
+class PolledWorld final : public RegisteredWorld {
  public:
-  UnixWorld() : FileWorld("unix://") { transport_ = MakeUnixTransport(loop_); }
-};
-
-class SharedMemoryWorld : public FileWorld {
- public:
-  SharedMemoryWorld() : FileWorld("shm+unix://") { transport_ = MakeSharedMemoryTransport(loop_); }
-};
-
-/// The same, looked at by a thread that waits instead of rung for.
-class PolledWorld final : public SharedMemoryWorld {
- public:
+  PolledWorld() : RegisteredWorld("shared_memory") {}
   bool RunUntil(const std::function<bool()>& condition) override {
     const auto end = std::chrono::steady_clock::now() + kWatchdog;
     std::unique_lock lock(loop_.StateLock());
@@ -140,26 +136,22 @@ class SimulatedWorld final : public VirtualWorld {
   std::unique_ptr<Transport> client_;
 };
 
-/// A faulty decorator that does nothing, or only delays.
-template <typename Inner>
-class FaultyWorld final : public Inner {
+/// A faulty decorator that delays half of all frames.
+class LateWorld final : public InprocessWorld {
  public:
-  explicit FaultyWorld(Duration delay) {
+  LateWorld() {
     auto plan = std::make_shared<FaultPlan>();
-    if (delay.count() > 0) {
-      for (const auto direction : {FaultRule::Direction::kSend, FaultRule::Direction::kReceive}) {
-        plan->rules.push_back({.direction = direction,
-                               .effect = FaultRule::Effect::kDelay,
-                               .probability = 0.5,
-                               .delay = delay});
-      }
+    for (const auto direction : {FaultRule::Direction::kSend, FaultRule::Direction::kReceive}) {
+      plan->rules.push_back({.direction = direction,
+                             .effect = FaultRule::Effect::kDelay,
+                             .probability = 0.5,
+                             .delay = std::chrono::milliseconds(3)});
     }
-    this->transport_ =
-        MakeFaultyTransport(std::move(this->transport_), this->loop_, Random(1), plan);
+    transport_ = MakeFaultyTransport(std::move(transport_), loop_, Random(1), plan);
   }
   void RunReady() override {
-    const TimePoint end = this->loop_.Now() + std::chrono::milliseconds(20);
-    this->RunUntil([&] { return this->loop_.Now() > end; });
+    const TimePoint end = loop_.Now() + std::chrono::milliseconds(20);
+    RunUntil([&] { return loop_.Now() > end; });
   }
 };
 
@@ -192,49 +184,26 @@ class AuthenticatedWorld final : public World {
   std::unique_ptr<Transport> client_;
 };
 
-template <typename W, typename... Args>
-Kind Make(std::string name, Args... args) {
-  Kind kind;
-  kind.name = std::move(name);
-  kind.make = [=] { return std::make_unique<W>(args...); };
-  return kind;
-}
-
 template <typename W>
-Kind MakeAuthenticated(std::string name) {
-  Kind kind;
-  kind.name = std::move(name);
-  kind.make = [] { return std::make_unique<AuthenticatedWorld>(std::make_unique<W>()); };
-  return kind;
+void Add(std::vector<NamedWorld>& worlds, const std::string& name, auto... args) {
+  worlds.push_back({name, [=] { return std::make_unique<W>(args...); }});
+  worlds.push_back({"authenticated_" + name, [=] {
+                      return std::make_unique<AuthenticatedWorld>(std::make_unique<W>(args...));
+                    }});
 }
 
 }  // namespace
 
-std::vector<Kind> AllKinds() {
-  std::vector<Kind> kinds;
-  kinds.push_back(Make<TcpWorld>("Tcp"));
-  kinds.push_back(Make<UnixWorld>("Unix"));
-  kinds.back().passes_descriptors = true;
-  kinds.push_back(Make<SharedMemoryWorld>("SharedMemory"));
-  kinds.back().passes_descriptors = true;
-  kinds.push_back(Make<PolledWorld>("PolledSharedMemory"));
-  kinds.back().passes_descriptors = true;
-  kinds.push_back(Make<InprocessWorld>("Inprocess"));
-  kinds.back().passes_descriptors = true;
-  kinds.push_back(Make<SimulatedWorld>("Simulated"));
-  kinds.push_back(MakeAuthenticated<TcpWorld>("AuthenticatedTcp"));
-  kinds.push_back(MakeAuthenticated<UnixWorld>("AuthenticatedUnix"));
-  kinds.back().passes_descriptors = true;
-  kinds.push_back(MakeAuthenticated<SharedMemoryWorld>("AuthenticatedSharedMemory"));
-  kinds.back().passes_descriptors = true;
-  kinds.push_back(MakeAuthenticated<InprocessWorld>("AuthenticatedInprocess"));
-  kinds.push_back(MakeAuthenticated<SimulatedWorld>("AuthenticatedSimulated"));
-  kinds.push_back(Make<FaultyWorld<TcpWorld>>("FaultlessTcp", Duration(0)));
-  kinds.push_back(Make<FaultyWorld<InprocessWorld>>("FaultlessInprocess", Duration(0)));
-  kinds.push_back(
-      Make<FaultyWorld<InprocessWorld>>("LateInprocess", Duration(std::chrono::milliseconds(3))));
-  kinds.back().passes_descriptors = true;
-  return kinds;
+std::vector<NamedWorld> AllWorlds() {
+  std::vector<NamedWorld> worlds;
+  for (const std::string& kind : BuiltInTransports().Names()) {
+    Add<RegisteredWorld>(worlds, kind, kind);
+  }
+  Add<PolledWorld>(worlds, "polled_shared_memory");
+  Add<InprocessWorld>(worlds, "inprocess_on_virtual_time");
+  Add<LateWorld>(worlds, "late_inprocess");
+  Add<SimulatedWorld>(worlds, "simulated");
+  return worlds;
 }
 
 }  // namespace mobula::transport::conformance

@@ -29,16 +29,17 @@ class World {
   virtual void RunReady() = 0;
 };
 
-struct Kind {
+/// One parameter of the suite.
+struct NamedWorld {
   std::string name;
   std::function<std::unique_ptr<World>()> make;
-  bool passes_descriptors = false;
 };
 
 /// For test names and failures.
-inline void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.name; }
+inline void PrintTo(const NamedWorld& world, std::ostream* out) { *out << world.name; }
 
-/// \return every kind and decorator there is.
-std::vector<Kind> AllKinds();
+/// \return a world of each kind in registration.cc, plain and behind the handshake, and of what
+///         YAML cannot name: polled rings, pipes on virtual time, the simulated network, delays.
+std::vector<NamedWorld> AllWorlds();
 
 }  // namespace mobula::transport::conformance

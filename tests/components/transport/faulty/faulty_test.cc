@@ -92,30 +92,31 @@ TEST_F(FaultsTest, DelaysHoldBackWhatIsBehind) {
 
 TEST(TransportRegistrationTest, KindsAreMadeFromTheirMaps) {
   RealEventLoop loop;
-  Registry<TransportMaker> kinds("transport");
-  RegisterTransports(kinds);
-  EXPECT_EQ(kinds.Kinds(), "faulty, inprocess, shared_memory, tcp, unix");
-  const TransportDeps deps{loop, Random(1), kinds};
+  const Kinds<Transport> kinds = BuiltInTransports();
   const auto map = [](ConfigValue::Map entries) { return ConfigValue(std::move(entries)); };
-  EXPECT_EQ((*MakeTransport(map({}), deps))->Name(), "tcp");
-  EXPECT_EQ((*MakeTransport(map({{"kind", ConfigValue("unix")}}), deps))->Name(), "unix");
+  const auto make = [&](const ConfigValue& config) {
+    return kinds.Make(config, "transport", "tcp",
+                      {.loop = loop, .random = Random(1), .kinds = kinds});
+  };
+  EXPECT_EQ((*make(map({})))->Scheme(), "tcp");
+  EXPECT_EQ((*make(map({{"kind", ConfigValue("unix")}})))->Scheme(), "unix");
   const ConfigValue inner = map({{"kind", ConfigValue("inprocess")}});
   const ConfigValue rule = map({{"frame", ConfigValue("reply")},
                                 {"effect", ConfigValue("delay")},
                                 {"delay", ConfigValue("5ms")},
                                 {"times", ConfigValue("3")}});
   const auto faulty = [&](const ConfigValue& r) {
-    return MakeTransport(map({{"kind", ConfigValue("faulty")},
-                              {"inner", inner},
-                              {"rules", ConfigValue(ConfigValue::List{r})}}),
-                         deps);
+    return make(map({{"kind", ConfigValue("faulty")},
+                     {"inner", inner},
+                     {"rules", ConfigValue(ConfigValue::List{r})}}));
   };
-  EXPECT_EQ((*faulty(rule))->Name(), "faulty");
+  EXPECT_EQ((*faulty(rule))->Scheme(), "inproc") << "a decorator serves what it wraps";
+  EXPECT_TRUE((*faulty(rule))->Abilities().passes_descriptors);
   const auto wrong = faulty(map({{"frame", ConfigValue("telegram")}}));
   ASSERT_FALSE(wrong);
   EXPECT_EQ(wrong.error().code(), ErrorCode::kInvalidArgument);
-  EXPECT_FALSE(MakeTransport(map({{"kind", ConfigValue("pigeon")}}), deps));
-  EXPECT_FALSE(MakeTransport(map({{"port", ConfigValue("1")}}), deps));
+  EXPECT_FALSE(make(map({{"kind", ConfigValue("pigeon")}})));
+  EXPECT_FALSE(make(map({{"port", ConfigValue("1")}})));
 }
 
 }  // namespace

@@ -107,19 +107,6 @@ TEST_F(PeerTest, DroppedRespondersAnswerCancelled) {
   EXPECT_EQ(seen_, (Seen{"cancelled"}));
 }
 
-TEST_F(PeerTest, RequestsAreCountedByMethod) {
-  Metrics metrics;
-  services_.CountIn(metrics);
-  const auto peer = Connect();
-  peer->Call(kEcho, Text(""), Record(seen_));
-  peer->Notify(kEcho, Text(""));
-  peer->Call(kHold, Text(""), Record(seen_));
-  loop_.RunReady();
-  EXPECT_EQ(metrics.values().at("rpc_calls_total/test/Echo"), 2);
-  EXPECT_EQ(metrics.values().at("rpc_calls_total/test/Hold"), 1);
-  EXPECT_EQ(metrics.values().at("rpc_calls_total/test/Bytes"), 0);
-}
-
 TEST_F(PeerTest, ANotificationAboveTheBoundEndsTheConnectionAndSaysWhy) {
   const auto peer = Connect();
   std::string reason;
