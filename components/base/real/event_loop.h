@@ -1,37 +1,37 @@
 /// \file
 /// \brief The event loop of a real process: one Asio `io_context`, run by one thread.
 ///
-/// Two queues of our own sit on top of Asio: posted callbacks (one Asio handler drains many, so a
-/// burst of posts costs one wake-up) and timers (a heap with one Asio timer under it, so a
-/// deadline that is set and cancelled costs no system call). A user's thread that waits drives both
-/// itself (`Await`) and looks at `Pollable`s: an answer of another process that is awake then costs
-/// no system call and no change of threads. It spins only while waits are usually short; then it
-/// sleeps and answers their doorbells: it is woken by the peer and not by the loop's thread.
+/// Each concern is a part with a header of its own: `TurnLock` (the state lock), `PostedQueue` (what
+/// is posted, and which thread runs it), `DueTimers` (deadlines over one system timer),
+/// `PolledPeers` (memory shared with other processes), `Sleepers` (threads that wait, and doorbells)
+/// and `SpinBudget` (how long to poll before sleeping). The loop connects them with Asio.
+///
+/// A user's thread that waits (`Await`) does the loop's work itself while it polls: an answer of
+/// another process that is awake then costs no system call and no change of threads.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #include "components/base/event_loop.h"
 #include "components/base/real/clock.h"
-#include "components/base/real/doorbells.h"
+#include "components/base/real/due_timers.h"
+#include "components/base/real/polled_peers.h"
+#include "components/base/real/posted_queue.h"
+#include "components/base/real/sleepers.h"
 #include "components/base/real/spin_budget.h"
-#include "components/base/timer_queue.h"
+#include "components/base/real/turn_lock.h"
 
 namespace boost::asio {
 class io_context;  // NOLINT(readability-identifier-naming): the name is of Boost
 }
 
 namespace mobula {
-
-class Pollable;
 
 /// An `EventLoop` over the operating system.
 ///
@@ -53,7 +53,7 @@ class RealEventLoop final : public EventLoop {
              const std::function<bool()>& done) override;
   TimerId Schedule(Duration delay, Callback callback) override;
   bool Cancel(TimerId timer) override;
-  [[nodiscard]] std::mutex& StateLock() override { return state_lock_; }
+  [[nodiscard]] std::mutex& StateLock() override { return lock_.mutex(); }
 
   /// Runs callbacks on this thread until `Stop()`. \pre the state lock is not held.
   void Run();
@@ -72,22 +72,17 @@ class RealEventLoop final : public EventLoop {
   /// *without* the state lock: wrap each in `Locked`.
   [[nodiscard]] boost::asio::io_context& context();
 
-  /// Has `pollable` looked at by threads in `Await`, until it is removed.
-  void AddPollable(Pollable& pollable);
-  void RemovePollable(Pollable& pollable);
-  /// What the peers of pollables ring. Threads: the state lock.
-  [[nodiscard]] Doorbells& doorbells() { return doorbells_; }
-  /// A peer was woken by us, or we by it, when it was last seen on that core: a hint for how long
-  /// to spin, checked by nobody. Threads: the state lock.
-  void NotePeer(int core) {
-    peer_core_ = core;
-    is_peer_new_ = true;
-  }
+  /// What threads in `Await` look at. Threads: the state lock, here and in the next two.
+  [[nodiscard]] PolledPeers& peers() { return peers_; }
+  /// What the peers ring when nobody looks.
+  [[nodiscard]] Doorbells& doorbells() { return sleepers_.doorbells(); }
+  /// For hints where peers run.
+  [[nodiscard]] SpinBudget& spin_budget() { return spin_budget_; }
 
   /// Calls `function` with the state lock held. \pre this thread does not hold it.
   template <typename F>
   void Enter(F&& function) {
-    const Turn turn(*this);
+    const TurnLock::Turn turn(lock_);
     std::forward<F>(function)();
   }
   /// \return `handler` wrapped so that it runs, and its captures die, with the state lock held:
@@ -95,7 +90,7 @@ class RealEventLoop final : public EventLoop {
   template <typename F>
   [[nodiscard]] auto Locked(F handler) {
     return [this, handler = std::move(handler)](auto&&... arguments) mutable {
-      const Turn turn(*this);
+      const TurnLock::Turn turn(lock_);
       auto run = std::move(handler);
       run(std::forward<decltype(arguments)>(arguments)...);
     };
@@ -103,75 +98,28 @@ class RealEventLoop final : public EventLoop {
 
  private:
   struct Asio;  // the parts that need Asio's headers
-  /// Holds the state lock; whoever polls lets it go soon.
-  class Turn {
-   public:
-    explicit Turn(RealEventLoop& loop) : loop_(loop) {
-      ++loop_.turns_waiting_;
-      loop_.state_lock_.lock();
-      --loop_.turns_waiting_;
-      loop_.is_turn_ = true;
-    }
-    ~Turn() {
-      loop_.is_turn_ = false;
-      loop_.state_lock_.unlock();
-    }
-    Turn(const Turn&) = delete;
-    Turn& operator=(const Turn&) = delete;
-
-   private:
-    RealEventLoop& loop_;
-  };
 
   void WakeUp();
-  void WaitDeferred();
-  void RunDeferred();
-  void ArmDeferred();
   void Drain();
-  bool RunPosted();
+  void SetDeferTimer(std::optional<Duration> after);
+  void WaitDeferTimer();
+  void OnDeferTimer();
+  void WaitDoorbells();
+  void SetSystemTimer();
   bool PollUntilIdle(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done,
                      std::optional<Duration>& spin);
-  void Sleep(std::unique_lock<std::mutex>& lock, WaitPoint& changed);
   bool Poll(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done,
             std::optional<Duration>& spin);
-  void SetPolling(bool polling);
-  bool StopPollingIfIdle();
-  void WaitDoorbells();
-  bool PollOthers();
-  void SetPolled(bool polled);
-  void RunDue();
-  void Arm();
 
   const RealClock clock_;
-  std::mutex state_lock_;
-  std::atomic<int> turns_waiting_ = 0;  ///< Of the loop's thread, for the state lock.
-  std::atomic<bool> is_turn_ = false;   ///< The loop's thread has it.
+  TurnLock lock_;
   std::atomic<bool> stopped_ = false;
-
+  PostedQueue posted_;
   // Guarded by the state lock:
-  TimerQueue timers_;
-  std::uint64_t timer_count_ = 0;
-  TimePoint armed_for_ = TimePoint::max();  ///< When the Asio timer fires; max: it is not set.
-  std::vector<Callback> running_;  ///< Taken from `posted_`, those before `next_` have run.
-  std::size_t next_ = 0;
-  std::vector<Pollable*> pollables_;  ///< Null: removed while they are polled.
-  bool is_polled_ = false;            ///< Peers need not ring.
-  bool is_answered_ = false;          ///< A thread in `Await` sleeps and answers the doorbells.
-  int sleeping_ = 0;                  ///< Threads in `Await` that do: that one, and others.
-  std::optional<int> peer_core_;  ///< Of one that was woken, or woke us, in this wait or the last.
-  bool is_peer_new_ = false;      ///< In this one.
+  DueTimers timers_;
+  PolledPeers peers_;
+  Sleepers sleepers_;
   SpinBudget spin_budget_;
-  Doorbells doorbells_;
-
-  // Guarded by `post_lock_`, a leaf: nothing else is locked or called under it.
-  std::mutex post_lock_;
-  std::vector<Callback> posted_;
-  bool wake_up_sent_ = false;  ///< A `Drain` is queued in Asio or running.
-  bool is_deferred_ = false;   ///< The timer of `Defer` is set.
-  bool is_polling_ = false;   ///< A thread in `Await` runs what is posted. Written with both locks.
-  std::uint64_t awaits_ = 0;  ///< Times that a thread began to.
-  std::uint64_t awaits_seen_ = 0;  ///< By that timer when it last fired.
-  Duration defer_for_ = std::chrono::microseconds(250);
 
   std::unique_ptr<Asio> asio_;
   std::thread thread_;

@@ -34,9 +34,9 @@ SpinBudget::~SpinBudget() {
   if (load_ >= 0) ::close(load_);
 }
 
-Duration SpinBudget::Next(TimePoint now, std::optional<int> peer_core) {
+Duration SpinBudget::Next(TimePoint now) {
   if (usual_wait_ > kSpinMax) return Duration(0);
-  const bool is_shared = peer_core == ::sched_getcpu();
+  const bool is_shared = peer_core_ == ::sched_getcpu();
   const bool is_burst = now - last_end_ < kBurstGap && last_gap_ < kBurstGap;
   if (is_shared && !(is_burst && ++shared_core_ % kWaitsPerMove == 0)) return Duration(0);
   if (!IsACoreFree(now) || (is_shared && !MoveToAnotherCore())) return Duration(0);
@@ -45,6 +45,7 @@ Duration SpinBudget::Next(TimePoint now, std::optional<int> peer_core) {
 
 void SpinBudget::Add(TimePoint begin, TimePoint end) {
   last_gap_ = end - std::exchange(last_end_, end);
+  if (!std::exchange(is_peer_new_, false)) peer_core_.reset();
   usual_wait_ = (usual_wait_ * 3 + std::min<Duration>(end - begin, 4 * kSpinMax)) / 4;
 }
 

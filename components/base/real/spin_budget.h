@@ -36,9 +36,14 @@ class SpinBudget {
   SpinBudget(const SpinBudget&) = delete;
   SpinBudget& operator=(const SpinBudget&) = delete;
 
-  /// \return how long the wait that is under way may spin. \param peer_core where the peer is that
-  ///         was woken for it, or woke us last. Cost: a system call every 2 ms at most.
-  [[nodiscard]] Duration Next(TimePoint now, std::optional<int> peer_core);
+  /// A peer was woken by us, or we by it, when it was last seen on that core. A hint that nothing
+  /// checks; it lasts until the end of the next wait.
+  void NotePeer(int core) {
+    peer_core_ = core;
+    is_peer_new_ = true;
+  }
+  /// \return how long the wait that is under way may spin. Cost: a system call every 2 ms at most.
+  [[nodiscard]] Duration Next(TimePoint now);
   /// A wait ended, spun and slept.
   void Add(TimePoint begin, TimePoint end);
 
@@ -53,6 +58,8 @@ class SpinBudget {
   Duration last_gap_ = Duration::max();  // between the ends of two waits
   Duration usual_wait_{};
   std::uint64_t shared_core_ = 0;  // waits in bursts, beside the peer
+  std::optional<int> peer_core_;   // noted in this wait or the last
+  bool is_peer_new_ = false;       // in this one
 };
 
 }  // namespace mobula

@@ -41,7 +41,7 @@ class RingChannel final : public ByteChannel, private Pollable {
       return;
     }
     (void)socket.Release();
-    loop_.AddPollable(*this);
+    loop_.peers().Add(*this);
     if (end == SocketEnd::kConnected) Offer();
     WaitSocket();
   }
@@ -60,7 +60,7 @@ class RingChannel final : public ByteChannel, private Pollable {
     }
     const ssize_t written = writer_.Write(parts);
     if (written > 0 && writer_.TakeParked(::sched_getcpu())) {
-      loop_.NotePeer(writer_.reader_core());
+      loop_.spin_budget().NotePeer(writer_.reader_core());
       Ring();
     }
     return written;
@@ -93,7 +93,7 @@ class RingChannel final : public ByteChannel, private Pollable {
   void Shut() override {
     if (!socket_.is_open()) return;
     alive_.End();
-    loop_.RemovePollable(*this);
+    loop_.peers().Remove(*this);
     loop_.doorbells().Remove(doorbell_.get(), *this);
     boost::system::error_code ignored;
     socket_.close(ignored);
@@ -204,7 +204,7 @@ class RingChannel final : public ByteChannel, private Pollable {
     is_polled_ = polled;
     if (!is_up_) return;
     if (polled) {
-      if (reader_.Unpark()) loop_.NotePeer(reader_.writer_core());
+      if (reader_.Unpark()) loop_.spin_budget().NotePeer(reader_.writer_core());
     } else {
       Rest();
     }

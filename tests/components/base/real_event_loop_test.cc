@@ -161,7 +161,7 @@ TEST(RealEventLoopTest, AwaitLooksAtPollablesAndTheLoopTakesThemOverAfterwards) 
   RealEventLoop loop;
   std::unique_lock lock(loop.StateLock());
   FakePollable pollable;
-  loop.AddPollable(pollable);
+  loop.peers().Add(pollable);
   int looks = 0;
   pollable.on_poll = [&] {
     EXPECT_TRUE(pollable.is_polled);
@@ -174,7 +174,7 @@ TEST(RealEventLoopTest, AwaitLooksAtPollablesAndTheLoopTakesThemOverAfterwards) 
   lock.unlock();
   while (pollable.is_polled) loop.PollOnce();
   lock.lock();
-  loop.RemovePollable(pollable);
+  loop.peers().Remove(pollable);
 }
 
 TEST(RealEventLoopTest, AwaitSleepsWhenNothingComesAndWakesWhenNotified) {
@@ -185,7 +185,7 @@ TEST(RealEventLoopTest, AwaitSleepsWhenNothingComesAndWakesWhenNotified) {
   std::promise<void> rests;
   std::jthread other;
   std::unique_lock lock(loop.StateLock());
-  loop.AddPollable(pollable);
+  loop.peers().Add(pollable);
   pollable.on_rest = [&] {
     other = std::jthread([&] {
       const std::lock_guard guard(loop.StateLock());  // free only because the waiting thread sleeps
@@ -194,7 +194,7 @@ TEST(RealEventLoopTest, AwaitSleepsWhenNothingComesAndWakesWhenNotified) {
     });
   };
   loop.Await(lock, changed, [&] { return done; });
-  loop.RemovePollable(pollable);
+  loop.peers().Remove(pollable);
 }
 
 /// Waits in `loop` until `pollable` was rung for by another thread; `bell` rings when it sleeps.
@@ -223,11 +223,11 @@ std::thread::id WhoAnswers(RealEventLoop& loop, FakePollable& pollable, int bell
     return true;
   };
   std::unique_lock lock(loop.StateLock());
-  loop.AddPollable(pollable);
+  loop.peers().Add(pollable);
   EXPECT_TRUE(loop.doorbells().Add(bell, pollable));
   loop.Await(lock, changed, [&] { return done; });
   loop.doorbells().Remove(bell, pollable);
-  loop.RemovePollable(pollable);
+  loop.peers().Remove(pollable);
   pollable.on_poll = nullptr;
   pollable.on_rest = nullptr;
   return who;
@@ -250,7 +250,7 @@ TEST(RealEventLoopTest, TheLoopAnswersTheDoorbellsOnceNobodyWaits) {
   {
     const std::lock_guard guard(loop.StateLock());
     EXPECT_TRUE(loop.doorbells().Add(bell, pollable));
-    loop.AddPollable(pollable);
+    loop.peers().Add(pollable);
   }
   bool was_looked_at = false;
   pollable.on_poll = [&] { return was_looked_at = true; };
@@ -261,7 +261,7 @@ TEST(RealEventLoopTest, TheLoopAnswersTheDoorbellsOnceNobodyWaits) {
   const std::lock_guard guard(loop.StateLock());
   EXPECT_FALSE(pollable.is_polled);
   loop.doorbells().Remove(bell, pollable);
-  loop.RemovePollable(pollable);
+  loop.peers().Remove(pollable);
   ::close(bell);
 }
 
@@ -300,7 +300,7 @@ TEST(RealEventLoopTest, AThreadThatWaitsIsNotHeldUpByOneThatSleeps) {
   bool second_done = false;
   std::promise<void> rests;
   pollable.on_rest = [&] { rests.set_value(); };
-  loop.AddPollable(pollable);
+  loop.peers().Add(pollable);
   std::jthread sleeper([&] {
     std::unique_lock lock(loop.StateLock());
     loop.Await(lock, first, [&] { return first_done; });
@@ -316,7 +316,7 @@ TEST(RealEventLoopTest, AThreadThatWaitsIsNotHeldUpByOneThatSleeps) {
   first.Notify();
   lock.unlock();
   sleeper.join();
-  loop.RemovePollable(pollable);
+  loop.peers().Remove(pollable);
 }
 
 TEST(RealEventLoopTest, TheLoopGetsItsTurnsWhileAThreadWaits) {
@@ -325,12 +325,12 @@ TEST(RealEventLoopTest, TheLoopGetsItsTurnsWhileAThreadWaits) {
   std::unique_lock lock(loop.StateLock());
   FakePollable busy;
   busy.on_poll = [] { return true; };
-  loop.AddPollable(busy);
+  loop.peers().Add(busy);
   WaitPoint changed;
   bool done = false;
   loop.Schedule(1ms, [&] { done = true; });
   loop.Await(lock, changed, [&] { return done; });
-  loop.RemovePollable(busy);
+  loop.peers().Remove(busy);
 }
 
 TEST(RealEventLoopTest, APollableMayGoWhileItIsPolled) {
@@ -340,17 +340,17 @@ TEST(RealEventLoopTest, APollableMayGoWhileItIsPolled) {
   FakePollable second;
   int looks = 0;
   first->on_poll = [&] {
-    loop.RemovePollable(*first);
+    loop.peers().Remove(*first);
     first.reset();
     return true;
   };
   second.on_poll = [&] { return ++looks > 0; };
-  loop.AddPollable(*first);
-  loop.AddPollable(second);
+  loop.peers().Add(*first);
+  loop.peers().Add(second);
   WaitPoint changed;
   loop.Await(lock, changed, [&] { return looks == 10; });
   EXPECT_EQ(first, nullptr);
-  loop.RemovePollable(second);
+  loop.peers().Remove(second);
 }
 
 TEST(RealEventLoopTest, WhatIsDeferredRunsWhileUsersThreadsKeepTheLockBusy) {

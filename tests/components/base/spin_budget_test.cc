@@ -21,9 +21,10 @@ class SpinBudgetTest : public testing::Test {
     }
   }
   /// Where the peer is on this very core: asked anew each time, for the thread may be moved.
-  Duration NextBesidePeer() { return budget_.Next(now_, ::sched_getcpu()); }
+  Duration NextBesidePeer() { return Next(::sched_getcpu()); }
   Duration Next(std::optional<int> peer_core = std::nullopt) {
-    return budget_.Next(now_, peer_core);
+    if (peer_core) budget_.NotePeer(*peer_core);
+    return budget_.Next(now_);
   }
 
   SpinBudget budget_;
