@@ -26,7 +26,7 @@ Result<Transports> MakeTransports(RealEventLoop& loop, const TransportConfig& co
                                   const Random& random,
                                   std::shared_ptr<transport::HandshakeConfig> handshake) {
   const Kinds<Transport> known = transport::BuiltInTransports();
-  const Transport::Context context{loop, random.Fork("transport"), known};
+  const Transport::Context context{loop, loop, random.Fork("transport"), known};
   Transports made;
   // Of two transports with one scheme the first is used: both sections may say tcp.
   const auto add = [&](std::unique_ptr<Transport> below) {

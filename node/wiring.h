@@ -1,5 +1,5 @@
 /// \file
-/// \brief Where implementations meet: the lists of all components' kinds, and what YAML picks of them.
+/// \brief Where implementations meet: all components' kinds, and what YAML picks of them.
 #pragma once
 
 #include <memory>

@@ -34,7 +34,6 @@ class EventLog {
       : clock_(&clock), who_(std::move(who)), level_max_(level_max), sink_(std::move(sink)) {}
 
   [[nodiscard]] bool IsOn(LogLevel level) const { return level <= level_max_ && sink_ != nullptr; }
-  void SetWho(std::string who) { who_ = std::move(who); }
 
   /// `log.Info("lease", "granted", "task={} worker={}", task, worker);`
   template <typename... Args>

@@ -4,18 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 namespace mobula {
 namespace {
 
 constexpr std::uint32_t kPutBit = 0x8000'0000U;
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 ObjectId Compose(const TaskId& task, std::uint32_t index) {
   std::array<char, ObjectId::kSize> binary;
@@ -51,11 +45,12 @@ Result<std::string> FromHex(std::string_view hex) {
   }
   std::string bytes;
   bytes.reserve(hex.size() / 2);
-  for (std::size_t i = 0; i < hex.size(); i += 2) {
-    const int high = HexDigit(hex[i]);
-    const int low = HexDigit(hex[i + 1]);
-    if (high < 0 || low < 0) return Fail(ErrorCode::kInvalidArgument, "'{}' is not hex", hex);
-    bytes.push_back(static_cast<char>(high * 16 + low));
+  for (const char* pair = hex.data(); pair != hex.data() + hex.size(); pair += 2) {
+    std::uint8_t byte = 0;
+    if (std::from_chars(pair, pair + 2, byte, 16).ptr != pair + 2) {
+      return Fail(ErrorCode::kInvalidArgument, "'{}' is not hex", hex);
+    }
+    bytes.push_back(static_cast<char>(byte));
   }
   return bytes;
 }

@@ -24,14 +24,14 @@ constexpr std::array<Unit, 16> kSizeUnits = {{{"", 1},
                                               {"MB", 1e6},
                                               {"GB", 1e9},
                                               {"TB", 1e12},
-                                              {"Ki", kKi},
-                                              {"KiB", kKi},
-                                              {"Mi", kKi* kKi},
-                                              {"MiB", kKi* kKi},
-                                              {"Gi", kKi* kKi* kKi},
-                                              {"GiB", kKi* kKi* kKi},
-                                              {"Ti", kKi* kKi* kKi* kKi},
-                                              {"TiB", kKi* kKi* kKi* kKi}}};
+                                              {"Ki", 0x1p10},
+                                              {"KiB", 0x1p10},
+                                              {"Mi", 0x1p20},
+                                              {"MiB", 0x1p20},
+                                              {"Gi", 0x1p30},
+                                              {"GiB", 0x1p30},
+                                              {"Ti", 0x1p40},
+                                              {"TiB", 0x1p40}}};
 constexpr std::array<Unit, 6> kTimeUnits = {
     {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"min", 60e9}, {"h", 3600e9}}};
 
@@ -58,6 +58,13 @@ std::string Digits(double value) {
   return text;
 }
 
+/// \return `value` in the largest of `units` that leaves at least one of it.
+std::string Scaled(double value, double step, std::initializer_list<std::string_view> units) {
+  const auto* unit = units.begin();
+  for (; value >= step - 0.5 && unit + 1 < units.end(); ++unit) value /= step;
+  return fmt::format("{} {}", Digits(value), *unit);
+}
+
 }  // namespace
 
 Result<std::uint64_t> ParseSize(std::string_view text) {
@@ -77,25 +84,12 @@ Result<Duration> ParseTime(std::string_view text) {
 }
 
 std::string FormatSize(std::uint64_t bytes) {
-  constexpr std::array<std::string_view, 5> kNames = {"B", "KiB", "MiB", "GiB", "TiB"};
-  auto value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  while (value >= 1023.5 && unit + 1 < kNames.size()) {
-    value /= kKi;
-    ++unit;
-  }
-  return fmt::format("{} {}", Digits(value), kNames[unit]);
+  return Scaled(static_cast<double>(bytes), kKi, {"B", "KiB", "MiB", "GiB", "TiB"});
 }
 
 std::string FormatTime(Duration time) {
-  constexpr std::array<std::string_view, 4> kNames = {"ns", "us", "ms", "s"};
-  double value = std::abs(static_cast<double>(time.count()));
-  std::size_t unit = 0;
-  while (value >= 999.5 && unit + 1 < kNames.size()) {
-    value /= 1000;
-    ++unit;
-  }
-  return fmt::format("{}{} {}", time.count() < 0 ? "-" : "", Digits(value), kNames[unit]);
+  const auto time_ns = static_cast<double>(time.count());
+  return (time_ns < 0 ? "-" : "") + Scaled(std::abs(time_ns), 1000, {"ns", "us", "ms", "s"});
 }
 
 }  // namespace mobula

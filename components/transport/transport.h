@@ -110,7 +110,8 @@ class Transport {
   using OnConnect = Done<std::unique_ptr<Connection>>;
   /// What the makers of kinds are given. The loop outlives what they make.
   struct Context {
-    RealEventLoop& loop;
+    EventLoop& loop;
+    RealEventLoop& real_loop;  ///< The same; for those that wait for sockets and descriptors.
     Random random;
     const Kinds<Transport>& kinds;  ///< For decorators, to make what they wrap.
   };

@@ -1,9 +1,9 @@
 /// \file
 /// \brief `DueTimers`: the timers of a real event loop, over one timer of the system.
 ///
-/// Most timers are deadlines of calls, set and cancelled without ever running. So the system's timer
-/// is only ever set to an earlier time: one that fires too early finds nothing due and is set anew,
-/// and cancelling costs no system call.
+/// Most timers are deadlines of calls, set and cancelled without ever running. So the system's
+/// timer is only ever set to an earlier time: one that fires too early finds nothing due and is set
+/// anew, and cancelling costs no system call.
 #pragma once
 
 #include <atomic>

@@ -1,9 +1,9 @@
 /// \file
 /// \brief The event loop of a real process: one Asio `io_context`, run by one thread.
 ///
-/// Each concern is a part with a header of its own: `TurnLock` (the state lock), `PostedQueue` (what
-/// is posted, and which thread runs it), `DueTimers` (deadlines over one system timer),
-/// `PolledPeers` (memory shared with other processes), `Sleepers` (threads that wait, and doorbells)
+/// Each concern is a part with a header of its own: `TurnLock` (the state lock), `PostedQueue`
+/// (what is posted, and which thread runs it), `DueTimers` (deadlines over one system timer),
+/// `PolledPeers` (memory shared with other processes), `Sleepers` (threads that wait, doorbells)
 /// and `SpinBudget` (how long to poll before sleeping). The loop connects them with Asio.
 ///
 /// A user's thread that waits (`Await`) does the loop's work itself while it polls: an answer of

@@ -8,7 +8,7 @@ void Sleepers::Sleep(std::unique_lock<std::mutex>& lock, WaitPoint& changed) {
     // Another thread answers the bells. It runs what comes, also for this one, and notifies it.
     changed.Wait(lock);
   } else {
-    // The bells are taken before the lock is let go: a ring in between wakes the sleep below at once.
+    // The bells are taken before the lock is let go: a ring in between ends the sleep below.
     is_answered_ = true;
     doorbells_.GiveToLoop(false);
     // Callbacks of this process may make the condition true, too. They ring a bell of our own.

@@ -61,6 +61,7 @@ void Session::Start(Duration timeout, OnEnd done) {
     Refuse(Error(ErrorCode::kDeadlineExceeded, "the handshake was not finished in time"));
   });
   connection_->SetHandler(this);
+  // The client speaks first. A server tells a stranger nothing before it has introduced itself.
   if (side_ == Side::kClient) {
     Step step;
     hello_ = Introduce(&step, step.mutable_hello());
@@ -102,6 +103,7 @@ void Session::OnFrame(Frame frame) {
   if (frame.header.kind != FrameKind::kHandshake || !step.ParseFromString(frame.body)) {
     Refuse(Error(ErrorCode::kCorrupt, "what came is no step of a handshake"));
   } else if (step.has_refusal()) {
+    // The other side has looked at our introduction or proof, and says why it will not have us.
     End(rpc::FromStatus(step.refusal().error()));
   } else if (stage_ == Stage::kAwaitHello && step.has_hello()) {
     hello_ = frame.body;
@@ -119,6 +121,8 @@ void Session::OnFrame(Frame frame) {
 }
 
 void Session::OnIntroduction(const Introduction& peer) {
+  // Nothing is proved yet: this only finds mistakes (another version, another cluster, no token)
+  // while they can still be named. A liar gets as far as the proof and fails there.
   if (auto objection = Objection(peer)) return Refuse(std::move(*objection));
   peer_ = {.role = Printable(peer.role()),
            .build = Printable(peer.build()),
@@ -126,9 +130,11 @@ void Session::OnIntroduction(const Introduction& peer) {
            .id = Printable(peer.id())};
   Step step;
   if (side_ == Side::kServer) {
+    // Our fresh nonce is part of what the client must sign, so an old recording is worth nothing.
     challenge_ = Introduce(&step, step.mutable_challenge());
     stage_ = Stage::kAwaitProof;
   } else {
+    // The client proves itself first; the server signs nothing for somebody who cannot.
     step.mutable_proof()->set_hmac(Proof(Side::kClient));
     Send(step);
     stage_ = Stage::kAwaitWelcome;
@@ -177,12 +183,15 @@ std::string Session::Proof(Side prover) const {
 //! [proof]
 
 void Session::OnProof(const std::string& hmac) {
+  // Each side signs its own name with both openings, so a proof cannot be sent back to its author.
+  // The comparison takes the same time wherever the first difference is.
   const std::string wanted = Proof(OtherThan(side_));
   if (hmac.size() != wanted.size() || CRYPTO_memcmp(hmac.data(), wanted.data(), hmac.size()) != 0) {
     return Refuse(Error(ErrorCode::kPermissionDenied, "the token does not match this cluster's; {}",
                         kHowToPassIt));
   }
   if (side_ == Side::kServer) {
+    // The client has proved that it knows the token. Now we prove the same to it.
     Step step;
     step.mutable_welcome()->set_hmac(Proof(Side::kServer));
     Send(step);
@@ -209,11 +218,13 @@ void Session::End(std::optional<Error> error) {
   timeout_.Cancel();
   auto done = std::move(done_);
   if (error) {
+    // A close sends what is queued first: the refusal reaches the other side.
     connection_->Close();
     done(Fail(std::move(*error)));
     return;
   }
-  connection_->SetHandler(nullptr);  // what follows is for the next handler
+  // What follows on the connection is for its next handler, within the bounds of a known peer.
+  connection_->SetHandler(nullptr);
   connection_->SetLimits(ConnectionLimits{});
   done(std::make_unique<ProvenConnection>(std::move(connection_), std::move(peer_)));
 }

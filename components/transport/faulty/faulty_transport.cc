@@ -4,7 +4,6 @@
 #include <variant>
 
 #include "components/base/lifetime.h"
-#include "components/base/real/event_loop.h"
 #include "components/transport/stream/descriptor.h"
 
 namespace mobula::transport {

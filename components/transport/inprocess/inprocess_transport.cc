@@ -5,7 +5,6 @@
 #include <mutex>
 
 #include "components/base/lifetime.h"
-#include "components/base/real/event_loop.h"
 #include "components/transport/pipe/pipe.h"
 
 namespace mobula::transport {

@@ -21,6 +21,7 @@ struct Request {
   }
 };
 
+/// The peer answered and will not have us: the same attempt again would end the same way.
 bool IsFinal(ErrorCode code) {
   return code == ErrorCode::kPermissionDenied || code == ErrorCode::kVersionMismatch ||
          code == ErrorCode::kInvalidArgument;
@@ -55,8 +56,10 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
     Request request{method, std::move(body), std::move(options), deadline, std::move(done)};
     if (state_ == State::kConnected && peer_->IsOpen()) return Send(++last_id_, std::move(request));
     if (state_ == State::kGone) {
+      // The client has given up for good. A call made now learns the reason that all others got.
       FailLater(std::move(request), gone_reason_);
     } else if (request.options.descriptor >= 0) {
+      // The descriptor is the caller's, who may close it before a connection could carry it.
       FailLater(std::move(request),
                 Error(ErrorCode::kUnavailable, "not connected to {}", endpoint_));
     } else if (held_.size() >= options_.waiting_calls_max) {
@@ -65,6 +68,7 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
                       "{} calls wait for a connection to {}, which is the bound", held_.size(),
                       endpoint_));
     } else {
+      // Nothing was sent yet, so even a call that must run at most once can wait.
       Hold(++last_id_, std::move(request));
       Connect();
     }
@@ -84,6 +88,8 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
   void Stop() {
     if (stopped_) return;
     stopped_ = true;
+    // From here on it is as if the client had given up, but nobody is told: the one who stops it
+    // knows. Calls in flight end with the peer; held ones end here.
     const Error reason(ErrorCode::kCancelled,
                        fmt::format("the client of {} was stopped", endpoint_));
     if (state_ != State::kGone) gone_reason_ = reason;
@@ -121,6 +127,7 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
                           ? Duration(-1)
                           : std::max(request.deadline - loop_.Now(), Duration(1));
     request.options.place_attachment = nullptr;
+    // Only a call that may be sent again keeps its body: the others save the copy.
     const bool repeatable = request.IsRepeatable() && !options.place_attachment;
     std::string body = repeatable ? request.body : std::move(request.body);
     const MethodInfo method = request.method;
@@ -130,6 +137,8 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
                     request = std::move(request)](Result<RawReply> reply) mutable {
                      const auto self = weak.lock();
                      if (self && repeatable && !reply && self->WasLost(reply.error())) {
+                       // The connection broke before the answer came. The server may have run the
+                       // call or not; running it twice is allowed, so it waits for the next one.
                        self->Hold(id, std::move(request));
                      } else {
                        request.done(std::move(reply));
@@ -159,6 +168,8 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
   void Expire() {
     const TimePoint now = loop_.Now();
     while (!expiries_.empty() && expiries_.begin()->first <= now) {
+      // It never was sent, or the server was away since. The reason of the last attempt says more
+      // than the deadline does.
       const auto it = held_.find(expiries_.begin()->second);
       expiries_.erase(expiries_.begin());
       FailLater(std::move(it->second), Error(ErrorCode::kDeadlineExceeded,
@@ -172,7 +183,7 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
     transport_.Connect(endpoint_, options_.connect_timeout,
                        [weak = weak_from_this()](Result<std::unique_ptr<Connection>> made) {
                          const auto self = weak.lock();
-                         if (!self || self->state_ != State::kAway) return;
+                         if (!self || self->state_ != State::kAway) return;  // stopped meanwhile
                          if (made) {
                            self->OnUp(std::move(*made));
                          } else {
@@ -188,11 +199,14 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
     peer_->OnClosed([weak = weak_from_this()](const Error& reason) {
       if (const auto self = weak.lock()) self->OnDown(reason);
     });
+    // Before any held call goes out, the callbacks may register with the server again: a server
+    // that has restarted does not know us. They may add callbacks, hence the copy.
     const auto callbacks = on_connected_;
     for (const auto& callback : callbacks) {
       if (peer_) callback(*peer_);
     }
     if (state_ != State::kConnected) return;  // a callback stopped the client
+    // The peer watches the deadlines of what is sent. Calls leave in the order they were made.
     expiries_.clear();
     ArmExpiry();
     for (auto& [id, request] : std::exchange(held_, {})) Send(id, std::move(request));
@@ -202,7 +216,8 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
     last_failure_ = reason;
     state_ = State::kAway;
     away_since_ = loop_.Now();
-    // A server that accepts and hangs up must not be asked in a tight loop.
+    // A server that accepts and hangs up must not be asked in a tight loop: only a connection that
+    // has lasted makes the next attempt an early one.
     if (away_since_ - *up_since_ > options_.backoff_max) backoff_ = options_.backoff_min;
     peer_.reset();
     RetryLater();
@@ -215,7 +230,7 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
     const Duration away = loop_.Now() - away_since_;
     const Duration window = Window();
     if (IsFinal(reason.code())) {
-      GiveUp(reason);
+      GiveUp(reason);  // the peer is there and refused us
     } else if (window.count() >= 0 && away >= window) {
       GiveUp(Error(ErrorCode::kUnavailable, reason.message()));
     } else {
@@ -229,8 +244,11 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
   }
 
   void RetryLater() {
+    // Up to a quarter earlier or later, so that all clients of a server that restarts do not come
+    // back in the same moment.
     Duration wait = std::chrono::duration_cast<Duration>(backoff_ * (0.75 + random_.Unit() / 2));
     if (const Duration window = Window(); window.count() > 0) {
+      // One attempt falls on the end of the window: giving up is always based on a fresh failure.
       const TimePoint last_chance = away_since_ + window;
       wait = std::min(wait, std::max(last_chance - loop_.Now(), Duration(0)));
     }
@@ -238,6 +256,8 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
     retry_timer_.Set(wait, [this] { Attempt(); });
   }
 
+  /// The end of the reconnect window, or a refusal. There is no way back from kGone: what the
+  /// server knew of us may be forgotten there, so our owner must start anew with another client.
   void GiveUp(const Error& reason) {
     state_ = State::kGone;
     gone_reason_ = reason;

@@ -43,6 +43,7 @@ Peer::~Peer() = default;
 
 CallId Peer::CallRaw(const MethodInfo& method, std::string body, CallOptions options,
                      OnRawReply done) {
+  // A call that cannot be made ends like one that failed: later, on the loop, and once.
   const auto refuse = [&](Error error) -> CallId {
     loop_.Post(lifetime_.Bind([done = std::move(done), error = std::move(error)]() mutable {
       done(Fail(std::move(error)));
@@ -68,6 +69,7 @@ CallId Peer::CallRaw(const MethodInfo& method, std::string body, CallOptions opt
                 options.attachment_bytes_max, std::nullopt};
   const Duration timeout = options.timeout.count() == 0 ? method.timeout : options.timeout;
   if (timeout.count() > 0) {
+    // Time left travels, not the hour: clocks of two hosts need not agree.
     const TimePoint deadline = loop_.Now() + timeout;
     call.deadline = deadlines_.emplace_hint(deadlines_.end(), deadline, id);
     ArmDeadline(deadline);
@@ -84,7 +86,8 @@ CallId Peer::CallRaw(const MethodInfo& method, std::string body, CallOptions opt
 void Peer::NotifyRaw(const MethodInfo& method, std::string body) {
   if (!open_) return;
   if (auto fits = CheckBody(method.name, body); !fits) {
-    // Nobody would miss it before they hang: the far side and our own callers must hear of it.
+    // A notification has no reply that could carry this error, and dropping it in silence would let
+    // the two sides disagree for ever. Ending the connection makes both start anew.
     Break(std::move(fits.error()));
     return;
   }
@@ -102,7 +105,7 @@ void Peer::Break(Error reason) {
 
 void Peer::Cancel(CallId call) {
   const auto it = outgoing_.find(call);
-  if (it == outgoing_.end()) return;
+  if (it == outgoing_.end()) return;  // it was answered already
   const Outgoing dropped = Take(it);  // destroyed last: its callback may own anything
   SendCancel(call);
 }
@@ -115,9 +118,12 @@ void Peer::Close() {
   if (!open_) return;
   open_ = false;
   connection_->Close();
+  // Answers to requests of the far side have no way to leave any more; responders find that out.
   incoming_.clear();
   deadlines_.clear();
   deadline_timer_.Cancel();
+  // Callers are told later: they may be in the middle of the function that closes. The callback
+  // owns all it needs, as this peer may be destroyed before it runs.
   loop_.Post([calls = std::exchange(outgoing_, {}), who = connection_->Describe()]() mutable {
     for (auto& [id, call] : calls) {
       call.done(Fail(ErrorCode::kCancelled, "{} to {}: the connection was closed on this side",
@@ -161,6 +167,7 @@ void Peer::Expire() {
   while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
     const CallId id = deadlines_.begin()->second;
     Outgoing call = Take(outgoing_.find(id));
+    // The far side need not go on, and what it still sends for this number is dropped.
     SendCancel(id);
     call.done(Fail(ErrorCode::kDeadlineExceeded, "{} to {}: no reply in time", call.method,
                    connection_->Describe()));
@@ -171,18 +178,21 @@ void Peer::Expire() {
 //! [call-deadline]
 
 Result<WritablePayload> Peer::PlaceAttachment(const FrameHeader& header, std::string_view body) {
+  // The frame itself follows in `OnFrame`, without its bytes; the reason waits there for it.
   auto place = Place(header, body);
   if (!place) place_error_ = place.error();
   return place;
 }
 
 Result<WritablePayload> Peer::Place(const FrameHeader& header, std::string_view body) {
+  // Bytes that belong to a request: its handler says where it wants them.
   if (header.kind == FrameKind::kRequest || header.kind == FrameKind::kNotify) {
     const auto* entry = services_ != nullptr ? services_->Find(header.method) : nullptr;
     if (entry != nullptr && entry->placer) return entry->placer(*this, header, body);
     return Fail(ErrorCode::kInvalidArgument, "method {:#06x} takes no attachment, {} bytes came",
                 header.method, header.attachment_bytes);
   }
+  // Bytes that belong to a reply: the caller says, unless it has cancelled or given up meanwhile.
   const auto it = outgoing_.find(header.call_id);
   if (header.kind != FrameKind::kReply || it == outgoing_.end()) {
     return Fail(ErrorCode::kCancelled, "nobody waits for these bytes");
@@ -204,10 +214,14 @@ void Peer::OnFrame(Frame frame) {
     case FrameKind::kReply:
     case FrameKind::kError: OnReply(std::move(frame)); return;
     case FrameKind::kCancel:
+      // The caller does not want the answer any more. The handler is not stopped: its answer will
+      // find no entry and be dropped.
       incoming_.erase(frame.header.call_id);
       CloseDescriptor(frame.descriptor);
       return;
     case FrameKind::kHandshake:
+      // The handshake decorator takes its own frames, so this peer has none or speaks another
+      // protocol. Nothing it says can be trusted to be what it seems.
       CloseDescriptor(frame.descriptor);
       connection_->Close();
       OnClose(Error(ErrorCode::kCorrupt, "{}: a handshake came where calls are spoken",
@@ -219,7 +233,7 @@ void Peer::OnFrame(Frame frame) {
 void Peer::OnRequest(Frame frame) {
   const CallId id = frame.header.kind == FrameKind::kRequest ? frame.header.call_id : 0;
   const auto place_error = std::exchange(place_error_, std::nullopt);
-  const bool full = incoming_.size() >= kCallsInFlightMax;
+  const bool full = incoming_.size() >= kCallsInFlightMax;  // looked at before this one counts
   if (id != 0 && !incoming_.insert(id).second) {  // the same call again: it is being answered
     CloseDescriptor(frame.descriptor);
     return;
@@ -285,8 +299,10 @@ void Peer::OnClose(const Error& reason) {
 
 void Peer::Answer(FrameKind kind, CallId call, std::string body, Payload attachment,
                   int descriptor) {
-  if (incoming_.erase(call) == 0) return;  // cancelled meanwhile
+  // The caller has cancelled, or the connection has ended: nobody waits for this.
+  if (incoming_.erase(call) == 0) return;
   if (auto fits = CheckBody("a reply", body); !fits) {
+    // Sent as it is, it would end the connection for all other calls. So only this call fails.
     kind = FrameKind::kError;
     body = EncodeError(fits.error());
     attachment = {};

@@ -59,6 +59,8 @@ class RingChannel final : public ByteChannel, private Pollable {
       writer_.CountPassed();
     }
     const ssize_t written = writer_.Write(parts);
+    // A reader that is awake sees the bytes by itself. One that has parked has said so in the ring
+    // before it looked for the last time, and must be rung for: once, as this takes the flag down.
     if (written > 0 && writer_.TakeParked(::sched_getcpu())) {
       loop_.spin_budget().NotePeer(writer_.reader_core());
       Ring();
@@ -73,7 +75,9 @@ class RingChannel final : public ByteChannel, private Pollable {
     const ssize_t got = is_up_ ? reader_.Read(direct, scratch) : 0;
     if (got == 0) return was_over ? 0 : -EAGAIN;
     if (got < 0) return got;
+    // The writer found the ring full and waits for the room that we have just made.
     if (reader_.TakeWaiting()) Ring();
+    // The bytes announce descriptors that are still in the socket: they were sent before the bytes.
     if (reader_.passed() != received_) ReadSocket();
     std::ranges::move(passed_, std::back_inserter(descriptors));
     passed_.clear();
@@ -104,6 +108,9 @@ class RingChannel final : public ByteChannel, private Pollable {
 
  private:
   // ---- coming up ----
+  // The end that connects offers the memory; the end that accepts maps it. Until then nothing can
+  // be written, and a peer that sends something else is not one of ours.
+
   /// Makes the memory and tells the peer. The socket is new: its buffer has room.
   void Offer() {
     auto made = RingMemory::Make();
@@ -139,6 +146,7 @@ class RingChannel final : public ByteChannel, private Pollable {
   }
 
   void Begin(RingMemory memory, Descriptor mine, Descriptor theirs) {
+    // Our bell is listened to before the rings are used: no ring can be missed.
     if (!loop_.doorbells().Add(mine.get(), *this)) {
       error_ = EMFILE;
       return;
@@ -174,13 +182,17 @@ class RingChannel final : public ByteChannel, private Pollable {
       if (got == -EINTR) continue;
       if (got == -EAGAIN) return;
       if (got <= 0) {
+        // The kernel closes the socket of a process however it died. What it wrote into the ring
+        // before is whole and will still be read.
         is_over_ = true;
         return;
       }
       if (!is_up_) {
+        // The first bytes: the offer. Our owner may have asked for readiness already.
         Accept(std::span(bytes).first(static_cast<std::size_t>(got)), std::move(came));
         Rest();
       } else {
+        // Descriptors travel here while frames travel in the ring; they meet by number.
         received_ += came.size();
         std::ranges::move(came, std::back_inserter(passed_));
         if (passed_.size() > kDescriptorsMax) error_ = EBADMSG;
@@ -212,6 +224,8 @@ class RingChannel final : public ByteChannel, private Pollable {
 
   /// Has the peer ring for what we wait for; for bytes, unless somebody polls.
   void Rest() {
+    // Each flag is set first and the ring looked at afterwards. So whatever the peer does in
+    // between is either seen here or answered with a ring of the bell.
     bool is_there = error_ != 0;
     if (is_up_ && on_writable_ != nullptr) is_there |= !writer_.WaitForRoom();
     if (!is_polled_ && on_readable_ != nullptr) {

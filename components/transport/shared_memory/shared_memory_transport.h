@@ -32,7 +32,7 @@ inline constexpr std::size_t kRingBytes = std::size_t{128} << 10;
 
 inline constexpr Kind<Transport> kSharedMemory{
     "shared_memory", [](ConfigReader&, const Transport::Context& context) -> Kind<Transport>::Made {
-      return MakeSharedMemoryTransport(context.loop);
+      return MakeSharedMemoryTransport(context.real_loop);
     }};
 
 }  // namespace mobula::transport

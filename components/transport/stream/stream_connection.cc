@@ -28,6 +28,8 @@ class Core final : public std::enable_shared_from_this<Core> {
   void SetHandler(ConnectionHandler* handler) {
     handler_ = handler;
     if (handler_ == nullptr || !open_) return;
+    // Bytes that came without a handler wait here and not in the socket, so the socket would not
+    // wake us for them. They are delivered by a post: never inside this call.
     if (held_.empty() && !write_error_) {
       WaitReadable();
     } else {
@@ -51,6 +53,7 @@ class Core final : public std::enable_shared_from_this<Core> {
                               "{}: {} bytes wait to be sent, allowed are {}", describe_,
                               queue_.body_bytes(), limits_.queued_bytes_max));
     }
+    // One flush at the end of the turn sends all that its callbacks queued.
     if (flush_posted_ || write_waiting_) return;
     flush_posted_ = true;
     context_->loop.Defer([self = shared_from_this()] {
@@ -62,6 +65,7 @@ class Core final : public std::enable_shared_from_this<Core> {
   void Flush() {
     if (!open_ || write_waiting_ || write_error_ || queue_.empty()) return;
     if (const int error = Write(); error == EAGAIN) {
+      // The peer reads slower than we write. The queue grows meanwhile, up to its bound.
       write_waiting_ = true;
       channel_->AwaitWritable([self = shared_from_this()] {
         self->write_waiting_ = false;
@@ -99,6 +103,7 @@ class Core final : public std::enable_shared_from_this<Core> {
   }
 
   /// Nothing more can be sent; the end comes with the next step.
+  /// The handler is told by a step and not here, as this may run inside a call of its owner.
   void FailWrites(Error reason) {
     write_error_ = std::move(reason);
     queue_.Clear();
@@ -122,6 +127,8 @@ class Core final : public std::enable_shared_from_this<Core> {
       const std::vector<std::byte> bytes = std::exchange(held_, {});
       Process(bytes);
     }
+    // A bound of our own that is broken (kResourceExhausted, kInternal) says nothing of the peer:
+    // there is no last word to wait for.
     if (!write_error_ || write_error_->code() == ErrorCode::kUnavailable) Read();
     if (!open_ || handler_ == nullptr) return;
     if (write_error_) {
@@ -133,6 +140,8 @@ class Core final : public std::enable_shared_from_this<Core> {
 
   void Read() {
     for (int i = 0; i < kReadsPerTurn && open_ && handler_ != nullptr; ++i) {
+      // Bytes of an attachment go straight to their place; what follows them goes to a buffer that
+      // all connections of this loop share, as it never outlives this turn.
       const std::span<std::byte> direct = reader_.Direct();
       std::span<std::byte> scratch(context_->scratch);
       const ssize_t got = channel_->Read(direct, scratch, descriptors_);
@@ -160,11 +169,14 @@ class Core final : public std::enable_shared_from_this<Core> {
   void Process(std::span<const std::byte> bytes) {
     while (open_ && handler_ != nullptr) {
       if (reader_.stage() == FrameReader::Stage::kPlace) {
+        // Header and body are whole, so the handler can say where the attachment belongs.
         const Frame& frame = reader_.frame();
         reader_.Place(handler_->PlaceAttachment(frame.header, frame.body));
       } else if (reader_.stage() == FrameReader::Stage::kReady) {
         Deliver(reader_.Take());
       } else if (bytes.empty()) {
+        // Descriptors come with or before the frame that announces them. A peer that sends many
+        // and never announces them would use up ours.
         if (descriptors_.size() <= ByteChannel::kDescriptorsMax) return;
         return Refuse("descriptors that no frame announces");
       } else {
@@ -173,6 +185,7 @@ class Core final : public std::enable_shared_from_this<Core> {
         bytes = bytes.subspan(*taken);
       }
     }
+    // The handler was taken away in the middle: the rest is for the next one.
     if (open_) held_.assign(bytes.begin(), bytes.end());
   }
 

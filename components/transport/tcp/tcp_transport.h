@@ -15,7 +15,7 @@ namespace mobula::transport {
 
 inline constexpr Kind<Transport> kTcp{
     "tcp", [](ConfigReader&, const Transport::Context& context) -> Kind<Transport>::Made {
-      return MakeTcpTransport(context.loop);
+      return MakeTcpTransport(context.real_loop);
     }};
 
 }  // namespace mobula::transport

@@ -14,7 +14,7 @@ namespace mobula::transport {
 
 inline constexpr Kind<Transport> kUnix{
     "unix", [](ConfigReader&, const Transport::Context& context) -> Kind<Transport>::Made {
-      return MakeUnixTransport(context.loop);
+      return MakeUnixTransport(context.real_loop);
     }};
 
 }  // namespace mobula::transport

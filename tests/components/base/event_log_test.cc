@@ -41,11 +41,10 @@ TEST_F(EventLogTest, LevelsAboveTheMaximumAreSilent) {
 
 TEST_F(EventLogTest, OneEventIsOneLineWhateverItSays) {
   EventLog log(loop_.clock(), "n2", LogLevel::kInfo, Sink());
-  log.SetWho("n3");
   log.Info("task", "failed", "name={}", "a\nb\r");
   log.Info("node", "up", "{}", "");
-  EXPECT_EQ(lines_, (std::vector<std::string>{"   0.000s  n3  task    failed   name=a b",
-                                              "   0.000s  n3  node    up"}));
+  EXPECT_EQ(lines_, (std::vector<std::string>{"   0.000s  n2  task    failed   name=a b",
+                                              "   0.000s  n2  node    up"}));
 }
 
 TEST_F(EventLogTest, TheDescriptorSinkWritesLines) {

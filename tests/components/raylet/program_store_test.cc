@@ -78,7 +78,7 @@ TEST_F(ProgramStoreTest, WhoWaitsForTheSameProgramIsAnsweredByOneFetch) {
   const auto other = Store("/n2");
   std::size_t writes = 0;
   world.files.SetFault([&](auto operation, std::string_view) -> std::optional<Error> {
-    writes += operation == SimulatedFileSystem::Operation::kWrite ? 1 : 0;
+    writes += operation == sim::SimulatedFileSystem::Operation::kWrite ? 1 : 0;
     return std::nullopt;
   });
   int answers = 0;
@@ -128,7 +128,7 @@ TEST_F(ProgramStoreTest, AFullDiskIsToldAndFetchesAgainOnceThereIsRoom) {
   EXPECT_TRUE(Share(*Source()));
   const auto other = Store("/n2");
   world.files.SetFault([](auto operation, std::string_view) -> std::optional<Error> {
-    if (operation != SimulatedFileSystem::Operation::kWrite) return std::nullopt;
+    if (operation != sim::SimulatedFileSystem::Operation::kWrite) return std::nullopt;
     return Error(ErrorCode::kResourceExhausted, "the disk is full");
   });
   const auto path = Fetch(*other);

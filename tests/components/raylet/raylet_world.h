@@ -9,11 +9,11 @@
 
 #include "components/base/simulated/background_thread.h"
 #include "components/base/simulated/event_loop.h"
-#include "components/base/simulated/file_system.h"
 #include "components/gcs/server.h"
 #include "components/protocol/raylet.pb.h"
 #include "components/raylet/raylet.h"
 #include "components/transport/inprocess/inprocess_transport.h"
+#include "sim/simulated_file_system.h"
 
 namespace mobula::raylet::testing {
 
@@ -116,7 +116,7 @@ class World {
   std::unique_ptr<transport::Transport> transport;
   EventLog log;
   Metrics metrics;
-  SimulatedFileSystem files;
+  sim::SimulatedFileSystem files;
   SimulatedBackgroundThread writer{loop};
   std::unique_ptr<gcs::Storage> storage;
   std::optional<gcs::Server> gcs_server;

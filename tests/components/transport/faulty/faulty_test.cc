@@ -96,7 +96,7 @@ TEST(TransportRegistrationTest, KindsAreMadeFromTheirMaps) {
   const auto map = [](ConfigValue::Map entries) { return ConfigValue(std::move(entries)); };
   const auto make = [&](const ConfigValue& config) {
     return kinds.Make(config, "transport", "tcp",
-                      {.loop = loop, .random = Random(1), .kinds = kinds});
+                      {.loop = loop, .real_loop = loop, .random = Random(1), .kinds = kinds});
   };
   EXPECT_EQ((*make(map({})))->Scheme(), "tcp");
   EXPECT_EQ((*make(map({{"kind", ConfigValue("unix")}})))->Scheme(), "unix");

@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "components/base/real/file_system.h"
-#include "components/base/simulated/file_system.h"
+#include "sim/simulated_file_system.h"
 
 namespace mobula {
 namespace {
@@ -99,7 +99,7 @@ TEST_P(FileSystemConformanceTest, ListsSortedNamesOrSaysNotFound) {
 INSTANTIATE_TEST_SUITE_P(
     All, FileSystemConformanceTest,
     testing::Values(Kind{"real", [] { return std::make_unique<RealFileSystem>(); }},
-                    Kind{"simulated", [] { return std::make_unique<SimulatedFileSystem>(); }}),
+                    Kind{"simulated", [] { return std::make_unique<sim::SimulatedFileSystem>(); }}),
     [](const auto& info) { return info.param.name; });
 
 TEST(RealFileSystemTest, ModesHoldWhateverTheUmask) {
@@ -119,7 +119,7 @@ TEST(RealFileSystemTest, ModesHoldWhateverTheUmask) {
 }
 
 TEST(SimulatedFileSystemTest, ACrashKeepsWhatWasWrittenAndForgetsWhatWasNotSynced) {
-  SimulatedFileSystem files;
+  sim::SimulatedFileSystem files;
   ASSERT_TRUE(files.MakeFolder("/state"));
   ASSERT_TRUE(files.WriteAtomically("/state/a", "1", FileMode::kPrivate));
   ASSERT_TRUE(files.MakeFolder("/empty"));
@@ -136,10 +136,10 @@ TEST(SimulatedFileSystemTest, ACrashKeepsWhatWasWrittenAndForgetsWhatWasNotSynce
 }
 
 TEST(SimulatedFileSystemTest, AnInjectedErrorLeavesTheOldFile) {
-  SimulatedFileSystem files;
+  sim::SimulatedFileSystem files;
   ASSERT_TRUE(files.WriteAtomically("/a", "old", FileMode::kPrivate));
-  files.SetFault([](SimulatedFileSystem::Operation operation, std::string_view path) {
-    return operation == SimulatedFileSystem::Operation::kWrite && path == "/a"
+  files.SetFault([](sim::SimulatedFileSystem::Operation operation, std::string_view path) {
+    return operation == sim::SimulatedFileSystem::Operation::kWrite && path == "/a"
                ? std::optional(Error(ErrorCode::kResourceExhausted, "disk full"))
                : std::nullopt;
   });

@@ -9,7 +9,7 @@
 
 #include "components/base/file_system.h"
 
-namespace mobula {
+namespace mobula::sim {
 
 /// One machine's disk.
 ///
@@ -59,4 +59,4 @@ class SimulatedFileSystem final : public FileSystem {
   Fault fault_;
 };
 
-}  // namespace mobula
+}  // namespace mobula::sim

@@ -1,10 +1,10 @@
-#include "components/base/simulated/file_system.h"
+#include "sim/simulated_file_system.h"
 
 #include <filesystem>
 #include <limits>
 #include <utility>
 
-namespace mobula {
+namespace mobula::sim {
 namespace {
 
 std::string Clean(std::string_view path) {
@@ -122,4 +122,4 @@ std::optional<FileMode> SimulatedFileSystem::Mode(std::string_view path) const {
   return it->second.mode;
 }
 
-}  // namespace mobula
+}  // namespace mobula::sim
