@@ -105,7 +105,6 @@ class LeaseClient::Impl {
       ++granted_;
       protocol::ReturnLeaseRequest give_back;
       give_back.set_lease_id(reply->grant().lease_id());
-      give_back.set_worker_id(reply->grant().worker().worker_id());
       raylet_->Call(protocol::kReturnLease, give_back, [](auto) {});
     }
     if (to_ask_ > 0) Ask();

@@ -29,8 +29,9 @@ void Raylet::AddHandlers() {
   services_.HandleNotification(protocol::kAdoptObjects, [this](auto& request, rpc::Peer& peer) {
     owners_.Adopt(request, &peer);
   });
-  services_.HandleNotification(protocol::kFreeObjects, [this](auto& request, auto&) {
+  services_.Handle(protocol::kFreeObjects, [this](auto& request, const CallContext&, auto respond) {
     owners_.Free(request);
+    respond(protocol::NoReply());
     ReportSoon();
   });
   services_.Handle(protocol::kRequestLease,
@@ -44,11 +45,13 @@ void Raylet::AddHandlers() {
     leases_.Keep(request, peer);
   });
   services_.Handle(protocol::kReturnLease, [this](auto& request, const CallContext&, auto respond) {
-    protocol::FreeObjectsRequest drop;
-    *drop.mutable_ids() = request.drop_ids();
-    owners_.Free(drop);
-    leases_.Return(request, std::move(respond));
+    leases_.Return(LeaseId::FromBinaryOrNil(request.lease_id()));
+    respond(protocol::NoReply());
   });
+  services_.Handle(protocol::kEndLostWorker,
+                   [this](auto& request, const CallContext&, auto respond) {
+                     leases_.EndLostWorker(request, std::move(respond));
+                   });
 }
 
 /// Only who answers for a process says that it is dead: the GCS, or the raylet of its node.

@@ -245,21 +245,18 @@ void LeaseManager::CancelAll(const std::function<bool(const Ask&)>& over) {
   for (const std::string& request : requests) Cancel(request);
 }
 
-void LeaseManager::Return(const protocol::ReturnLeaseRequest& request,
-                          rpc::Respond<protocol::ReturnLeaseReply> respond) {
+void LeaseManager::Return(const LeaseId& lease) { End(lease, true); }
+
+void LeaseManager::EndLostWorker(const protocol::EndLostWorkerRequest& request,
+                                 rpc::Respond<protocol::EndLostWorkerReply> respond) {
   const LeaseId id = LeaseId::FromBinaryOrNil(request.lease_id());
   const WorkerId worker = WorkerId::FromBinaryOrNil(request.worker_id());
-  if (!request.connection_lost()) {
-    End(id, true);
-    respond(protocol::ReturnLeaseReply());
-    return;
-  }
+  // The pool answers when the process is gone. The lease ends only then: its resources are in use
+  // as long as the process is.
   auto answer = [this, id, respond = std::move(respond)](
                     const std::optional<protocol::WorkerDeath>& death) mutable {
     End(id, false);
-    protocol::ReturnLeaseReply reply;
-    reply.set_node_id(std::string(config_.node_id.Binary()));
-    reply.set_worker_died(true);
+    protocol::EndLostWorkerReply reply;
     reply.set_cause(death ? death->cause() : "its raylet no longer knows it");
     if (death) reply.set_pid(death->pid());
     if (death) reply.set_log_tail(death->log_tail());

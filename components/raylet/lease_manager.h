@@ -53,8 +53,11 @@ class LeaseManager {
   void Request(protocol::RequestLeaseRequest request, rpc::Peer& peer,
                rpc::Respond<protocol::RequestLeaseReply> respond);
   void Cancel(const std::string& request_id);
-  void Return(const protocol::ReturnLeaseRequest& request,
-              rpc::Respond<protocol::ReturnLeaseReply> respond);
+  /// The owner needs the lease no more; its worker is idle and may be lent to others.
+  void Return(const LeaseId& lease);
+  /// The owner lost its connection to the worker: ends both, and tells how the worker ended.
+  void EndLostWorker(const protocol::EndLostWorkerRequest& request,
+                     rpc::Respond<protocol::EndLostWorkerReply> respond);
   /// An owner is connected, perhaps again: it holds these leases on, and no others.
   void Keep(const protocol::KeepLeasesRequest& request, rpc::Peer& peer);
   /// The worker waits in `Get`: its CPU is lent out until it runs again.

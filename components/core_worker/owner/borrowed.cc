@@ -12,7 +12,6 @@ namespace mobula::core_worker {
 
 namespace {
 
-constexpr Duration kFreeTimeout = std::chrono::seconds(10);
 constexpr Duration kReconnectDelay = std::chrono::milliseconds(200);
 
 Error OwnerLost(ErrorCode code, const ObjectId& id, const protocol::Address& owner,
@@ -211,12 +210,12 @@ void ReferenceTable::FlushAll() {
   is_flush_due_ = false;
   for (auto& [owner, link] : links_) Flush(link);
   for (const auto& [endpoint, ids] : std::exchange(to_free_, {})) {
-    // A call and not a notification, which would be dropped before there is a connection.
+    // A call, as it is made again when its connection is lost.
     const auto client = deps_.peers.Get(endpoint);
     SendInParts(protocol::FreeObjectsRequest(), ids, config_.batch_ids_max,
                 [&](const protocol::FreeObjectsRequest& request) {
                   client->Call(protocol::kFreeObjects, request,
-                               [](const Result<protocol::NoReply>&) {}, {.timeout = kFreeTimeout});
+                               [](const Result<protocol::NoReply>&) {});
                 });
   }
 }

@@ -12,7 +12,7 @@ namespace {
 
 /// Why `task` did not come back, from what the worker's raylet says; it may be silent.
 Error LossError(const SubmittedTask& task, const NodeId& node, const std::string& connection,
-                const Result<protocol::ReturnLeaseReply>& answer) {
+                const Result<protocol::EndLostWorkerReply>& answer) {
   RemoteFailure remote{
       .task_name = task.kind->name, .type_name = {}, .node_id = node.Hex(), .pid = 0};
   if (!answer) {
@@ -22,7 +22,7 @@ Error LossError(const SubmittedTask& task, const NodeId& node, const std::string
   remote.pid = answer->pid();
   std::string text =
       "the worker died: " +
-      (answer->worker_died() ? answer->cause() : "its connection was lost (" + connection + ")");
+      (answer->cause().empty() ? "its connection was lost (" + connection + ")" : answer->cause());
   const std::string& log = answer->log_tail();
   const std::size_t last = log.find_last_not_of('\n');
   if (last != std::string::npos) text += "; last lines of its log: " + log.substr(0, last + 1);
@@ -76,17 +76,14 @@ std::unique_ptr<Lease> LeasePool::Take(Lease& lease) {
 
 void LeasePool::Return(Lease& lease) {
   Check(lease.in_flight.empty(), "a lease is returned without tasks");
-  SendReturn(lease.place.raylet_endpoint, std::string(lease.id.Binary()), lease.worker.worker_id());
+  SendReturn(lease.place.raylet_endpoint, std::string(lease.id.Binary()));
   Take(lease);
 }
 
-void LeasePool::SendReturn(const std::string& raylet, const std::string& lease,
-                           const std::string& worker) {
+void LeasePool::SendReturn(const std::string& raylet, const std::string& lease) {
   protocol::ReturnLeaseRequest request;
   request.set_lease_id(lease);
-  request.set_worker_id(worker);
-  RayletAt(raylet).Call(protocol::kReturnLease, request,
-                        [](const Result<protocol::ReturnLeaseReply>&) {});
+  RayletAt(raylet).Call(protocol::kReturnLease, request, [](const Result<protocol::NoReply>&) {});
 }
 
 void LeasePool::Lose(Lease& lease, const Error& reason) {
@@ -95,27 +92,44 @@ void LeasePool::Lose(Lease& lease, const Error& reason) {
   deps_.log.Info("lease", "lost", "worker={} tasks={} cause={}",
                  WorkerId::FromBinaryOrNil(taken->worker.worker_id()).Short(),
                  taken->in_flight.size(), reason.message());
-  protocol::ReturnLeaseRequest request;
-  request.set_lease_id(std::string(id.Binary()));
-  request.set_worker_id(taken->worker.worker_id());
-  request.set_connection_lost(true);
-  for (const SubmittedTask* task : taken->in_flight) {
-    for (std::uint32_t i = 0; i < task->kind->result_count; ++i) {
-      request.add_drop_ids(std::string(ObjectId::OfTask(task->id, i).Binary()));
-    }
-  }
   lost_[id] = {.node = taken->place.node,
+               .raylet_endpoint = taken->place.raylet_endpoint,
                .reason = reason.message(),
                .in_flight = std::move(taken->in_flight)};
+  protocol::EndLostWorkerRequest request;
+  request.set_lease_id(std::string(id.Binary()));
+  request.set_worker_id(taken->worker.worker_id());
   RayletAt(taken->place.raylet_endpoint)
-      .Call(protocol::kReturnLease, request,
-            alive_.Bind([this, id](const Result<protocol::ReturnLeaseReply>& answer) {
-              FinishLost(id, answer);
+      .Call(protocol::kEndLostWorker, request,
+            alive_.Bind([this, id](const Result<protocol::EndLostWorkerReply>& answer) {
+              FreeResults(id, answer);
             }));
 }
 
+/// The worker is dead, so what it stored of unfinished attempts cannot grow any more. It is deleted
+/// before the tasks run again: on that node a second attempt would find its result's place taken,
+/// and take over bytes that the first may have left half referred to. To wait for the answer keeps
+/// a late deletion from hitting the result of the second attempt.
+void LeasePool::FreeResults(const LeaseId& id, const Result<protocol::EndLostWorkerReply>& end) {
+  const auto it = lost_.find(id);
+  if (it == lost_.end()) return;
+  const Lost& lost = it->second;
+  // Without an answer the node is as good as dead, and its store with it.
+  if (!end || lost.in_flight.empty()) return FinishLost(id, end);
+  protocol::FreeObjectsRequest request;
+  for (const SubmittedTask* task : lost.in_flight) {
+    for (std::uint32_t i = 0; i < task->kind->result_count; ++i) {
+      request.add_ids(std::string(ObjectId::OfTask(task->id, i).Binary()));
+    }
+  }
+  RayletAt(lost.raylet_endpoint)
+      .Call(
+          protocol::kFreeObjects, request,
+          alive_.Bind([this, id, end](const Result<protocol::NoReply>&) { FinishLost(id, end); }));
+}
+
 //! [lease-charge]
-void LeasePool::FinishLost(const LeaseId& id, const Result<protocol::ReturnLeaseReply>& answer) {
+void LeasePool::FinishLost(const LeaseId& id, const Result<protocol::EndLostWorkerReply>& answer) {
   auto found = lost_.extract(id);
   if (found.empty()) return;
   const Lost& lost = found.mapped();

@@ -144,6 +144,7 @@ class LeasePool {
   /// A lease whose worker is lost, until its raylet has told why.
   struct Lost {
     NodeId node;
+    std::string raylet_endpoint;
     std::string reason;  ///< Of the lost connection.
     std::deque<SubmittedTask*> in_flight;
   };
@@ -186,10 +187,11 @@ class LeasePool {
   void WatchWorker(const std::string& endpoint, rpc::Client& client);
   void OnWorkerLost(const std::string& endpoint, const Error& reason);
   void Return(Lease& lease);
-  void SendReturn(const std::string& raylet, const std::string& lease, const std::string& worker);
+  void SendReturn(const std::string& raylet, const std::string& lease);
   void Lose(Lease& lease, const Error& reason);
   void LoseAll(const std::function<bool(const Lease&)>& is_lost, const Error& reason);
-  void FinishLost(const LeaseId& id, const Result<protocol::ReturnLeaseReply>& answer);
+  void FreeResults(const LeaseId& id, const Result<protocol::EndLostWorkerReply>& end);
+  void FinishLost(const LeaseId& id, const Result<protocol::EndLostWorkerReply>& answer);
   std::unique_ptr<Lease> Take(Lease& lease);
 
   Deps deps_;

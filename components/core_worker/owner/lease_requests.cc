@@ -113,7 +113,7 @@ void LeasePool::OnAnswer(const LeaseId& id, const std::string& endpoint,
   const auto it = requests_.find(id);
   if (it == requests_.end() || it->second.endpoint != endpoint) {
     if (answer && answer->has_grant()) {  // cancelled, and granted before the raylet knew
-      SendReturn(endpoint, answer->grant().lease_id(), answer->grant().worker().worker_id());
+      SendReturn(endpoint, answer->grant().lease_id());
     }
     return;
   }
@@ -138,7 +138,7 @@ void LeasePool::OnAnswer(const LeaseId& id, const std::string& endpoint,
 void LeasePool::OnGrant(Group& group, const std::string& endpoint, const protocol::Grant& grant) {
   MarkDirty(group);
   if (group.ready.empty()) {
-    SendReturn(endpoint, grant.lease_id(), grant.worker().worker_id());
+    SendReturn(endpoint, grant.lease_id());
     return;
   }
   auto owned = std::make_unique<Lease>();

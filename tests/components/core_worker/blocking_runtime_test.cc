@@ -162,10 +162,9 @@ class BlockingRuntimeTest : public ::testing::Test {
           *reply.mutable_grant()->mutable_worker() = workers_[leased_++]->assembly->address();
           respond(reply);
         });
-    services_.Handle(protocol::kReturnLease, [](const protocol::ReturnLeaseRequest&, CallContext,
-                                                rpc::Respond<protocol::ReturnLeaseReply> respond) {
-      respond(protocol::ReturnLeaseReply());
-    });
+    services_.Handle(protocol::kReturnLease,
+                     [](const protocol::ReturnLeaseRequest&, CallContext,
+                        rpc::Respond<protocol::NoReply> respond) { respond(protocol::NoReply()); });
     services_.Handle(protocol::kSetBlocked, [this](const protocol::SetBlockedRequest& request,
                                                    CallContext, rpc::Respond<protocol::NoReply>) {
       blocked_ += request.blocked();

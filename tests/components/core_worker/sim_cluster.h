@@ -121,7 +121,7 @@ class Node {
   [[nodiscard]] std::string any_lease() const { return leases_.begin()->first; }
   [[nodiscard]] std::size_t queued_count() const { return queue_.size(); }
   [[nodiscard]] const std::map<std::string, rpc::Peer*>& peers() const { return peers_; }
-  [[nodiscard]] const std::map<std::string, protocol::ReturnLeaseReply>& deaths() const {
+  [[nodiscard]] const std::map<std::string, protocol::EndLostWorkerReply>& deaths() const {
     return deaths_;
   }
 
@@ -154,10 +154,10 @@ class Node {
     bool is_blocked = false;
   };
   void AddHandlers();
+  void AddObjectHandlers();
   void GrantWaiting();
   protocol::RegisterWorkerReply OnRegister(const protocol::RegisterWorkerRequest& request,
                                            rpc::Peer& peer);
-  protocol::ReturnLeaseReply OnReturn(const protocol::ReturnLeaseRequest& request);
   void SetBlocked(rpc::Peer* peer, bool blocked);
   void EndLease(const std::string& lease_id);
 
@@ -168,7 +168,7 @@ class Node {
   std::map<std::string, std::uint64_t> turns_;  // of owners: when they were last granted a lease
   std::map<std::string, Leased> leases_;        // by lease id
   std::vector<std::string> idle_;               // worker ids
-  std::map<std::string, protocol::ReturnLeaseReply> deaths_;
+  std::map<std::string, protocol::EndLostWorkerReply> deaths_;
   std::map<std::string, rpc::Peer*> peers_;  // by worker id
   std::unique_ptr<rpc::Server> server_;
 };

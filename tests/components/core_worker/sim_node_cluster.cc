@@ -65,10 +65,25 @@ void Node::AddHandlers() {
     });
   });
   services_.Handle(kReturnLease, [this](const ReturnLeaseRequest& request, CallContext,
-                                        Respond<ReturnLeaseReply> respond) {
-    respond(OnReturn(request));
+                                        Respond<NoReply> respond) {
+    EndLease(request.lease_id());
+    respond(NoReply());
     GrantWaiting();
   });
+  services_.Handle(kEndLostWorker, [this](const EndLostWorkerRequest& request, CallContext,
+                                          Respond<EndLostWorkerReply> respond) {
+    EndLease(request.lease_id());
+    const auto death = deaths_.find(request.worker_id());
+    respond(death != deaths_.end() ? death->second : EndLostWorkerReply());
+    GrantWaiting();
+  });
+  AddObjectHandlers();
+}
+
+void Node::AddObjectHandlers() {
+  using namespace protocol;  // NOLINT(google-build-using-namespace): the raylet's own words
+  using rpc::CallContext;
+  using rpc::Respond;
   services_.Handle(kDescribeDeath, [this](const DescribeDeathRequest& request, CallContext,
                                           Respond<DescribeDeathReply> respond) {
     DescribeDeathReply reply;
@@ -81,12 +96,13 @@ void Node::AddHandlers() {
                                  SetBlocked(&peer, request.blocked());
                                });
   services_.Handle(kAdoptObjects, [](const AdoptObjectsRequest&, CallContext, Respond<NoReply>) {});
-  services_.Handle(kFreeObjects,
-                   [this](const FreeObjectsRequest& request, CallContext, Respond<NoReply>) {
-                     for (const std::string& object : request.ids()) {
-                       objects.erase(ObjectId(ObjectId::FromBinaryOrNil(object)));
-                     }
-                   });
+  services_.Handle(kFreeObjects, [this](const FreeObjectsRequest& request, CallContext,
+                                        Respond<NoReply> respond) {
+    respond(NoReply());
+    for (const std::string& object : request.ids()) {
+      objects.erase(ObjectId(ObjectId::FromBinaryOrNil(object)));
+    }
+  });
 }
 
 protocol::RegisterWorkerReply Node::OnRegister(const protocol::RegisterWorkerRequest& request,
@@ -143,19 +159,6 @@ void Node::EndLease(const std::string& lease_id) {
   if (workers.contains(lease.mapped().worker_id)) idle_.push_back(lease.mapped().worker_id);
 }
 
-protocol::ReturnLeaseReply Node::OnReturn(const protocol::ReturnLeaseRequest& request) {
-  protocol::ReturnLeaseReply reply;
-  if (request.connection_lost()) {
-    const auto death = deaths_.find(request.worker_id());
-    if (death != deaths_.end()) reply = death->second;
-    for (const std::string& object : request.drop_ids()) {
-      objects.erase(ObjectId(ObjectId::FromBinaryOrNil(object)));
-    }
-  }
-  EndLease(request.lease_id());
-  return reply;
-}
-
 void Node::SetBlocked(rpc::Peer* peer, bool blocked) {
   for (auto& [lease, leased] : leases_) {
     const auto found = peers_.find(leased.worker_id);
@@ -188,11 +191,9 @@ void Node::Reclaim() {
 
 void Node::Kill(Process& process, std::string cause, std::string log_tail) {
   const std::string worker = process.worker_id();
-  protocol::ReturnLeaseReply& death = deaths_[worker];
-  death.set_worker_died(true);
+  protocol::EndLostWorkerReply& death = deaths_[worker];
   death.set_cause(std::move(cause));
   death.set_pid(process.address().pid());
-  death.set_node_id(std::string(id.Binary()));
   death.set_log_tail(std::move(log_tail));
   std::erase(idle_, worker);
   workers.erase(worker);

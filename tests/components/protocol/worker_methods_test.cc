@@ -28,6 +28,7 @@ TEST(CoreWorkerMethodsTest, MatchTheDescriptors) {
   check.Expect(protocol::kRequestLease);
   check.Expect(protocol::kCancelLease);
   check.Expect(protocol::kReturnLease);
+  check.Expect(protocol::kEndLostWorker);
   check.Expect(protocol::kReclaimLeases);
   check.Expect(protocol::kKeepLeases);
   check.Expect(protocol::kNodeDied);

@@ -116,8 +116,11 @@ void PlayLeases(Played& p) {
   p.Play(*p.driver, protocol::kCancelLease, cancel);
   protocol::ReturnLeaseRequest back;
   back.set_lease_id(p.leases[0].lease_id());
-  back.set_worker_id(p.leases[0].worker().worker_id());
   p.Play(*p.driver, protocol::kReturnLease, back);
+  protocol::EndLostWorkerRequest lost;
+  lost.set_lease_id(p.leases[1].lease_id());
+  lost.set_worker_id(p.leases[1].worker().worker_id());
+  p.Play(*p.driver, protocol::kEndLostWorker, lost);
 }
 
 void PlayEnd(Played& p) {

@@ -98,13 +98,12 @@ TEST_F(WorkerPoolTest, ALongLogIsToldByItsEnd) {
   const std::string log = std::string(70U << 20, 'x') + "the end";
   EXPECT_TRUE(world.files.WriteAtomically(path, log, FileMode::kPrivate).has_value());
   world.launcher.Kill(grant.worker().pid());
-  protocol::ReturnLeaseRequest request;
+  protocol::EndLostWorkerRequest request;
   request.set_lease_id(grant.lease_id());
   request.set_worker_id(grant.worker().worker_id());
-  request.set_connection_lost(true);
-  std::optional<protocol::ReturnLeaseReply> reply;
-  driver->client->Call(protocol::kReturnLease, request,
-                       [&](Result<protocol::ReturnLeaseReply> told) { reply = *told; });
+  std::optional<protocol::EndLostWorkerReply> reply;
+  driver->client->Call(protocol::kEndLostWorker, request,
+                       [&](Result<protocol::EndLostWorkerReply> told) { reply = *told; });
   EXPECT_TRUE(world.loop.RunUntil([&] { return reply.has_value(); }, seconds(5)));
   EXPECT_THAT(reply->log_tail(), ::testing::EndsWith("xthe end"));
   EXPECT_EQ(reply->log_tail().size(), 2000U);
