@@ -20,7 +20,7 @@ class LonelyTable {
   }
   mobula::internal::ReferencePtr Add(const mobula::ObjectId& id) {
     mobula::internal::ReferencePtr held = table_.NewOwned(id);
-    table_.SetState(id, value_);
+    table_.owned().SetState(id, value_);
     return held;
   }
   mobula::ObjectId NewId() { return random_.NewId<mobula::ObjectId>(); }

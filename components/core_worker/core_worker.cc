@@ -34,8 +34,7 @@ class CoreWorker::Impl {
         sender({deps.loop, deps.raylet, references}),
         tasks({deps.loop, references, deps.peers, deps.log},
               {.lineage_bytes_max = config.lineage_bytes_max,
-               .reconstructions_max = config.reconstructions_max},
-              [this](SubmittedTask& task) { leases.Enqueue(task); }),
+               .reconstructions_max = config.reconstructions_max}),
         leases({deps.loop, deps.peers, deps.raylet, deps.log, tasks},
                {.lease_requests_max = config.lease_requests_max,
                 .pipeline_tasks_max = config.pipeline_tasks_max,
@@ -61,7 +60,7 @@ class CoreWorker::Impl {
                                     const internal::TaskOptions& options);
   [[nodiscard]] bool MayExit() const {
     return execution.task_count() == 0 && sender.unfinished_count() == 0 &&
-           tasks.unfinished_count() == 0 && references.LentCount() == 0;
+           tasks.unfinished_count() == 0 && references.owned().LentCount() == 0;
   }
   void MustExit(const Error& reason) {
     for (const auto& callback : std::exchange(must_exit, {})) callback(reason);
@@ -212,6 +211,7 @@ TaskKindPtr CoreWorker::Impl::NewKind(const internal::FunctionKey& function,
   kind->result_count = result_count;
   kind->depth = key.depth;
   kind->name = options.name.empty() ? function.name : options.name;
+  kind->sender = &leases;
   kind->group = leases.GroupFor(std::move(key));
   protocol::TaskConstants constants;
   constants.mutable_function()->set_module(function.module);

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "components/base/check.h"
-#include "components/core_worker/owner/status_codec.h"
-#include "components/protocol/raylet.pb.h"
+#include "components/protocol/convert.h"
+#include "components/protocol/raylet_methods.h"
 #include "components/protocol/worker_methods.h"
 
 namespace mobula::core_worker {
@@ -12,10 +12,6 @@ namespace {
 
 /// So many tasks are worth a message of their own.
 constexpr std::size_t kPushBatch = 64;
-/// What it costs us to submit a task and take its result: no need for workers that are faster.
-constexpr Duration kFeedTime = std::chrono::nanoseconds(500);
-/// Values of a message this small share its memory: what one of them keeps alive is not much.
-constexpr std::size_t kSharedBytesMax = 4096;
 
 }  // namespace
 
@@ -30,28 +26,39 @@ std::string SchedulingKey::Text() const {
 LeasePool::LeasePool(Deps deps, Config config, Random random)
     : deps_(deps),
       config_(config),
-      random_(random),
-      stall_timer_(deps.loop),
+      raylets_(deps.raylet, deps.peers, [this](rpc::Peer& raylet) { KeepLeases(raylet); }),
+      requests_(
+          {deps.loop, raylets_, deps.log, random},
+          {.backoff_min = config.backoff_min,
+           .backoff_max = config.backoff_max,
+           .failures_max = config.request_failures_max},
+          {.on_grant = [this](Group& group, const std::string& endpoint,
+                              const protocol::Grant& grant) { OnGrant(group, endpoint, grant); },
+           .on_refused = [this](Group& group, const Error& error) { OnRefused(group, error); }}),
+      pipelines_({deps.loop, deps.observer, workers_}, {.tasks_max = config.pipeline_tasks_max,
+                                                        .pipeline_time = config.pipeline_time,
+                                                        .stall_time = config.stall_time}),
+      lost_({raylets_, deps.observer, deps.log}),
       idle_timer_(deps.loop) {}
 
 LeasePool::~LeasePool() = default;
 
 void LeasePool::SetSelf(const protocol::Address& self, const JobId& job,
                         const protocol::Program& program, std::string raylet_endpoint) {
-  self_ = self;
-  node_ = NodeId::FromBinaryOrNil(self.node_id());
-  job_ = job;
-  program_ = program;
-  raylet_endpoint_ = std::move(raylet_endpoint);
+  self_ = {.address = self, .job = job, .program = program};
+  requests_.Start(self_);
+  raylets_.SetHome(std::move(raylet_endpoint));
 }
 
 std::shared_ptr<SchedulingGroup> LeasePool::GroupFor(SchedulingKey key) {
   std::string text = key.Text();
   if (const auto it = groups_.find(text); it != groups_.end()) return it->second;
+  // Groups without a task, a worker or a request are looked for each time there are twice as many
+  // as were in use the last time. A kind of task that may come again keeps its group itself.
   if (groups_.size() >= groups_prune_at_) {
     std::erase_if(groups_, [](const auto& entry) {
       const auto& group = entry.second;
-      return group.use_count() == 1 && group->ready.empty() && group->leases.empty() &&
+      return group.use_count() == 1 && group->ready.empty() && group->workers.empty() &&
              group->requests.empty() && !group->is_dirty;
     });
     groups_prune_at_ = 2 * groups_.size() + 64;
@@ -61,15 +68,25 @@ std::shared_ptr<SchedulingGroup> LeasePool::GroupFor(SchedulingKey key) {
   return groups_.emplace(std::move(text), std::move(group)).first->second;
 }
 
+// ---- tasks ----
+
 void LeasePool::Enqueue(SubmittedTask& task) {
   Group& group = *task.kind->group;
+  // Pushed at the end of this turn: many tasks are submitted in a row as a rule, and one message
+  // carries them all.
   group.ready.push_back(&task);
   ++enqueued_;
   if (std::exchange(group.is_dirty, true)) return;
   dirty_.push_back(&group);
-  SchedulePump(&EventLoop::Defer);  // more of them will follow
+  SchedulePump(&EventLoop::Defer);
 }
 
+TaskSender::Withdrawal LeasePool::Withdraw(SubmittedTask& task) {
+  MarkDirty(*task.kind->group);  // fewer tasks may need fewer workers
+  return pipelines_.Withdraw(task);
+}
+
+// A user who submits a million tasks in a loop should not have to finish before the first one runs.
 void LeasePool::PushIfMany() {
   if (enqueued_ >= kPushBatch) PumpDirty();
 }
@@ -96,277 +113,219 @@ void LeasePool::PumpDirty() {
   }
 }
 
-/// Brings one group to rest: tasks to leases, then requests for what is left.
+/// Brings one group to rest: tasks to workers, then requests for what is left.
 void LeasePool::Pump(Group& group) {
-  Assign(group);
-  for (Lease* lease : group.leases) SendOutbox(*lease);
-  AdjustRequests(group);
-  Balance(group);
-  for (std::size_t i = group.leases.size(); i-- > 0;) {
-    Lease& lease = *group.leases[i];
-    const bool is_over = lease.is_reclaimed || (lease.is_wanted && group.ready.empty());
-    if (is_over && lease.in_flight.empty()) Return(lease);
+  pipelines_.Assign(group);
+  requests_.Adjust(group, std::min(pipelines_.MissingWorkers(group), config_.lease_requests_max));
+  pipelines_.Balance(group);
+  // What others wait for goes back at once, and need not be idle for a while first.
+  for (std::size_t i = group.workers.size(); i-- > 0;) {
+    LeasedWorker& worker = *group.workers[i];
+    const bool is_over = worker.is_reclaimed || (worker.is_wanted_if_idle && group.ready.empty());
+    if (is_over && worker.in_flight.empty()) Return(worker);
   }
-}
-
-void LeasePool::Assign(Group& group) {
-  std::vector<Lease*> usable;
-  std::size_t total = group.ready.size();
-  for (Lease* lease : group.leases) {
-    if (lease->is_reclaimed && lease->is_used) continue;
-    usable.push_back(lease);
-    total += lease->in_flight.size();
-  }
-  if (usable.empty() || group.ready.empty()) return;
-  const auto slow =
-      std::ranges::stable_partition(usable, [](const Lease* lease) { return !lease->is_stalled; });
-  if (FedMax(group) < usable.size() - slow.size()) usable.resize(FedMax(group));
-  const std::size_t fair_share = (total + usable.size() - 1) / usable.size();
-  for (const std::size_t limit : {fair_share, config_.pipeline_tasks_max}) {
-    for (Lease* lease : usable) {
-      const std::size_t target = std::min(limit, Window(*lease));
-      while (lease->in_flight.size() < target && !group.ready.empty() &&
-             lease->outbox.size() < kInlineBytesPerMessage) {  // until it is open
-        SubmittedTask& task = *group.ready.front();
-        const bool is_shared = !lease->in_flight.empty();
-        if (is_shared && (task.kind->runs_once() || lease->in_flight.back()->kind->runs_once())) {
-          break;
-        }
-        group.ready.pop_front();
-        Push(*lease, task);
-      }
-    }
-  }
-}
-
-/// \return how many workers are worth having: more than we can feed only take each other's cores.
-std::size_t LeasePool::FedMax(const Group& group) {
-  if (!group.task_time) return SIZE_MAX;
-  return 1 + static_cast<std::size_t>(*group.task_time / kFeedTime);
-}
-
-//! [lease-window]
-std::size_t LeasePool::Window(const Lease& lease) const {
-  if (lease.is_stalled || lease.is_reclaimed || !lease.group->task_time) return 1;
-  const auto each = std::max<std::int64_t>(lease.group->task_time->count(), 1);
-  const auto queued = static_cast<std::size_t>(config_.pipeline_time.count() / each);
-  return std::min(1 + queued, config_.pipeline_tasks_max);
-}
-//! [lease-window]
-
-void LeasePool::Push(Lease& lease, SubmittedTask& task) {
-  const TaskKind& kind = *task.kind;
-  const auto slot = static_cast<std::uint32_t>(kind.number % kConstantsSlots);
-  const TaskArguments* arguments = task.arguments.get();
-  const bool is_plain = arguments == nullptr || arguments->references.empty();
-  const std::string encoded = is_plain ? std::string() : arguments->Encode();
-  const std::string_view bytes = arguments == nullptr ? std::string_view()
-                                 : is_plain           ? arguments->values
-                                                      : encoded;
-  if (const std::size_t size = bytes.size() + kind.message.size(); size > kTaskBytesMax) {
-    deps_.observer.OnRefused(
-        task, Error(ErrorCode::kResourceExhausted,
-                    fmt::format("its {} arguments need {} bytes, allowed are {}: pass one object "
-                                "that holds them",
-                                arguments == nullptr ? 0 : arguments->count, size, kTaskBytesMax)));
-    return;
-  }
-  if (std::exchange(lease.kinds_sent[slot], kind.number) != kind.number) {
-    AppendConstants(slot, kind.message, &lease.outbox);
-  }
-  AppendTask(task.id, task.attempt, slot, bytes, &lease.outbox);
-  if (lease.in_flight.empty()) lease.progress = deps_.loop.Now();
-  lease.is_used = true;
-  lease.in_flight.push_back(&task);
-  if (lease.outbox.size() >= kInlineBytesPerMessage) SendOutbox(lease);
-  if (lease.in_flight.size() > 1 && !stall_timer_.IsSet()) {
-    stall_timer_.Set(config_.stall_time, [this] { CheckStalled(); });
-  }
-}
-
-void LeasePool::SendOutbox(Lease& lease) {
-  if (!lease.is_open || lease.outbox.empty()) return;
-  protocol::PushTasksRequest push;
-  push.set_lease_id(std::string(lease.id.Binary()));
-  push.set_tasks(std::exchange(lease.outbox, {}));
-  lease.client->Notify(protocol::kPushTasks, push);
-  lease.client->Flush();
-}
-
-/// Work for an idle worker that others only have queued.
-void LeasePool::Balance(Group& group) {
-  if (!group.ready.empty() || !group.task_time) return;
-  Lease* longest = nullptr;
-  bool is_any_idle = false;
-  for (Lease* lease : group.leases) {
-    is_any_idle |= lease->in_flight.empty() && !lease->is_reclaimed;
-    if (lease->is_taking_back || !lease->is_open) continue;
-    if (longest == nullptr || lease->in_flight.size() > longest->in_flight.size()) longest = lease;
-  }
-  if (!is_any_idle || longest == nullptr || longest->in_flight.size() < 3) return;
-  const std::size_t unstarted = longest->in_flight.size() - 1;
-  if (unstarted * *group.task_time < config_.pipeline_time / 2) return;  // soon done anyway
-  TakeBack(*longest, unstarted / 2);
-}
-
-void LeasePool::TakeBack(Lease& lease, std::size_t keep) {
-  if (!lease.is_open || lease.is_taking_back) return;
-  lease.is_taking_back = true;
-  protocol::TakeBackRequest request;
-  request.set_lease_id(std::string(lease.id.Binary()));
-  request.set_keep(static_cast<std::uint32_t>(keep));
-  lease.client->Notify(protocol::kTakeBack, request);
-  lease.client->Flush();
-}
-
-void LeasePool::CheckStalled() {
-  const TimePoint now = deps_.loop.Now();
-  bool is_any_queued = false;
-  for (const auto& [id, lease] : leases_) {
-    if (lease->in_flight.size() < 2 || lease->is_taking_back) continue;
-    if (lease->is_open && now - lease->progress >= config_.stall_time) {
-      lease->is_stalled = true;
-      TakeBack(*lease, 0);
-    } else {
-      is_any_queued = true;
-    }
-  }
-  if (is_any_queued) stall_timer_.Set(config_.stall_time, [this] { CheckStalled(); });
 }
 
 void LeasePool::OnTasksDone(protocol::TasksDoneRequest done) {
-  const auto it = leases_.find(LeaseId::FromBinaryOrNil(done.lease_id()));
-  if (it == leases_.end()) return;  // lost or returned meanwhile: its tasks run elsewhere
-  Lease& lease = *it->second;
-  Group& group = *lease.group;
-  lease.progress = deps_.loop.Now();
-  lease.is_taking_back = false;
-  if (!SettleValues(lease, std::move(*done.mutable_values()))) {
-    Lose(lease, Error(ErrorCode::kCorrupt, "the worker's results are not well formed"));
+  const auto it = workers_.find(LeaseId::FromBinaryOrNil(done.lease_id()));
+  if (it == workers_.end()) return;  // lost or returned meanwhile: its tasks run elsewhere
+  LeasedWorker& worker = *it->second;
+  Group& group = *worker.group;
+  if (const Result<void> read = pipelines_.HandleTasksDone(worker, std::move(done)); !read) {
+    // Nothing that it says can be believed. Its raylet ends it, and its tasks run again.
+    Lose(worker, read.error());
     return;
   }
-  std::vector<SubmittedTask*> given_back;
-  for (protocol::TaskResult& result : *done.mutable_tasks()) {
-    Settle(lease, std::move(result), given_back);
-  }
-  group.ready.insert(group.ready.begin(), given_back.begin(), given_back.end());
-  if (lease.in_flight.empty() && !idle_timer_.IsSet()) {
+  // Without work it is kept for a while: the next task of its key then needs no raylet.
+  if (worker.in_flight.empty() && !idle_timer_.IsSet()) {
     idle_timer_.Set(config_.lease_idle_max, [this] { ReturnIdle(); });
   }
   Pump(group);
 }
 
-/// A worker answers in the order pushed, as a rule.
-SubmittedTask* LeasePool::TakeInFlight(Lease& lease, std::string_view id, std::uint32_t attempt) {
-  const auto it = std::ranges::find_if(lease.in_flight, [&](const SubmittedTask* task) {
-    return task->id.Binary() == id && task->attempt == attempt;
-  });
-  if (it == lease.in_flight.end()) return nullptr;
-  SubmittedTask* const task = *it;
-  lease.in_flight.erase(it);
-  return task;
+// ---- leases begin ----
+
+void LeasePool::OnGrant(Group& group, const std::string& endpoint, const protocol::Grant& grant) {
+  MarkDirty(group);
+  const LeaseId id = LeaseId::FromBinaryOrNil(grant.lease_id());
+  // While we waited for it, other workers took all there was to do.
+  if (group.ready.empty()) return raylets_.ReturnLease(endpoint, id);
+  auto owned = std::make_unique<LeasedWorker>();
+  LeasedWorker& worker = *owned;
+  worker.lease_id = id;
+  worker.group = &group;
+  worker.address = grant.worker();
+  worker.place.node = NodeId::FromBinaryOrNil(grant.worker().node_id());
+  worker.place.raylet_endpoint = endpoint;
+  worker.place.worker_endpoint = protocol::EndpointFor(grant.worker(), self_.address.node_id());
+  worker.client = deps_.peers.Get(worker.place.worker_endpoint);
+  worker.progress = deps_.loop.Now();  // idle since now, until it gets a task
+  group.workers.push_back(&worker);
+  workers_.insert_or_assign(id, std::move(owned));
+  WatchWorker(worker.place.worker_endpoint, *worker.client);
+  OpenLease(worker);
 }
 
-void LeasePool::Measure(Lease& lease, Duration took) {
-  lease.is_stalled = false;
-  std::optional<Duration>& mean = lease.group->task_time;
-  mean = mean ? (*mean * 4 + took) / 5 : took;
+void LeasePool::OpenLease(LeasedWorker& worker) {
+  protocol::OpenLeaseRequest open;
+  open.set_lease_id(std::string(worker.lease_id.Binary()));
+  *open.mutable_owner() = self_.address;
+  *open.mutable_program() = self_.program;
+  open.set_job_id(std::string(self_.job.Binary()));
+  worker.client->Call(
+      protocol::kOpenLease, open,
+      alive_.Bind([this, id = worker.lease_id](const Result<protocol::OpenLeaseReply>& reply) {
+        OnOpened(id, reply);
+      }));
+  // Connected already: what is sent next arrives after it, so tasks need not wait for the answer. A
+  // notification to a worker that is not connected yet would be dropped.
+  worker.is_open = worker.client->IsConnected();
 }
 
-bool LeasePool::SettleValues(Lease& lease, std::string values) {
-  if (values.empty()) return true;
-  const Payload all = Payload::FromString(std::move(values));
-  BatchReader reader(all.text());
-  for (ValueEntry entry; reader.Next(&entry);) {
-    SubmittedTask* const task = TakeInFlight(lease, entry.id.Binary(), entry.attempt);
-    if (task == nullptr) continue;
-    Measure(lease, Duration(entry.duration_ns));
-    const auto place = static_cast<std::size_t>(entry.bytes.data() - all.text().data());
-    deps_.observer.OnValue(*task,
-                           all.size() <= kSharedBytesMax
-                               ? all.Slice(place, entry.bytes.size())
-                               : Payload::FromString(std::string(entry.bytes)),
-                           lease.place);
+void LeasePool::OnOpened(const LeaseId& id, const Result<protocol::OpenLeaseReply>& reply) {
+  const auto it = workers_.find(id);
+  if (it == workers_.end()) return;
+  LeasedWorker& worker = *it->second;
+  // It knows who we are and runs our program. Tasks that waited for that are sent now.
+  if (reply) return pipelines_.OnOpened(worker);
+  // It cannot be reached, or ended as soon as it began: the same as if it had died at work.
+  if (reply.error().code() != ErrorCode::kVersionMismatch) return Lose(worker, reply.error());
+  // The worker is well but runs another program than ours: no task of ours can ever run on it.
+  worker.withdrawn.clear();
+  worker.outbox.clear();
+  const std::deque<SubmittedTask*> refused = std::exchange(worker.in_flight, {});
+  Return(worker);
+  for (SubmittedTask* task : refused) deps_.observer.OnRefused(*task, reply.error());
+}
+
+void LeasePool::OnRefused(Group& group, const Error& error) {
+  // No worker will come for these, and without one they would wait for ever.
+  deps_.log.Info("lease", "refused", "tasks={} reason={}", group.ready.size(), error.message());
+  for (SubmittedTask* task : std::exchange(group.ready, {})) deps_.observer.OnRefused(*task, error);
+  MarkDirty(group);
+}
+
+// After a lost connection that raylet would end our leases, or keep one that we have returned in
+// vain: it is told which ones are ours.
+void LeasePool::KeepLeases(rpc::Peer& raylet) {
+  protocol::KeepLeasesRequest keep;
+  keep.set_owner_id(self_.address.worker_id());
+  for (const auto& [id, worker] : workers_) keep.add_lease_ids(std::string(id.Binary()));
+  lost_.AddLeaseIds(&keep);
+  raylet.Notify(protocol::kKeepLeases, keep);
+}
+
+// ---- leases end ----
+
+void LeasePool::OnReclaim(const protocol::ReclaimLeasesRequest& reclaim) {
+  for (const std::string& binary : reclaim.lease_ids()) {
+    const auto it = workers_.find(LeaseId::FromBinaryOrNil(binary));
+    if (it == workers_.end() || it->second->is_reclaimed) continue;
+    // Other owners have waited for this worker's resources long enough. It gets no new tasks, and
+    // goes back when what it runs is done.
+    LeasedWorker& worker = *it->second;
+    worker.is_reclaimed = true;
+    // One task stays: an owner that got a lease runs a task on it, or two owners could take it from
+    // each other for ever.
+    if (worker.in_flight.size() > 1) pipelines_.TakeBack(worker, 1);
+    MarkDirty(*worker.group);
   }
-  return !reader.IsCorrupt();
-}
-
-void LeasePool::Settle(Lease& lease, protocol::TaskResult result,
-                       std::vector<SubmittedTask*>& given_back) {
-  SubmittedTask* const task = TakeInFlight(lease, result.task_id(), result.attempt());
-  if (task == nullptr) return;
-  if (!result.unstarted()) {
-    Measure(lease, Duration(result.duration_ns()));
-    deps_.observer.OnFinished(*task, std::move(result), lease.place);
-    return;
-  }
-  lease.is_stalled = true;  // it blocks, runs long, or lacks arguments: no more until it finishes
-  if (result.missing_ids().empty()) {
-    given_back.push_back(task);
-  } else {
-    deps_.observer.OnArgumentsMissing(*task, result);
+  for (const std::string& binary : reclaim.if_idle_ids()) {
+    const auto it = workers_.find(LeaseId::FromBinaryOrNil(binary));
+    if (it == workers_.end()) continue;
+    // Nobody but us waits, for a worker of another key: this one is given up if it is idle.
+    it->second->is_wanted_if_idle = true;
+    MarkDirty(*it->second->group);
   }
 }
 
 void LeasePool::ReturnIdle() {
   const TimePoint now = deps_.loop.Now();
-  std::vector<Lease*> idle;
+  std::vector<LeasedWorker*> idle;
   std::optional<Duration> next;
-  for (const auto& [id, lease] : leases_) {
-    if (!lease->in_flight.empty()) continue;
-    const Duration left = lease->progress + config_.lease_idle_max - now;
+  for (const auto& [id, worker] : workers_) {
+    if (!worker->in_flight.empty()) continue;
+    const Duration left = worker->progress + config_.lease_idle_max - now;
     if (left <= Duration(0)) {
-      idle.push_back(lease.get());
+      idle.push_back(worker.get());
     } else if (!next || left < *next) {
       next = left;
     }
   }
-  for (Lease* lease : idle) Return(*lease);
+  for (LeasedWorker* worker : idle) Return(*worker);
   if (next) idle_timer_.Set(*next, [this] { ReturnIdle(); });
 }
 
-void LeasePool::OnReclaim(const protocol::ReclaimLeasesRequest& reclaim) {
-  for (const std::string& binary : reclaim.lease_ids()) {
-    const auto it = leases_.find(LeaseId::FromBinaryOrNil(binary));
-    if (it == leases_.end() || it->second->is_reclaimed) continue;
-    Lease& lease = *it->second;
-    lease.is_reclaimed = true;
-    // Whoever got a lease runs a task on it, or two owners could take it from each other for ever.
-    if (lease.in_flight.size() > 1) TakeBack(lease, 1);
-    MarkDirty(*lease.group);
+void LeasePool::Return(LeasedWorker& worker) {
+  Check(worker.in_flight.empty(), "a lease is returned without tasks");
+  raylets_.ReturnLease(worker.place.raylet_endpoint, worker.lease_id);
+  Remove(worker);
+}
+
+/// Once per client: callbacks of a client cannot be taken away again.
+void LeasePool::WatchWorker(const std::string& endpoint, rpc::Client& client) {
+  if (!watched_workers_.insert(endpoint).second) return;
+  const auto is_there = [endpoint](const LeasedWorker& worker) {
+    return worker.place.worker_endpoint == endpoint;
+  };
+  client.OnDisconnected(
+      alive_.Bind([this, is_there](const Error& reason) { LoseAll(is_there, reason); }));
+  client.OnGone(alive_.Bind([this, endpoint, is_there](const Error& reason) {
+    watched_workers_.erase(endpoint);
+    LoseAll(is_there, reason);
+  }));
+}
+
+void LeasePool::OnNodeDied(const NodeId& node, const std::string& reason) {
+  const Error error(ErrorCode::kNodeDied, reason);
+  LoseAll([&](const LeasedWorker& worker) { return worker.place.node == node; }, error);
+  // Its raylet will not tell how they ended: that the node died is all that is to be known.
+  lost_.OnNodeDied(node, error);
+  requests_.OnNodeDied(node, error);
+}
+
+void LeasePool::LoseAll(const std::function<bool(const LeasedWorker&)>& is_lost,
+                        const Error& reason) {
+  for (auto next = workers_.begin(); next != workers_.end();) {
+    LeasedWorker& worker = *(next++)->second;
+    if (is_lost(worker)) Lose(worker, reason);
   }
-  for (const std::string& binary : reclaim.if_idle_ids()) {
-    const auto it = leases_.find(LeaseId::FromBinaryOrNil(binary));
-    if (it == leases_.end()) continue;
-    it->second->is_wanted = true;
-    MarkDirty(*it->second->group);
-  }
+}
+
+void LeasePool::Lose(LeasedWorker& worker, const Error& reason) {
+  // It gets no more tasks from here on; those it has are in doubt until its raylet has spoken.
+  const std::unique_ptr<LeasedWorker> lost = Remove(worker);
+  lost_.Add(*lost, reason);
+}
+
+std::unique_ptr<LeasedWorker> LeasePool::Remove(LeasedWorker& worker) {
+  std::erase(worker.group->workers, &worker);
+  MarkDirty(*worker.group);
+  return std::move(workers_.extract(worker.lease_id).mapped());
 }
 
 void LeasePool::Stop() {
   alive_.End();
-  stall_timer_.Cancel();
   idle_timer_.Cancel();
+  pipelines_.Stop();
+  raylets_.Stop();
+  requests_.Stop();
+  lost_.Stop();
   dirty_.clear();
-  leases_.clear();
-  requests_.clear();
-  lost_.clear();
+  workers_.clear();
   groups_.clear();
 }
 
 void LeasePool::CheckInvariants() const {
-  for (const auto& [id, lease] : leases_) {
-    Check(std::count(lease->group->leases.begin(), lease->group->leases.end(), lease.get()) == 1,
-          "a lease is in its group once");
-    Check(lease->outbox.empty() || !lease->in_flight.empty(), "what is not sent yet is in flight");
-    Check(lease->in_flight.size() <= config_.pipeline_tasks_max, "the pipeline bound is kept");
-  }
-  for (const auto& [id, request] : requests_) {
-    Check(request.group->requests.contains(id), "a request is in its group");
+  for (const auto& [id, worker] : workers_) {
+    Check(std::ranges::count(worker->group->workers, worker.get()) == 1,
+          "a worker is in its group once");
   }
   for (const auto& [text, group] : groups_) {
     Check(group->requests.size() <= config_.lease_requests_max, "the request bound is kept");
   }
+  requests_.CheckInvariants();
+  pipelines_.CheckInvariants();
 }
 
 }  // namespace mobula::core_worker

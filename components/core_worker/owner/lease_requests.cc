@@ -1,13 +1,10 @@
-// How the lease pool gets leases from raylets.
+#include "components/core_worker/owner/lease_requests.h"
 
 #include <algorithm>
 
 #include "components/base/check.h"
-#include "components/core_worker/owner/lease_pool.h"
-#include "components/core_worker/owner/status_codec.h"
 #include "components/protocol/convert.h"
 #include "components/protocol/raylet_methods.h"
-#include "components/protocol/worker_methods.h"
 
 namespace mobula::core_worker {
 namespace {
@@ -31,177 +28,139 @@ bool IsPassing(ErrorCode code) {
 
 }  // namespace
 
-/// As many requests as tasks that no lease of ours has room for; fewer if those we have will have
-/// done them before another could begin, or are as many as we can feed. More would have the raylet
-/// ask us for the idle ones among our own.
-void LeasePool::AdjustRequests(Group& group) {
-  std::size_t wanted = std::min(group.ready.size(), config_.lease_requests_max);
-  const auto is_stalled = [](const Lease* lease) { return lease->is_stalled; };
-  if (group.task_time && std::ranges::none_of(group.leases, is_stalled)) {
-    const auto going = static_cast<std::size_t>(
-        std::ranges::count(group.leases, false, [](const Lease* l) { return l->is_reclaimed; }));
-    const auto total = group.ready.size() * *group.task_time;
-    const auto late = static_cast<std::size_t>(total / config_.pipeline_time);
-    wanted = std::min({wanted, going == 0 ? std::max<std::size_t>(late, 1) : late,
-                       std::max(FedMax(group), going) - going});
-  }
-  while (group.requests.size() < wanted) NewRequest(group, 0);
-  while (group.requests.size() > wanted) CancelRequest(*group.requests.rbegin());
+LeaseRequests::LeaseRequests(Deps deps, Config config, Hooks hooks)
+    : deps_(std::move(deps)), config_(config), hooks_(std::move(hooks)) {}
+
+void LeaseRequests::Adjust(SchedulingGroup& group, std::size_t wanted) {
+  // The youngest are cancelled: the oldest are nearest to their turn.
+  while (group.requests.size() < wanted) Add(group, 0);
+  while (group.requests.size() > wanted) Cancel(*group.requests.rbegin());
 }
 
-void LeasePool::NewRequest(Group& group, std::uint32_t failures) {
-  const auto id = random_.NewId<LeaseId>();
+// Every request begins at home: our raylet has the newest picture of the cluster, and spills it.
+void LeaseRequests::Add(SchedulingGroup& group, std::uint32_t failures) {
+  const auto id = deps_.random.NewId<LeaseId>();
   Request& request = requests_[id];
   request.group = &group;
-  request.endpoint = raylet_endpoint_;
-  request.node = node_;
+  request.endpoint = deps_.raylets.home_endpoint();
+  request.node = NodeId::FromBinaryOrNil(holder_.address.node_id());
   request.failures = failures;
   group.requests.insert(id);
-  if (failures == 0) return Ask(id);
+  if (failures == 0) return Send(id);
+  // Where we were sent nobody answered. Home will have heard of that soon: wait longer each time.
   const auto doubled = config_.backoff_min * (1U << std::min(failures - 1, 10U));
   request.retry = std::make_unique<Timer>(deps_.loop);
-  request.retry->Set(std::min<Duration>(doubled, config_.backoff_max), [this, id] { Ask(id); });
+  request.retry->Set(std::min<Duration>(doubled, config_.backoff_max), [this, id] { Send(id); });
 }
 
-void LeasePool::Ask(const LeaseId& id) {
+void LeaseRequests::Send(const LeaseId& id) {
   Request& request = requests_.at(id);
   const SchedulingKey& key = request.group->key;
   protocol::RequestLeaseRequest message;
   message.set_request_id(std::string(id.Binary()));
-  *message.mutable_owner() = self_;
-  message.set_job_id(std::string(job_.Binary()));
-  *message.mutable_program() = program_;
+  *message.mutable_owner() = holder_.address;
+  message.set_job_id(std::string(holder_.job.Binary()));
+  *message.mutable_program() = holder_.program;
   for (const auto& [name, amount] : key.resources.entries()) {
     (*message.mutable_resources()->mutable_units())[name] = amount.units();
   }
   message.set_depth(key.depth);
   *message.mutable_strategy() = protocol::ToMessage(key.strategy);
   message.set_hops(request.hops);
-  if (!request.group->ready.empty()) {  // each request speaks for another task
+  // Each request speaks for another of the queued tasks, so that data draws its worker near.
+  if (!request.group->ready.empty()) {
     const auto last = std::min(request.group->requests.size(), request.group->ready.size()) - 1;
     AddLocality(*request.group->ready[last], &message);
   }
-  RayletAt(request.endpoint)
+  deps_.raylets.At(request.endpoint)
       .Call(protocol::kRequestLease, message,
-            alive_.Bind([this, id,
-                         endpoint = request.endpoint](Result<protocol::RequestLeaseReply> answer) {
-              OnAnswer(id, endpoint, std::move(answer));
-            }));
+            alive_.Bind(
+                [this, id, endpoint = request.endpoint](Result<protocol::RequestLeaseReply> reply) {
+                  HandleReply(id, endpoint, std::move(reply));
+                }));
 }
 
-rpc::Client& LeasePool::RayletAt(const std::string& endpoint) {
-  if (endpoint == raylet_endpoint_) return deps_.raylet;  // without it we end
-  const auto client = deps_.peers.Get(endpoint);
-  if (std::weak_ptr<rpc::Client>& known = known_raylets_[endpoint]; known.lock() != client) {
-    known = client;
-    client->OnConnected(alive_.Bind([this](rpc::Peer& raylet) { KeepLeases(raylet); }));
-  }
-  return *client;
-}
-
-/// After a lost connection it would end our leases, or keep one that we have returned in vain.
-void LeasePool::KeepLeases(rpc::Peer& raylet) {
-  protocol::KeepLeasesRequest keep;
-  keep.set_owner_id(self_.worker_id());
-  for (const auto& [id, lease] : leases_) keep.add_lease_ids(std::string(id.Binary()));
-  for (const auto& [id, lost] : lost_) keep.add_lease_ids(std::string(id.Binary()));
-  raylet.Notify(protocol::kKeepLeases, keep);
-}
-
-void LeasePool::OnAnswer(const LeaseId& id, const std::string& endpoint,
-                         Result<protocol::RequestLeaseReply> answer) {
+void LeaseRequests::HandleReply(const LeaseId& id, const std::string& endpoint,
+                                Result<protocol::RequestLeaseReply> reply) {
   const auto it = requests_.find(id);
   if (it == requests_.end() || it->second.endpoint != endpoint) {
-    if (answer && answer->has_grant()) {  // cancelled, and granted before the raylet knew
-      SendReturn(endpoint, answer->grant().lease_id());
+    // Cancelled, or made again elsewhere, and granted before the raylet knew. Nobody here needs the
+    // worker; without this it would be ours for ever.
+    if (reply && reply->has_grant()) {
+      deps_.raylets.ReturnLease(endpoint, LeaseId::FromBinaryOrNil(reply->grant().lease_id()));
     }
     return;
   }
   Request& request = it->second;
-  if (!answer && IsPassing(answer.error().code())) {
-    deps_.log.Debug("lease", "unanswered", "at={} cause={}", endpoint, answer.error().message());
-    AskAgainAtHome(id, answer.error());
-  } else if (!answer) {
-    Refuse(Erase(id), answer.error());
-  } else if (answer->has_grant()) {
-    OnGrant(Erase(id), endpoint, answer->grant());
-  } else if (answer->has_spill()) {
+  if (!reply && IsPassing(reply.error().code())) {
+    // The raylet died, or its connection broke, with our request in its queue.
+    deps_.log.Debug("lease", "unanswered", "at={} cause={}", endpoint, reply.error().message());
+    RetryAtHome(id, reply.error());
+  } else if (!reply) {
+    // It answered, and the answer is no: the job has ended, say, or its workers do not start. To
+    // ask again would be answered alike.
+    hooks_.on_refused(Erase(id), reply.error());
+  } else if (reply->has_grant()) {
+    hooks_.on_grant(Erase(id), endpoint, reply->grant());
+  } else if (reply->has_spill()) {
+    // That raylet has no room now, but believes that this one has: the same request goes there.
     ++request.hops;
-    request.endpoint = answer->spill().raylet_endpoint();
-    request.node = NodeId::FromBinaryOrNil(answer->spill().node_id());
-    Ask(id);
+    request.endpoint = reply->spill().raylet_endpoint();
+    request.node = NodeId::FromBinaryOrNil(reply->spill().node_id());
+    Send(id);
   } else {
-    Refuse(Erase(id), Error(ErrorCode::kInfeasible, answer->infeasible().reason()));
+    // No node of the cluster is big enough, and none has joined for a while.
+    hooks_.on_refused(Erase(id), Error(ErrorCode::kInfeasible, reply->infeasible().reason()));
   }
 }
 
-void LeasePool::OnGrant(Group& group, const std::string& endpoint, const protocol::Grant& grant) {
-  MarkDirty(group);
-  if (group.ready.empty()) {
-    SendReturn(endpoint, grant.lease_id());
-    return;
-  }
-  auto owned = std::make_unique<Lease>();
-  Lease& lease = *owned;
-  lease.id = LeaseId::FromBinaryOrNil(grant.lease_id());
-  lease.group = &group;
-  lease.worker = grant.worker();
-  lease.place.node = NodeId::FromBinaryOrNil(grant.worker().node_id());
-  lease.place.raylet_endpoint = endpoint;
-  lease.place.worker_endpoint = protocol::EndpointFor(grant.worker(), self_.node_id());
-  lease.client = deps_.peers.Get(lease.place.worker_endpoint);
-  lease.progress = deps_.loop.Now();
-  group.leases.push_back(&lease);
-  leases_.insert_or_assign(lease.id, std::move(owned));
-  WatchWorker(lease.place.worker_endpoint, *lease.client);
-
-  protocol::OpenLeaseRequest open;
-  open.set_lease_id(grant.lease_id());
-  *open.mutable_owner() = self_;
-  *open.mutable_program() = program_;
-  open.set_job_id(std::string(job_.Binary()));
-  lease.client->Call(
-      protocol::kOpenLease, open,
-      alive_.Bind([this, id = lease.id](const Result<protocol::OpenLeaseReply>& reply) {
-        OnOpened(id, reply);
-      }));
-  // Connected already: what is sent next arrives after it. Notifications do not wait to connect.
-  lease.is_open = lease.client->IsConnected();
-}
-
-/// The raylet we were sent to is away; ours has news of it soon.
-void LeasePool::AskAgainAtHome(const LeaseId& id, const Error& why) {
+void LeaseRequests::RetryAtHome(const LeaseId& id, const Error& why) {
   const std::uint32_t failures = requests_.at(id).failures + 1;
-  Group& group = Erase(id);
-  if (failures > config_.request_failures_max && group.leases.empty()) {
-    Refuse(group, Error(why).Context(fmt::format("no lease after {} requests", failures)));
+  SchedulingGroup& group = Erase(id);
+  // While some worker of this key does work, the tasks get on. Else they must not wait for ever.
+  if (failures > config_.failures_max && group.workers.empty()) {
+    hooks_.on_refused(group,
+                      Error(why).Context(fmt::format("no lease after {} requests", failures)));
   } else {
-    NewRequest(group, failures);
+    Add(group, failures);
   }
 }
 
-SchedulingGroup& LeasePool::Erase(const LeaseId& request) {
-  const auto it = requests_.find(request);
-  Group& group = *it->second.group;
-  group.requests.erase(request);
-  requests_.erase(it);
-  return group;
+void LeaseRequests::OnNodeDied(const NodeId& node, const Error& reason) {
+  std::vector<LeaseId> there;
+  for (const auto& [id, request] : requests_) {
+    if (request.node == node) there.push_back(id);
+  }
+  for (const LeaseId& id : there) RetryAtHome(id, reason);
 }
 
-void LeasePool::CancelRequest(const LeaseId& id) {
+void LeaseRequests::Cancel(const LeaseId& id) {
   const Request& request = requests_.at(id);
-  if (request.retry == nullptr || !request.retry->IsSet()) {
+  if (request.retry == nullptr || !request.retry->IsSet()) {  // else it is not out
     protocol::CancelLeaseRequest message;
     message.set_request_id(std::string(id.Binary()));
-    RayletAt(request.endpoint).Notify(protocol::kCancelLease, message);
+    deps_.raylets.At(request.endpoint).Notify(protocol::kCancelLease, message);
   }
   Erase(id);
 }
 
-void LeasePool::Refuse(Group& group, const Error& error) {
-  deps_.log.Info("lease", "refused", "tasks={} reason={}", group.ready.size(), error.message());
-  for (SubmittedTask* task : std::exchange(group.ready, {})) deps_.observer.OnRefused(*task, error);
-  MarkDirty(group);
+SchedulingGroup& LeaseRequests::Erase(const LeaseId& id) {
+  const auto it = requests_.find(id);
+  SchedulingGroup& group = *it->second.group;
+  group.requests.erase(id);
+  requests_.erase(it);
+  return group;
+}
+
+void LeaseRequests::Stop() {
+  alive_.End();
+  requests_.clear();
+}
+
+void LeaseRequests::CheckInvariants() const {
+  for (const auto& [id, request] : requests_) {
+    Check(request.group->requests.contains(id), "a request is in its group");
+  }
 }
 
 }  // namespace mobula::core_worker

@@ -26,6 +26,7 @@ void ObjectGetter::Cancel(WatchId get) {
   running_.erase(it);
 }
 
+// Whatever is known of the object, or will be, comes to `OnState`.
 void ObjectGetter::Ask(WatchId get) {
   Running& running = running_.at(get);
   running.watch = references_.Watch(
@@ -41,6 +42,7 @@ void ObjectGetter::OnState(WatchId get, const ObjectState& state) {
   } else if (const auto* error = std::get_if<Error>(&state)) {
     Finish(get, Fail(*error));
   } else {
+    // A large value: the store has it here, or pulls it from one of the nodes that the owner names.
     const auto& stored = std::get<InStore>(state);
     object_store::ObjectHint hint;
     for (const auto& [node, endpoint] : stored.copies) hint.raylet_endpoints.push_back(endpoint);
@@ -56,15 +58,20 @@ void ObjectGetter::OnPulled(WatchId get, const InStore& asked, Result<Payload> v
   if (it == running_.end()) return;
   const ObjectId id = it->second.reference->id;
   if (value) {
+    // Our node has a copy now, which nobody else knows of: its owner frees it one day.
     if (!asked.copies.contains(node_)) references_.ReportCopy(id, node_, raylet_endpoint_);
     Finish(get, std::move(value));
   } else if (value.error().code() != ErrorCode::kNotFound) {
+    // The copies are well, but this node cannot have one: no room, or the store is gone.
     Finish(get, std::move(value));
   } else if (++it->second.tries == kTriesMax) {
+    // Nodes die faster than the object is made again. An error is better than a `Get` that hangs.
     Finish(get,
            Fail(ErrorCode::kObjectLost, "object {}: {} times no copy was where its owner said: {}",
                 id.Hex(), kTriesMax, value.error().message()));
   } else {
+    // No copy was where the owner said. Tell it so; it names other copies or makes the object
+    // again.
     const auto endpoints = std::views::values(asked.copies);
     references_.ReportMissing(id, {endpoints.begin(), endpoints.end()});
     Ask(get);

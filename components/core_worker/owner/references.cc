@@ -1,277 +1,188 @@
 #include "components/core_worker/owner/references.h"
 
 #include "components/base/check.h"
-#include "components/protocol/owner_methods.h"
 
 namespace mobula::core_worker {
 
-WaitSet::~WaitSet() {
-  for (Node& node : nodes_) {
-    if (node.from == nullptr) continue;
-    *node.from = node.next;
-    if (node.next != nullptr) node.next->from = node.from;
-  }
-}
-
-WaitList::~WaitList() {
-  while (first_ != nullptr) std::exchange(first_, first_->next)->from = nullptr;
-}
-
-void WaitList::TakeFrom(WaitList& other) {
-  first_ = std::exchange(other.first_, nullptr);
-  if (first_ != nullptr) first_->from = &first_;
-}
-
-void WaitList::Add(WaitSet& set, std::size_t index) {
-  if (set.nodes_.empty()) set.nodes_.resize(set.size_);
-  WaitSet::Node& node = set.nodes_[index];
-  node = {.set = &set, .next = first_, .from = &first_};
-  if (first_ != nullptr) first_->from = &node.next;
-  first_ = &node;
-}
-
-void WaitList::Tell() {
-  while (first_ != nullptr) {
-    WaitSet::Node& node = *std::exchange(first_, first_->next);
-    node.from = nullptr;
-    node.set->ready_.push_back(static_cast<std::size_t>(&node - node.set->nodes_.data()));
-    node.set->changed_.Notify();
-  }
-}
-
-ReferenceTable::ReferenceTable(Deps deps, Config config, Hooks hooks)
-    : deps_(deps), config_(config), hooks_(std::move(hooks)) {
-  released_->schedule = [this] { deps_.loop.Defer(alive_.Bind([this] { DrainReleases(); })); };
-}
+ReferenceTable::ReferenceTable(Deps deps, Config config, OwnedObjects::Hooks hooks)
+    : loop_(deps.loop),
+      dropped_(std::make_shared<DroppedHolds>(
+          [this] { loop_.Defer(alive_.Bind([this] { CountDropped(); })); })),
+      watches_(deps.loop,
+               {.state_of = [this](const ObjectId& id) { return Peek(id); },
+                .add_to = [this](const ObjectId& id, WatchId watch) { AddWatch(id, watch); }}),
+      owned_({deps.loop, deps.peers, deps.log, watches_, dropped_->owned},
+             {.borrower_grace = config.borrower_grace, .batch_ids_max = config.batch_ids_max},
+             std::move(hooks)),
+      links_({deps.loop, deps.peers, deps.raylet},
+             {.owner_away_max = config.owner_away_max, .batch_ids_max = config.batch_ids_max},
+             {.is_wanted = [this](const ObjectId& id) { return borrowed_.IsAsked(id); },
+              .on_owner_lost = [this](const ObjectId& id,
+                                      const Error& why) { borrowed_.SetState(id, why); }}),
+      borrowed_(links_, watches_) {}
 
 ReferenceTable::~ReferenceTable() { Stop(); }
 
 void ReferenceTable::SetSelf(const protocol::Address& self) {
-  self_ = self;
-  self_owner_ = NewOwner(self_.SerializeAsString(), Kind::kOwned);
+  links_.SetSelf(self);
+  self_owner_ = NewOwner(self.SerializeAsString(), DroppedHolds::Side::kOwned);
 }
 
-OwnerPtr ReferenceTable::NewOwner(std::string_view encoded, Kind kind) {
-  const auto released = [queue = released_, kind](internal::Reference& reference) {
-    const std::lock_guard lock(queue->mutex);
-    if (queue->schedule) {
-      queue->references.push_back(&reference);
-      if (queue->references.size() == 1) queue->schedule();
-    } else if (kind == Kind::kOwned) {
-      reference.owner.reset();  // its memory is the table's
-    } else {
-      delete &reference;
-    }
+// ---- holds ----
+
+OwnerPtr ReferenceTable::NewOwner(std::string_view encoded, DroppedHolds::Side side) {
+  const auto released = [dropped = dropped_, side](internal::Reference& reference) {
+    dropped->Add(reference, side);
   };
   return new internal::Owner(std::string(encoded), released);
 }
 
-internal::ReferencePtr ReferenceTable::Hold(OwnedObject& entry) {
-  if (entry.shares.fetch_add(1) == 0) {
-    entry.holds = entry.holds + 1U;
-    Check(entry.holds != 0, "releases are counted in time");
-  }
-  return {&entry, false};
-}
-
-internal::ReferencePtr ReferenceTable::Hold(const ObjectId& id, const OwnerPtr& owner) {
-  if (OwnedObject* entry = owned_.Find(id)) return Hold(*entry);
-  ++AddBorrowed(id, owner).holds;
-  return new internal::Reference(id, owner);
-}
-
-void ReferenceTable::DrainReleases() {
-  std::vector<const internal::Reference*> references;
-  {
-    const std::lock_guard lock(released_->mutex);
-    references.swap(released_->references);
-  }
-  for (const internal::Reference* reference : references) {
-    if (reference->owner == self_owner_) {
-      OwnedObject& entry = *OwnedObject::Of(*reference);
-      Check(entry.holds > 0, "an owned object is released as often as it was held");
-      --entry.holds;
-      ReleaseIfUnheld(entry);
-      continue;
-    }
-    if (const auto borrow = borrowed_.find(reference->id); borrow != borrowed_.end()) {
-      Check(borrow->second.holds > 0, "a borrowed object is released as often as it was held");
-      if (--borrow->second.holds == 0) ReleaseBorrowed(reference->id, borrow->second);
-    }
-    delete reference;
-  }
-}
-
 OwnerPtr ReferenceTable::Intern(std::string_view encoded) {
   if (const auto it = interned_.find(encoded); it != interned_.end()) return it->second;
+  // Addresses that no reference uses any more are looked for when there are twice as many as were
+  // in use the last time: a program that meets ever new processes does not collect them.
   if (interned_.size() >= interned_prune_at_) {
     std::erase_if(interned_, [](const auto& entry) { return entry.second->use_count() == 1; });
     interned_prune_at_ = 2 * interned_.size() + 64;
   }
-  return interned_.emplace(encoded, NewOwner(encoded, Kind::kBorrowed)).first->second;
+  const OwnerPtr owner = NewOwner(encoded, DroppedHolds::Side::kBorrowed);
+  return interned_.emplace(encoded, owner).first->second;
+}
+
+internal::ReferencePtr ReferenceTable::NewOwned(const ObjectId& id, ObjectState state,
+                                                std::vector<internal::ReferencePtr> contained) {
+  return owned_.New(id, self_owner_, std::move(state), std::move(contained));
+}
+
+internal::ReferencePtr ReferenceTable::Hold(const ObjectId& id, const OwnerPtr& owner) {
+  // A reference to an object of ours may come back to us from elsewhere, with our own address.
+  if (OwnedObject* object = owned_.Find(id)) return owned_.Hold(*object);
+  borrowed_.Hold(id, owner);
+  return new internal::Reference(id, owner);
+}
+
+void ReferenceTable::CountDropped() {
+  for (const internal::Reference* reference : dropped_->TakeAll()) {
+    // A reference with us as its owner is the object itself, in the table's own memory.
+    if (reference->owner == self_owner_) {
+      owned_.Drop(*OwnedObject::Of(*reference));
+      continue;
+    }
+    // A reference to another's object is only a note of a hold: the hold ends and the note goes.
+    borrowed_.Drop(reference->id);
+    delete reference;
+  }
+}
+
+// ---- states ----
+
+bool ReferenceTable::IsKnown(const ObjectId& id) const {
+  return owned_.Has(id) || borrowed_.Has(id);
 }
 
 ObjectState ReferenceTable::Peek(const ObjectId& id) const {
-  if (const OwnedObject* entry = owned_.Find(id)) return entry->State();
-  if (const auto it = borrowed_.find(id); it != borrowed_.end()) return it->second.state;
-  return Pending{};
-}
-
-bool ReferenceTable::IsOwned(const ObjectId& id) const { return owned_.Find(id) != nullptr; }
-bool ReferenceTable::IsKnown(const ObjectId& id) const {
-  return IsOwned(id) || borrowed_.contains(id);
+  if (const OwnedObject* object = owned_.Find(id)) return object->State();
+  return borrowed_.Peek(id);
 }
 
 std::optional<ObjectState> ReferenceTable::PeekOrAwait(const internal::Reference& reference,
                                                        WaitSet& waits, std::size_t index) {
-  const ObjectId& id = reference.id;
-  const bool is_owned =
-      reference.owner == self_owner_ && owned_.size() > 0;  // then it is the entry
-  if (auto* owned = is_owned ? OwnedObject::Of(reference) : owned_.Find(id)) {
-    if (!owned->IsPending()) return owned->State();
-    owned->Waiting().Add(waits, index);
+  // A reference whose owner we are is the object itself: no search. A stopped table owns nothing,
+  // though references of it may still be about.
+  const bool is_owned = reference.owner == self_owner_ && owned_.size() > 0;
+  if (auto* object = is_owned ? OwnedObject::Of(reference) : owned_.Find(reference.id)) {
+    if (!object->IsPending()) return object->State();
+    object->Waiting().Add(waits, index);
     return std::nullopt;
   }
-  const auto it = borrowed_.find(id);
-  if (it == borrowed_.end()) return Pending{};
-  BorrowedObject& entry = it->second;
-  if (std::holds_alternative<Pending>(entry.state)) AskOwner(id, entry);  // it may know at once
-  if (!std::holds_alternative<Pending>(entry.state)) return entry.state;
-  entry.waiting.Add(waits, index);
-  return std::nullopt;
+  return borrowed_.PeekOrAwait(reference.id, waits, index);
 }
 
-WatchId ReferenceTable::Watch(const ObjectId& id,
-                              std::function<void(const ObjectId&, const ObjectState&)> done) {
-  const WatchId watch = ++last_watch_;
-  watches_.emplace(watch, Waiting{id, std::move(done)});
-  if (OwnedObject* entry = owned_.Find(id)) {
-    if (entry->is_released) {  // its value was freed and is wanted again: make it again
-      entry->is_released = 0;
-      deps_.loop.Post(alive_.Bind([this, id] { hooks_.on_lost(id); }));
-    }
-    if (entry->IsPending()) {
-      entry->MakeDetails().watches.push_back(watch);
-    } else {
-      Wake({watch});
-    }
-    return watch;
-  }
-  const auto it = borrowed_.find(id);
-  Check(it != borrowed_.end(), "only a held object is watched");
-  it->second.watches.push_back(watch);
-  if (!std::holds_alternative<Pending>(it->second.state)) {
-    Wake(std::exchange(it->second.watches, {}));
+WatchId ReferenceTable::Watch(const ObjectId& id, Watches::OnState done) {
+  Check(IsKnown(id), "only a held object is watched");
+  return watches_.Add(id, std::move(done));
+}
+
+void ReferenceTable::AddWatch(const ObjectId& id, WatchId watch) {
+  if (OwnedObject* object = owned_.Find(id)) {
+    owned_.AddWatch(*object, watch);
   } else {
-    AskOwner(id, it->second);
+    borrowed_.AddWatch(id, watch);
   }
-  return watch;
 }
 
-void ReferenceTable::Unwatch(WatchId watch) { watches_.erase(watch); }
-
-void ReferenceTable::Wake(std::vector<WatchId> ids) {
-  if (ids.empty()) return;
-  deps_.loop.Post(alive_.Bind([this, ids = std::move(ids)] { RunWatches(ids); }));
+void ReferenceTable::Want(const ObjectId& id) {
+  if (OwnedObject* object = owned_.Find(id)) {
+    owned_.Want(*object);
+  } else {
+    borrowed_.Ask(id);
+  }
 }
 
-void ReferenceTable::RunWatches(const std::vector<WatchId>& ids) {
-  for (const WatchId id : ids) {
-    const auto it = watches_.find(id);
-    if (it == watches_.end()) continue;
-    const ObjectId object = it->second.id;
-    const ObjectState state = Peek(object);
-    if (std::holds_alternative<Pending>(state)) {  // lost again meanwhile: keep waiting
-      if (OwnedObject* entry = owned_.Find(object)) {
-        entry->MakeDetails().watches.push_back(id);
-      } else if (const auto borrow = borrowed_.find(object); borrow != borrowed_.end()) {
-        borrow->second.watches.push_back(id);
-        AskOwner(object, borrow->second);
-      }
-      continue;
-    }
-    const auto done = std::move(it->second.done);
-    watches_.erase(it);
-    done(object, state);
+// ---- copies ----
+
+void ReferenceTable::ReportMissing(const ObjectId& id, std::vector<std::string> endpoints) {
+  if (owned_.Has(id)) {
+    owned_.DoubtCopies(id, endpoints);
+  } else {
+    borrowed_.ReportMissing(id, std::move(endpoints));
   }
+}
+
+void ReferenceTable::ReportCopy(const ObjectId& id, const NodeId& node,
+                                const std::string& endpoint) {
+  if (owned_.Has(id)) {
+    owned_.AddCopy(id, node, endpoint);
+  } else {
+    borrowed_.ReportCopy(id, node, endpoint);
+  }
+}
+
+void ReferenceTable::DropNode(const NodeId& node, std::string_view reason) {
+  // First our own objects: an owner that died with the node makes its objects errors for us, which
+  // must not be taken for lost copies.
+  owned_.DropNode(node);
+  borrowed_.DropNode(node);
+  links_.DropNode(node, reason);
+}
+
+void ReferenceTable::AfterBorrowsAcknowledged(std::move_only_function<void()> next) {
+  links_.AfterAcknowledged(std::move(next));
+}
+
+// ---- plumbing ----
+
+void ReferenceTable::AddHandlers(rpc::ServiceTable& services) {
+  owned_.AddHandlers(services);
+  borrowed_.AddHandlers(services);
 }
 
 void ReferenceTable::Stop() {
-  std::vector<const internal::Reference*> released;
-  {
-    const std::lock_guard lock(released_->mutex);
-    released_->schedule = nullptr;
-    released.swap(released_->references);
-  }
   alive_.End();
-  for (const internal::Reference* one : released) {
+  for (const internal::Reference* one : dropped_->Close()) {
     if (one->owner == self_owner_) {
-      --OwnedObject::Of(*one)->holds;
+      --OwnedObject::Of(*one)->holds;  // and `owned_` forgets it below if that was the last
     } else {
       delete one;
     }
   }
-  watches_.clear();
-  after_.clear();
-  borrowers_.clear();
-  links_.clear();
-  borrowed_.clear();
-  std::vector<OwnedObject*> unheld;
-  owned_.ForEach([&](OwnedObject& entry) {
-    entry.Clear();
-    if (entry.holds == 0) unheld.push_back(&entry);
-  });
-  for (OwnedObject* entry : unheld) owned_.Erase(*entry);
-  owned_.Abandon();  // the others are references that outlive this
-}
-
-void ReferenceTable::AddHandlers(rpc::ServiceTable& services) {
-  const auto bind = [this](auto handler) { return alive_.Bind(std::move(handler)); };
-  services.HandleNotification(
-      protocol::kWatch, bind([this](auto& request, auto& peer) { HandleWatch(request, &peer); }));
-  services.HandleNotification(protocol::kStatus,
-                              bind([this](auto& request, auto&) { HandleStatus(request); }));
-  services.HandleNotification(protocol::kReportCopies,
-                              bind([this](auto& request, auto&) { HandleReportCopies(request); }));
-  services.Handle(protocol::kAddBorrows,
-                  bind([this](auto& request, rpc::CallContext call, auto respond) {
-                    HandleAddBorrows(request, call.peer);
-                    respond(protocol::NoReply());
-                  }));
-  services.Handle(protocol::kRemoveBorrows,
-                  bind([this](auto& request, rpc::CallContext, auto respond) {
-                    HandleRemoveBorrows(request);
-                    respond(protocol::NoReply());
-                  }));
+  // Callbacks first: nothing that ends below may call into parts that have ended.
+  watches_.Stop();
+  links_.Stop();
+  borrowed_.Stop();
+  owned_.Stop();
 }
 
 ReferenceTable::Census ReferenceTable::Count() const {
-  Census census{.owned = owned_.size(),
-                .borrowed = borrowed_.size(),
-                .watches = watches_.size(),
-                .inline_bytes = 0};
-  owned_.ForEach([&](const OwnedObject& entry) {
-    const ObjectState state = entry.State();
-    if (const auto* value = std::get_if<Payload>(&state)) census.inline_bytes += value->size();
-  });
-  return census;
+  return {.owned = owned_.size(),
+          .borrowed = borrowed_.size(),
+          .watches = watches_.size(),
+          .inline_bytes = owned_.InlineBytes()};
 }
 
 void ReferenceTable::CheckInvariants() const {
-  owned_.ForEach([&](const OwnedObject& entry) {
-    Check(!entry.is_released || entry.holds == 0, "a freed value has no holder");
-    const OwnedDetails* details = entry.Details();
-    Check(!entry.is_released || (details && details->lineage > 0), "… but lineage, and needs it");
-    if (details == nullptr) return;
-    for (const WorkerId& borrower : details->borrowers) {
-      const auto it = borrowers_.find(borrower);
-      Check(it != borrowers_.end() && it->second.ids.contains(entry.id),
-            "every borrow is known from both sides");
-    }
-  });
-  for (const auto& [id, entry] : borrowed_) {
-    Check(entry.holds > 0 || entry.is_releasing, "a borrow without a hold is being released");
-  }
+  owned_.CheckInvariants();
+  borrowed_.CheckInvariants();
 }
 
 }  // namespace mobula::core_worker

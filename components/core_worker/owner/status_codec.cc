@@ -33,6 +33,7 @@ void ToMessage(const ObjectId& id, const ObjectState& state, protocol::ObjectSta
   } else if (const auto* error = std::get_if<Error>(&state)) {
     *status->mutable_failure() = protocol::ToMessage(*error);
   } else {
+    // Said in so many words: a status that is empty would be read as one by mistake.
     status->set_pending(true);
   }
 }

@@ -1,5 +1,5 @@
 /// \file
-/// \brief A submitted task, as the task table and the lease pool share it.
+/// \brief A submitted task, as the task table and what sends it share it.
 #pragma once
 
 #include <boost/smart_ptr/intrusive_ptr.hpp>
@@ -14,13 +14,14 @@
 
 #include "components/base/ids.h"
 #include "components/base/payload.h"
-#include "components/core_worker/owner/references.h"
+#include "components/core_worker/owner/object_state.h"
 #include "components/protocol/worker.pb.h"
 #include "mobula/internal/runtime.h"
 
 namespace mobula::core_worker {
 
 struct SchedulingGroup;
+class TaskSender;
 
 /// What is the same for all tasks of one function, options and depth: kept once, and sent once per
 /// lease. Threads: the state lock, for the count of owners too.
@@ -32,6 +33,7 @@ struct TaskKind final : boost::intrusive_ref_counter<TaskKind, boost::thread_uns
   std::uint32_t depth = 0;
   std::string name;
   std::string message;                     ///< A `TaskConstants`, encoded.
+  TaskSender* sender = nullptr;            ///< What brings such tasks to a worker; outlives them.
   std::shared_ptr<SchedulingGroup> group;  // owners: kinds and the lease pool
 
   /// May not begin twice: such a task has a worker to itself.
@@ -68,40 +70,13 @@ struct TaskArguments {
 };
 
 /// One submitted task; a million may be queued, so it is small. Owned by the task table; lent to
-/// the lease pool from `Enqueue` until the pool tells its `PushObserver` how the attempt ended.
+/// its kind's `TaskSender` from `Enqueue` until that tells its `AttemptObserver` how the attempt
+/// ended.
 struct SubmittedTask {
   TaskId id;
   TaskKindPtr kind;
   std::unique_ptr<TaskArguments> arguments;  ///< Null: there are none.
   std::uint32_t attempt = 0;                 ///< 0 first.
-};
-
-/// Where an attempt ran.
-struct WorkerPlace {
-  NodeId node;
-  std::string raylet_endpoint;
-  std::string worker_endpoint;
-};
-
-/// Was it this task's fault, as far as we can know?
-enum class Charge : std::uint8_t { kOneRetry, kFree };
-
-/// Hears how the attempts of lent tasks end. Inside each call the task is not lent any more, so it
-/// may be enqueued again or destroyed.
-class PushObserver {
- public:
-  virtual ~PushObserver() = default;
-  /// The worker answered with one value that refers to nothing: most tasks end so.
-  virtual void OnValue(SubmittedTask& task, Payload value, const WorkerPlace& where) = 0;
-  /// The worker answered with results or a failure.
-  virtual void OnFinished(SubmittedTask& task, protocol::TaskResult result,
-                          const WorkerPlace& where) = 0;
-  /// The worker could not find these stored arguments and gave the task back.
-  virtual void OnArgumentsMissing(SubmittedTask& task, const protocol::TaskResult& result) = 0;
-  /// The worker or its node died.
-  virtual void OnLost(SubmittedTask& task, const Error& error, Charge charge) = 0;
-  /// It can never run: infeasible, or the worker is another program.
-  virtual void OnRefused(SubmittedTask& task, const Error& error) = 0;
 };
 
 }  // namespace mobula::core_worker

@@ -4,8 +4,8 @@
 
 #include "components/base/check.h"
 #include "components/core_worker/owner/status_codec.h"
+#include "components/core_worker/owner/task_sender.h"
 #include "components/protocol/convert.h"
-#include "components/protocol/worker_methods.h"
 
 namespace mobula::core_worker {
 namespace {
@@ -15,9 +15,6 @@ ObjectId IdOf(const protocol::Reference& reference) {
 }
 
 }  // namespace
-
-TaskTable::TaskTable(Deps deps, Config config, std::function<void(SubmittedTask&)> enqueue)
-    : deps_(deps), config_(config), enqueue_(std::move(enqueue)) {}
 
 std::vector<internal::ReferencePtr> TaskTable::Submit(const TaskId& id, TaskKindPtr kind,
                                                       std::unique_ptr<TaskArguments> arguments) {
@@ -39,6 +36,7 @@ void TaskTable::Resolve(Record& record) {
   record.state = State::kWaiting;
   if (record.arguments == nullptr) return Enqueue(record);
   TaskArguments& arguments = *record.arguments;
+  // Whatever an earlier attempt was told of its arguments may be out of date: look again.
   Check(arguments.unknown == 0, "a task whose arguments are looked up was not waiting for any");
   for (TaskArguments::ByReference& argument : arguments.references) {
     if (argument.value) arguments.inline_bytes -= argument.value->size();
@@ -48,6 +46,7 @@ void TaskTable::Resolve(Record& record) {
     TaskArguments::ByReference& argument = arguments.references[i];
     const ObjectId id = IdOf(argument.stored.reference());
     const ObjectState state = deps_.references.Peek(id);
+    // An argument that ended in an error is this task's error: it never runs.
     if (const Error* error = std::get_if<Error>(&state)) return Fail(record, *error);
     if (!std::holds_alternative<Pending>(state)) {
       SetArgument(arguments, i, state);
@@ -64,12 +63,14 @@ void TaskTable::Resolve(Record& record) {
 
 void TaskTable::Enqueue(Record& record) {
   record.state = State::kLent;
-  enqueue_(record);
+  record.has_stored = 0;
+  record.has_references = 0;
+  record.kind->sender->Enqueue(record);
 }
 
 void TaskTable::OnArgumentKnown(const TaskId& id, std::size_t index, const ObjectState& state) {
   Record* found = records_.Find(id);
-  if (found == nullptr) return;
+  if (found == nullptr) return;  // it has failed already, by another argument
   Record& record = *found;
   TaskArguments& arguments = *record.arguments;
   if (std::exchange(arguments.references[index].watch, 0) == 0) return;
@@ -82,81 +83,76 @@ void TaskTable::OnArgumentKnown(const TaskId& id, std::size_t index, const Objec
 void TaskTable::SetArgument(TaskArguments& arguments, std::size_t index, const ObjectState& state) {
   TaskArguments::ByReference& argument = arguments.references[index];
   argument.stored.clear_hint();
+  // A large value stays where it is: the worker's node pulls it from a place named here.
   if (const auto* in_store = std::get_if<InStore>(&state)) {
     *argument.stored.mutable_hint() = ToMessage(*in_store);
     return;
   }
   const auto& value = std::get<Payload>(state);
-  if (arguments.inline_bytes + value.size() > kInlineBytesPerMessage) return;  // worker asks for it
+  // A small value travels with the task, unless it is one of too many: then the worker asks us.
+  if (arguments.inline_bytes + value.size() > kInlineBytesPerMessage) return;
   arguments.inline_bytes += value.size();
   argument.value = value;
 }
 
-void TaskTable::OnValue(SubmittedTask& task, Payload value, const WorkerPlace& where) {
-  Record& record = Of(task);
-  ReportPulledArguments(record, where);
-  if (!HasAllResults(record, 1)) return;
-  deps_.references.SetIfPending(ObjectId::OfTask(task.id, 0), std::move(value));
-  Drop(record);
-}
+// ---- how attempts end ----
 
-void TaskTable::OnFinished(SubmittedTask& task, protocol::TaskResult result,
-                           const WorkerPlace& where) {
+void TaskTable::OnResult(SubmittedTask& task, std::uint32_t index, ResultValue result,
+                         IsLast is_last, const WorkerPlace& where) {
   Record& record = Of(task);
-  ReportPulledArguments(record, where);
-  if (result.has_failure()) {
-    const Error error = protocol::FromMessage(result.failure());
-    if (error.code() == ErrorCode::kTaskFailed && task.kind->options.retry_exceptions) {
-      return Retry(record, error, Charge::kOneRetry);
-    }
-    return Fail(record, error);
+  // That it has a result means that its worker had all arguments: new copies are there.
+  if (index == 0) ReportPulledArguments(record, where);
+  const std::uint32_t count = record.kind->result_count;
+  if (index < count) SetResult(record, index, result);
+  if (is_last == IsLast::kNo) return;
+  if (record.has_references) handoffs_.Add(record.id, where.worker_endpoint);
+  if (index + 1 != count) {
+    return Fail(record, Error(ErrorCode::kInternal,
+                              fmt::format("task {} was answered with {} results, not {}",
+                                          record.kind->name, index + 1, count)));
   }
-  if (!HasAllResults(record, result.results().objects_size())) return;
-  const bool is_any_stored = SetResults(record, *result.mutable_results(), where);
-  const bool is_lineage = is_any_stored && !task.kind->runs_once() && IsAnyResultOwned(record);
+  // Inline results are here and cannot be lost. Stored ones can: as long as somebody holds one, the
+  // task is remembered to make it again, unless it may not begin twice.
+  const bool is_lineage =
+      record.has_stored && !record.kind->runs_once() && IsAnyResultOwned(record);
   is_lineage ? KeepLineage(record) : Drop(record);
 }
 
-bool TaskTable::HasAllResults(Record& record, int count) {
-  if (static_cast<std::uint32_t>(count) == record.kind->result_count) return true;
-  Fail(record, Error(ErrorCode::kInternal,
-                     fmt::format("task {} was answered with {} results, not {}", record.kind->name,
-                                 count, record.kind->result_count)));
-  return false;
+void TaskTable::OnFailed(SubmittedTask& task, const Error& error, const WorkerPlace& where) {
+  Record& record = Of(task);
+  ReportPulledArguments(record, where);
+  // What the function itself threw is its result, unless the user asked to have it tried again.
+  if (error.code() == ErrorCode::kTaskFailed && record.kind->options.retry_exceptions) {
+    return Retry(record, error, Charge::kOneRetry);
+  }
+  Fail(record, error);
 }
 
-bool TaskTable::SetResults(Record& record, protocol::Results& results, const WorkerPlace& where) {
-  const TaskId& task = record.id;
-  bool is_any_stored = false;
-  bool is_handed_over = false;
-  for (int i = 0; i < results.objects_size(); ++i) {
-    protocol::ObjectResult& object = *results.mutable_objects(i);
-    const ObjectId id = ObjectId::OfTask(task, static_cast<std::uint32_t>(i));
-    std::vector<internal::ReferencePtr> contained;
+void TaskTable::SetResult(Record& record, std::uint32_t index, ResultValue& result) {
+  OwnedObjects& owned = deps_.references.owned();
+  const ObjectId id = ObjectId::OfTask(record.id, index);
+  std::vector<internal::ReferencePtr> contained;
+  if (!result.contained.empty()) {
+    record.has_references = 1;
     OwnerPtr owner;
-    for (const protocol::Reference& reference : object.contained()) {
-      if (!reference.owner().empty()) owner = deps_.references.Intern(reference.owner());
-      contained.push_back(deps_.references.Hold(IdOf(reference), owner));
-      is_handed_over = true;
-    }
-    if (object.has_stored()) {
-      is_any_stored = true;
-      InStore stored = FromMessage(object.stored());
-      // There already: it was made again for a sibling's sake.
-      if (std::holds_alternative<InStore>(deps_.references.Peek(id))) {
-        for (auto& [node, endpoint] : stored.copies) {
-          deps_.references.AddCopy(id, node, std::move(endpoint));
-        }
-      } else {
-        deps_.references.SetState(id, std::move(stored), std::move(contained));
+    for (const ContainedReference& reference : result.contained) {
+      if (owner == nullptr || owner->address != reference.owner) {
+        owner = deps_.references.Intern(reference.owner);
       }
-    } else {
-      deps_.references.SetIfPending(
-          id, Payload::FromString(std::move(*object.mutable_inline_value())), std::move(contained));
+      contained.push_back(deps_.references.Hold(reference.id, owner));
     }
   }
-  if (is_handed_over) QueueHandoffRelease(task, where);
-  return is_any_stored;
+  auto* stored = std::get_if<InStore>(&result.state);
+  if (stored == nullptr) {
+    return owned.SetIfPending(id, std::move(result.state), std::move(contained));
+  }
+  record.has_stored = 1;
+  if (!std::holds_alternative<InStore>(deps_.references.Peek(id))) {
+    return owned.SetState(id, std::move(*stored), std::move(contained));
+  }
+  // The object is there already: its task ran again because a sibling of it was lost. The value
+  // stays what it was, and has one copy more.
+  for (const auto& [node, endpoint] : stored->copies) owned.AddCopy(id, node, endpoint);
 }
 
 void TaskTable::ReportPulledArguments(const Record& record, const WorkerPlace& where) {
@@ -167,28 +163,13 @@ void TaskTable::ReportPulledArguments(const Record& record, const WorkerPlace& w
     if (std::ranges::find(copies, where.node.Binary(), &protocol::Copy::node_id) != copies.end())
       continue;
     const ObjectId id = IdOf(argument.stored.reference());
-    if (deps_.references.IsOwned(id)) {
-      deps_.references.AddCopy(id, where.node, where.raylet_endpoint);
-    } else {
-      deps_.references.ReportCopy(id, where.node, where.raylet_endpoint);
-    }
+    deps_.references.ReportCopy(id, where.node, where.raylet_endpoint);
   }
 }
 
-void TaskTable::QueueHandoffRelease(const TaskId& id, const WorkerPlace& where) {
-  const bool is_first = handoffs_.empty();
-  handoffs_[where.worker_endpoint].add_task_ids(std::string(id.Binary()));
-  if (!is_first) return;
-  deps_.loop.Post(alive_.Bind([this] {
-    deps_.references.AfterBorrowsAcknowledged(
-        alive_.Bind([this, batch = std::exchange(handoffs_, {})] {
-          for (const auto& [endpoint, request] : batch) {
-            deps_.peers.Get(endpoint)->Notify(protocol::kReleaseHandoff, request);
-          }
-        }));
-  }));
-}
-
+// The place where an argument was said to be had no copy. The owner of the argument is told, which
+// names another copy or makes the object again, and the task waits for that. It costs the task no
+// retry, as it never began; but an owner that is wrong again and again must not keep it for ever.
 void TaskTable::OnArgumentsMissing(SubmittedTask& task, const protocol::TaskResult& result) {
   Record& record = Of(task);
   if (task.arguments == nullptr || task.arguments->missing_left-- == 0) {
@@ -221,7 +202,14 @@ void TaskTable::OnRefused(SubmittedTask& task, const Error& error) {
   Fail(Of(task), Error(error).Context("task " + task.kind->name));
 }
 
+void TaskTable::OnWithdrawn(SubmittedTask& task) {
+  Record& record = Of(task);
+  Fail(record, Error(ErrorCode::kCancelled,
+                     fmt::format("task {} was withdrawn before it began", record.kind->name)));
+}
+
 void TaskTable::Retry(Record& record, const Error& error, Charge charge) {
+  // A task that sat behind another at a worker that died did nothing wrong: it goes on free.
   if (charge == Charge::kOneRetry) {
     const std::int32_t max_retries = record.kind->options.max_retries;
     if (record.retries_left == 0) {
@@ -230,7 +218,7 @@ void TaskTable::Retry(Record& record, const Error& error, Charge charge) {
                                           fmt::format("the last of {} attempts", max_retries + 1)));
       return;
     }
-    if (record.retries_left > 0) --record.retries_left;
+    if (record.retries_left > 0) --record.retries_left;  // -1: without end
     deps_.log.Info("task", "retried", "task={} name={} attempt={} left={} cause={}",
                    record.id.Short(), record.kind->name, record.attempt + 1, record.retries_left,
                    ErrorCodeName(error.code()));
@@ -242,7 +230,7 @@ void TaskTable::Retry(Record& record, const Error& error, Charge charge) {
 void TaskTable::Fail(Record& record, const Error& error) {
   const TaskId id = record.id;
   for (std::uint32_t i = 0; i < record.kind->result_count; ++i) {
-    deps_.references.SetIfPending(ObjectId::OfTask(id, i), error);
+    deps_.references.owned().SetIfPending(ObjectId::OfTask(id, i), error);
   }
   Drop(record);
 }
@@ -251,21 +239,23 @@ void TaskTable::Fail(Record& record, const Error& error) {
 
 bool TaskTable::IsAnyResultOwned(const Record& record) const {
   for (std::uint32_t i = 0; i < record.kind->result_count; ++i) {
-    if (deps_.references.IsOwned(ObjectId::OfTask(record.id, i))) return true;
+    if (deps_.references.owned().Has(ObjectId::OfTask(record.id, i))) return true;
   }
   return false;
 }
 
+// What the task needs to run again is kept: not the bytes of stored arguments, only their ids. So
+// they may be freed, and are made again first if it comes to that.
 void TaskTable::KeepLineage(Record& record) {
   std::uint64_t bytes = sizeof(Record);
   if (TaskArguments* arguments = record.arguments.get()) {
     std::erase_if(arguments->holds, [&](const internal::ReferencePtr& held) {
       const ObjectState state = deps_.references.Peek(held->id);
-      const bool is_owned = deps_.references.IsOwned(held->id);
+      const bool is_owned = deps_.references.owned().Has(held->id);
       if (std::holds_alternative<Payload>(state)) return false;  // its bytes are here and counted
       if (is_owned && !std::holds_alternative<InStore>(state)) return false;
       const bool is_new = arguments->lineage_of.emplace(held->id, held->owner).second;
-      if (is_new && is_owned) deps_.references.AddLineage(held->id);
+      if (is_new && is_owned) deps_.references.owned().AddLineage(held->id);
       return true;
     });
     bytes += sizeof(TaskArguments) + arguments->inline_bytes;
@@ -275,6 +265,7 @@ void TaskTable::KeepLineage(Record& record) {
   record.lineage_number = ++last_lineage_;
   lineage_[record.lineage_number] = {record.id, bytes};
   lineage_bytes_ += bytes;
+  // The oldest goes first: its results are the likeliest to have been used up.
   while (lineage_bytes_ > config_.lineage_bytes_max) {
     Drop(*records_.Find(lineage_.begin()->second.id));
   }
@@ -288,7 +279,7 @@ void TaskTable::ForgetLineage(Record& record) {
 
 void TaskTable::OnObjectLost(const ObjectId& id) {
   const auto lose = [&](std::string why) {
-    deps_.references.SetState(
+    deps_.references.owned().SetState(
         id, Error(ErrorCode::kObjectLost,
                   fmt::format("object {}: no copy is left, and {}", id.Hex(), std::move(why))));
   };
@@ -307,10 +298,13 @@ void TaskTable::OnObjectLost(const ObjectId& id) {
                      record.kind->name, config_.reconstructions_max));
     return;
   }
-  deps_.references.SetPending(id);
+  deps_.references.owned().SetPending(id);
   MakeAgain(record);
 }
 
+// A finished task begins anew with all its retries: it is not its fault that a result was lost. How
+// often that may happen is bounded all the same, or a cluster that loses nodes for ever would run
+// one chain of tasks for ever.
 void TaskTable::MakeAgain(Record& record) {
   --record.reconstructions_left;
   record.retries_left = record.kind->options.max_retries;
@@ -322,8 +316,9 @@ void TaskTable::MakeAgain(Record& record) {
     arguments->missing_left = config_.missing_max;
     for (const auto& [id, owner] : arguments->lineage_of) {
       arguments->holds.push_back(deps_.references.Hold(id, owner));
-      // Looking at a released object makes it again; those inside values are not waited for.
-      deps_.references.Unwatch(deps_.references.Watch(id, nullptr));
+      // It may have been freed since: then it is made again too. The task waits for its arguments
+      // by itself; it does not wait for objects inside them.
+      deps_.references.Want(id);
     }
   }
   Resolve(record);
@@ -331,6 +326,7 @@ void TaskTable::MakeAgain(Record& record) {
 
 void TaskTable::OnObjectReleased(const ObjectId& id) {
   if (records_.Find(id.Task()) == nullptr) return;
+  // Not inside this call: the table may be in the midst of the very record.
   if (maybe_unneeded_.empty()) deps_.loop.Defer(alive_.Bind([this] { DropUnneeded(); }));
   if (maybe_unneeded_.empty() || maybe_unneeded_.back() != id.Task()) {
     maybe_unneeded_.push_back(id.Task());
@@ -353,7 +349,8 @@ void TaskTable::Drop(Record& record) {
     for (const auto& argument : arguments->references) {
       if (argument.watch != 0) deps_.references.Unwatch(argument.watch);
     }
-    for (const auto& [held, owner] : arguments->lineage_of) deps_.references.RemoveLineage(held);
+    for (const auto& [held, owner] : arguments->lineage_of)
+      deps_.references.owned().RemoveLineage(held);
   }
   records_.Erase(record);
 }
@@ -376,6 +373,7 @@ std::string TaskTable::Describe(const ObjectId& id) const {
 
 void TaskTable::Stop() {
   alive_.End();
+  handoffs_.Stop();
   records_.Clear();
   lineage_.clear();
   lineage_bytes_ = 0;

@@ -13,14 +13,15 @@
 /// core_worker.cc. Book: \ref ch_one_task.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
 
 #include "components/base/event_log.h"
 #include "components/base/lifetime.h"
+#include "components/core_worker/owner/attempt_observer.h"
 #include "components/core_worker/owner/by_id.h"
+#include "components/core_worker/owner/handoff_releases.h"
 #include "components/core_worker/owner/references.h"
 #include "components/core_worker/owner/submitted_task.h"
 #include "components/protocol/worker.pb.h"
@@ -28,7 +29,7 @@
 namespace mobula::core_worker {
 
 /// Threads: the state lock. Lifetime: everything in `Deps` outlives it.
-class TaskTable final : public PushObserver {
+class TaskTable final : public AttemptObserver {
  public:
   struct Deps {
     EventLoop& loop;
@@ -41,9 +42,10 @@ class TaskTable final : public PushObserver {
     std::uint32_t reconstructions_max;
     std::uint32_t missing_max = 20;  ///< Times a task comes back because arguments were not found.
   };
-  /// \param enqueue lends a task whose arguments are ready to the lease pool.
-  TaskTable(Deps deps, Config config, std::function<void(SubmittedTask&)> enqueue);
+  TaskTable(Deps deps, Config config)
+      : deps_(deps), config_(config), handoffs_(deps.loop, deps.references, deps.peers) {}
 
+  /// \param kind names the sender that the task is lent to when its arguments are ready.
   /// \param arguments null if there are none.
   /// \return a reference per result. The task runs when its arguments are known; an argument that
   ///         ended in an error is the task's error.
@@ -57,12 +59,13 @@ class TaskTable final : public PushObserver {
   /// \return what a message calls the object: by its task and what that does, if it is ours.
   [[nodiscard]] std::string Describe(const ObjectId& id) const;
 
-  void OnValue(SubmittedTask& task, Payload value, const WorkerPlace& where) override;
-  void OnFinished(SubmittedTask& task, protocol::TaskResult result,
-                  const WorkerPlace& where) override;
+  void OnResult(SubmittedTask& task, std::uint32_t index, ResultValue result, IsLast is_last,
+                const WorkerPlace& where) override;
+  void OnFailed(SubmittedTask& task, const Error& error, const WorkerPlace& where) override;
   void OnArgumentsMissing(SubmittedTask& task, const protocol::TaskResult& result) override;
   void OnLost(SubmittedTask& task, const Error& error, Charge charge) override;
   void OnRefused(SubmittedTask& task, const Error& error) override;
+  void OnWithdrawn(SubmittedTask& task) override;
 
   [[nodiscard]] std::size_t unfinished_count() const { return records_.size() - lineage_.size(); }
   [[nodiscard]] std::size_t lineage_count() const { return lineage_.size(); }
@@ -73,7 +76,9 @@ class TaskTable final : public PushObserver {
   enum class State : std::uint8_t { kWaiting, kLent, kLineage };
   struct Record : SubmittedTask {  // 56 bytes
     std::int32_t retries_left = 0;
-    std::uint32_t reconstructions_left : 30 = 0;
+    std::uint32_t reconstructions_left : 28 = 0;
+    std::uint32_t has_stored : 1 = 0;      ///< A result of this attempt is in a store.
+    std::uint32_t has_references : 1 = 0;  ///< One refers to objects that its worker holds for us.
     State state : 2 = State::kWaiting;
     std::uint64_t lineage_number = 0;  ///< Its key in `lineage_`, when kLineage.
   };
@@ -88,8 +93,7 @@ class TaskTable final : public PushObserver {
   void Enqueue(Record& record);
   void OnArgumentKnown(const TaskId& id, std::size_t index, const ObjectState& state);
   static void SetArgument(TaskArguments& arguments, std::size_t index, const ObjectState& state);
-  bool HasAllResults(Record& record, int count);
-  bool SetResults(Record& record, protocol::Results& results, const WorkerPlace& where);
+  void SetResult(Record& record, std::uint32_t index, ResultValue& result);
   void ReportPulledArguments(const Record& record, const WorkerPlace& where);
   void Retry(Record& record, const Error& error, Charge charge);
   void Fail(Record& record, const Error& error);
@@ -98,18 +102,15 @@ class TaskTable final : public PushObserver {
   void ForgetLineage(Record& record);
   void Drop(Record& record);
   void DropUnneeded();
-  void QueueHandoffRelease(const TaskId& id, const WorkerPlace& where);
 
   Deps deps_;
   Config config_;
-  std::function<void(SubmittedTask&)> enqueue_;
   SetById<Record> records_;
   std::map<std::uint64_t, Lineage> lineage_;  // oldest first: exactly the records that are kLineage
   std::uint64_t last_lineage_ = 0;
   std::uint64_t lineage_bytes_ = 0;
   std::vector<TaskId> maybe_unneeded_;
-  std::map<std::string, protocol::ReleaseHandoffRequest>
-      handoffs_;  // by worker endpoint, for this turn
+  HandoffReleases handoffs_;
   Lifetime alive_;
 };
 
