@@ -25,6 +25,8 @@ boost::json::object ToJson(const ResourceSet& set) {
 }
 
 boost::json::object ToJson(const protocol::NodeInfo& node) {
+  boost::json::object counters;
+  for (const auto& [name, value] : node.counters()) counters[name] = value;
   boost::json::array demands;
   for (const protocol::Demand& demand : node.demands()) {
     demands.push_back({{"resources", ToJson(protocol::FromProto(demand.resources()))},
@@ -43,6 +45,7 @@ boost::json::object ToJson(const protocol::NodeInfo& node) {
           {"object_store_capacity_bytes", node.object_store_capacity_bytes()},
           {"workers", node.worker_count()},
           {"death_reason", node.death_reason()},
+          {"counters", std::move(counters)},
           {"demands", std::move(demands)}};
 }
 
@@ -67,9 +70,14 @@ void PrintNodes(const std::vector<protocol::NodeInfo>& nodes) {
   fmt::print("\nNodes\n");
   for (const protocol::NodeInfo& node : nodes) {
     if (!protocol::IsAlive(node)) continue;
-    fmt::print("  {}  {:<6}  {:<24}  {}  {} workers\n", ToHex(node.node_id()).substr(0, 8),
-               node.is_head() ? "head" : "worker", node.endpoint(), node.host_name(),
-               node.worker_count());
+    const auto count = [&](const std::string& name) {
+      const auto it = node.counters().find(name);
+      return it == node.counters().end() ? 0 : it->second;
+    };
+    fmt::print("  {}  {:<6}  {:<24}  {}  {} workers ({} ended)  {} leases granted, {} spilled\n",
+               ToHex(node.node_id()).substr(0, 8), node.is_head() ? "head" : "worker",
+               node.endpoint(), node.host_name(), node.worker_count(), count("workers_ended_total"),
+               count("leases_granted_total"), count("leases_spilled_total"));
   }
   bool is_first = true;
   for (const protocol::NodeInfo& node : nodes) {

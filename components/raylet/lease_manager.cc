@@ -161,6 +161,7 @@ void LeaseManager::FinishGrant(std::uint64_t ticket, const ResourceSet& resource
   lease.peer = it->second.peer;
   lease.granted = deps_.loop.Now();
   by_worker_[lease.worker] = id;
+  ++deps_.metrics.Counter("leases_granted_total");
   if (deps_.log.IsOn(LogLevel::kDebug)) {
     deps_.log.Debug("lease", "granted", "lease={} worker={} resources={}", id.Short(),
                     lease.worker.Short(), resources.ToString());
@@ -200,6 +201,7 @@ void LeaseManager::ReplySpill(const scheduler::action::SpillTo& spill, const Res
     RequestLeaseReply reply;
     reply.mutable_spill()->set_node_id(std::string(spill.node.Binary()));
     reply.mutable_spill()->set_raylet_endpoint(endpoint);
+    ++deps_.metrics.Counter("leases_spilled_total");
     deps_.log.Debug("lease", "spilled", "ticket={} to={}", spill.ticket, spill.node.Short());
     it->second.respond(reply);
   }

@@ -19,6 +19,7 @@
 
 #include "components/base/event_log.h"
 #include "components/base/lifetime.h"
+#include "components/base/metrics.h"
 #include "components/base/random.h"
 #include "components/protocol/gcs.pb.h"
 #include "components/protocol/raylet.pb.h"
@@ -37,6 +38,7 @@ class LeaseManager {
     scheduler::Scheduler& scheduler;
     WorkerPool& pool;
     EventLog& log;
+    Metrics& metrics;
     Random random;
   };
   struct Hooks {

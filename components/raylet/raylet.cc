@@ -20,10 +20,13 @@ constexpr Duration kLeaveMax = std::chrono::seconds(1);
 Raylet::Raylet(Deps deps, RayletConfig config)
     : deps_(deps),
       config_(std::move(config)),
-      pool_({deps_.loop, deps_.launcher, deps_.files, deps_.log, deps_.random.Fork("workers")},
+      pool_({deps_.loop, deps_.launcher, deps_.files, deps_.log, deps_.metrics,
+             deps_.random.Fork("workers")},
             config_, [this](const protocol::WorkerDeath& death) { OnProcessEnded(death); }),
       leases_(
-          {deps_.loop, deps_.scheduler, pool_, deps_.log, deps_.random.Fork("leases")}, config_,
+          {deps_.loop, deps_.scheduler, pool_, deps_.log, deps_.metrics,
+           deps_.random.Fork("leases")},
+          config_,
           {.prepare_job = [this](const protocol::RequestLeaseRequest& request, bool for_spill,
                                  auto done) { PrepareJob(request, for_spill, std::move(done)); },
            .endpoint_of = [this](const NodeId& node) { return EndpointOf(node); },
@@ -119,6 +122,9 @@ void Raylet::ReportSoon() {
     *info_.mutable_available() = protocol::ToProto(local.available);
     info_.set_object_store_used_bytes(deps_.store.Usage().used_bytes);
     info_.set_worker_count(static_cast<std::uint32_t>(pool_.worker_count()));
+    info_.clear_counters();
+    for (const auto& [name, value] : deps_.metrics.values())
+      (*info_.mutable_counters())[name] = value;
     info_.clear_demands();
     for (protocol::Demand& demand : leases_.Demands()) *info_.add_demands() = std::move(demand);
     info_.set_version(info_.version() + 1);

@@ -27,7 +27,12 @@ std::size_t KeptWorkers(const RayletConfig& config) {
 
 WorkerPool::WorkerPool(Deps deps, const RayletConfig& config,
                        std::function<void(const protocol::WorkerDeath&)> on_death)
-    : deps_(deps), config_(config), on_death_(std::move(on_death)), reap_timer_(deps_.loop) {}
+    : deps_(deps),
+      config_(config),
+      on_death_(std::move(on_death)),
+      reap_timer_(deps_.loop),
+      started_(deps_.metrics.Counter("workers_started_total")),
+      ended_(deps_.metrics.Counter("workers_ended_total")) {}
 
 WorkerPool::~WorkerPool() { Stop(); }
 
@@ -51,15 +56,18 @@ void WorkerPool::AddJob(const JobId& job, protocol::Program program) {
   Job& record = jobs_[job];
   record.program = std::move(program);
   const std::size_t count = std::min(KeptWorkers(config_), config_.workers_max);
+  // The first tasks of the job shall find workers that are ready, so these start unasked.
   for (std::size_t i = 0; i < count; ++i) StartWorker(job);
   if (!reap_timer_.IsSet()) reap_timer_.Set(kReapPeriod, [this] { ReapIdle(); });
 }
 
 void WorkerPool::EndJob(const JobId& job) {
+  // Requests of this job may still be on their way. They must not bring it back.
   if (ended_jobs_.size() >= kEndedJobsMax) ended_jobs_.erase(ended_jobs_.begin());
   ended_jobs_.insert(job);
   const auto it = jobs_.find(job);
   if (it == jobs_.end()) return;
+  // Its record goes first: the callbacks below may come back here, and must find it gone.
   std::deque<OnWorker> waiting = std::move(it->second.waiting);
   jobs_.erase(it);
   deps_.launcher.EndJob(job);
@@ -76,6 +84,7 @@ void WorkerPool::StartWorker(const JobId& job) {
     worker.log_path =
         fmt::format("{}/worker-{}-{}.log", config_.log_folder, job.Hex(), startup.Short());
   }
+  // A process that hangs before it registers would keep a waiting lease for ever.
   worker.deadline = std::make_unique<Timer>(deps_.loop);
   worker.deadline->Set(config_.worker_start_timeout, [this, startup, job] {
     const Worker late = std::move(workers_.at(startup));
@@ -89,6 +98,7 @@ void WorkerPool::StartWorker(const JobId& job) {
               kStartFailuresMax);
   });
   ++record.starting;
+  ++started_;
   deps_.launcher.Start(
       {.startup_id = startup,
        .job = job,
@@ -103,6 +113,7 @@ void WorkerPool::StartWorker(const JobId& job) {
 void WorkerPool::OnStarted(const WorkerId& startup, Result<std::int64_t> pid) {
   Worker* worker = FindByStartup(startup);
   if (worker == nullptr) {
+    // It took so long that its start counts as failed, and another was started in its place.
     if (pid) deps_.launcher.Kill(*pid);
     return;
   }
@@ -110,8 +121,9 @@ void WorkerPool::OnStarted(const WorkerId& startup, Result<std::int64_t> pid) {
     worker->pid = *pid;
     return;
   }
-  // It was quicker than the news of its start, and has ended with its zygote.
-  if (worker->state != State::kStarting) return Forget(startup, pid.error().message());
+  // It had registered before the launcher could tell its pid, and then the zygote died and took it
+  // along. So this failed start is the end of a worker that others already know.
+  if (worker->state != State::kStarting) return HandleEnd(startup, pid.error().message());
   const JobId job = worker->job;
   workers_.erase(startup);
   FailStart(job, pid.error(), kStartFailuresMax);
@@ -122,6 +134,8 @@ void WorkerPool::FailStart(const JobId& job, const Error& error, std::size_t fai
   if (it == jobs_.end()) return;
   --it->second.starting;
   deps_.log.Error("worker", "start_failed", "job={} error=\"{}\"", job.Hex(), error.ToString());
+  // A missing program will be missing the next time too. Other failures may pass, so a few more
+  // starts are tried before those who wait for a worker get the error.
   const bool is_hopeless = error.code() == ErrorCode::kNotFound;
   if (!is_hopeless && ++it->second.failures < failures_max) return StartAsNeeded(it->second, job);
   for (OnWorker& done : std::exchange(it->second.waiting, {})) done(Fail(error));
@@ -135,6 +149,7 @@ Result<void> WorkerPool::Register(const protocol::RegisterWorkerRequest& request
                 startup.Short());
   }
   if (worker->state != State::kStarting) return {};  // asked twice
+  // From now on it can be reached: it gets the id it chose, and its connection is its life line.
   worker->address = request.address();
   worker->id = WorkerId::FromBinaryOrNil(request.address().worker_id());
   worker->pid = worker->pid != 0 ? worker->pid : request.address().pid();
@@ -147,6 +162,7 @@ Result<void> WorkerPool::Register(const protocol::RegisterWorkerRequest& request
     deps_.launcher.Kill(worker->pid);
     return Fail(ErrorCode::kCancelled, "job {} has ended", worker->job.Hex());
   }
+  // One that registers shows that the program can run here: earlier failures no longer count.
   --job->second.starting;
   job->second.failures = 0;
   deps_.log.Info("worker", "registered", "worker={} pid={} job={}", worker->id.Short(), worker->pid,
@@ -175,6 +191,7 @@ void WorkerPool::Take(const JobId& job, OnWorker done) {
   if (it == jobs_.end()) return done(Fail(ErrorCode::kCancelled, "job {} has ended", job.Hex()));
   Job& record = it->second;
   if (!record.idle.empty()) {
+    // The one used last has its code and data still in the caches.
     const WorkerId id = record.idle.back();
     record.idle.pop_back();
     Worker& worker = workers_.at(by_worker_id_.at(id));
@@ -189,6 +206,7 @@ void WorkerPool::Take(const JobId& job, OnWorker done) {
 void WorkerPool::StartAsNeeded(Job& job, const JobId& id) {
   while (job.starting < job.waiting.size()) {
     if (worker_count() >= config_.workers_max) {
+      // All that the node may have are starting for this job: one of them will serve this wish.
       if (worker_count() == job.starting) return;
       OnWorker done = std::move(job.waiting.back());
       job.waiting.pop_back();
@@ -207,6 +225,7 @@ void WorkerPool::Offer(const WorkerId& id) {
   Worker& worker = workers_.at(by_worker_id_.at(id));
   Job& job = jobs_.at(worker.job);
   if (!job.waiting.empty()) {
+    // First come, first served; the worker is never idle in between.
     OnWorker done = std::move(job.waiting.front());
     job.waiting.pop_front();
     worker.state = State::kLeased;
@@ -222,6 +241,7 @@ void WorkerPool::GiveBack(const WorkerId& id) {
   const auto it = by_worker_id_.find(id);
   if (it == by_worker_id_.end()) return;
   Worker& worker = workers_.at(it->second);
+  // A worker whose connection is lost is about to end and serves nobody any more.
   if (worker.state != State::kLeased || worker.peer == nullptr) return;
   if (jobs_.contains(worker.job)) Offer(id);
 }
@@ -240,10 +260,13 @@ void WorkerPool::OnPeerClosed(rpc::Peer& peer) {
   const WorkerId key = by_worker_id_.at(id);
   Worker& worker = workers_.at(key);
   worker.peer = nullptr;
-  if (worker.state == State::kDriver) return Forget(key, "the driver ended or lost its connection");
+  // Nobody but its user starts and ends a driver, so its connection is all we know of it.
+  if (worker.state == State::kDriver)
+    return HandleEnd(key, "the driver ended or lost its connection");
   if (const auto job = jobs_.find(worker.job); job != jobs_.end()) std::erase(job->second.idle, id);
-  worker.deadline =
-      std::make_unique<Timer>(deps_.loop);  // its exit status comes soon, or is forced
+  // The launcher will tell soon how it ended. One that only closed its connection is killed: it
+  // could neither be told to stop nor be leased again.
+  worker.deadline = std::make_unique<Timer>(deps_.loop);
   worker.deadline->Set(kExitAfterLostConnection,
                        [this, pid = worker.pid] { deps_.launcher.Kill(pid); });
 }
@@ -255,7 +278,7 @@ void WorkerPool::OnExit(const WorkerId& startup, ExitStatus status) {
   const bool was_starting = worker->state == State::kStarting;
   const std::string cause = status.ToString();
   const std::string log_path = worker->log_path;
-  Forget(startup, cause);
+  HandleEnd(startup, cause);
   if (was_starting) {
     FailStart(job,
               Error(ErrorCode::kWorkerDied,
@@ -266,7 +289,7 @@ void WorkerPool::OnExit(const WorkerId& startup, ExitStatus status) {
   }
 }
 
-void WorkerPool::Forget(const WorkerId& key, std::string cause) {
+void WorkerPool::HandleEnd(const WorkerId& key, std::string cause) {
   const auto it = workers_.find(key);
   const Worker worker = std::move(it->second);
   workers_.erase(it);
@@ -275,7 +298,9 @@ void WorkerPool::Forget(const WorkerId& key, std::string cause) {
   const auto local = transport::ParseEndpoint(LocalEndpointOf(key, config_.local_listen_endpoint));
   if (local && local->scheme.ends_with("unix")) (void)deps_.files.Remove(local->path);
   by_worker_id_.erase(worker.id);
+  // One that never registered is no death to anybody; `FailStart` deals with it.
   if (worker.state == State::kStarting) return;
+  ++ended_;
   if (const auto job = jobs_.find(worker.job); job != jobs_.end()) {
     std::erase(job->second.idle, worker.id);
   }
@@ -289,6 +314,7 @@ void WorkerPool::Forget(const WorkerId& key, std::string cause) {
   death.set_job_id(std::string(worker.job.Binary()));
   deps_.log.Info("worker", "ended", "worker={} pid={} cause=\"{}\"", worker.id.Short(), worker.pid,
                  death.cause());
+  // An owner may ask for the cause after it has noticed the loss, so deaths are kept for a while.
   deaths_.push_front(death);
   if (deaths_.size() > kDeathsKeptMax) deaths_.pop_back();
   if (auto asking = asking_.extract(worker.id); !asking.empty()) {
@@ -303,6 +329,7 @@ void WorkerPool::DescribeDeath(const WorkerId& worker, OnDeath done, IfAlive if_
   }
   const auto it = by_worker_id_.find(worker);
   if (it == by_worker_id_.end()) return done(std::nullopt);
+  // It is still alive as far as we know; the answer comes when it ends.
   asking_[worker].push_back(std::move(done));
   Worker& record = workers_.at(it->second);
   if (record.deadline || if_alive == IfAlive::kWait) return;  // already ending, or may live on
@@ -317,6 +344,8 @@ void WorkerPool::ReapIdle() {
     const WorkerId oldest = job.idle.front();
     Worker& worker = workers_.at(by_worker_id_.at(oldest));
     if (deps_.loop.Now() - worker.idle_since < config_.worker_idle_max) continue;
+    // It may own objects that others need; only the worker itself knows. If it stays, it is idle
+    // again.
     job.idle.pop_front();
     worker.state = State::kLeased;  // not handed out while it is asked
     worker.peer->Call(protocol::kExitWorker, protocol::ExitWorkerRequest(),

@@ -6,8 +6,7 @@
 ///
 /// A job's first workers are started when its driver registers, one per core, so that the first
 /// task finds one. More are started on demand (blocked workers hold no CPU, so there may be many),
-/// at most
-/// `workers_max`. Ends of workers are remembered for a while, so an owner that lost one can be told
+/// at most `workers_max`. Ends of workers are remembered for a while, so an owner that lost one can be told
 /// how it ended: the exit status or signal, never a guess.
 #pragma once
 
@@ -23,6 +22,7 @@
 #include "components/base/event_loop.h"
 #include "components/base/file_system.h"
 #include "components/base/lifetime.h"
+#include "components/base/metrics.h"
 #include "components/base/random.h"
 #include "components/protocol/gcs.pb.h"
 #include "components/protocol/raylet.pb.h"
@@ -40,13 +40,14 @@ class WorkerPool {
     WorkerLauncher& launcher;
     FileSystem& files;
     EventLog& log;
+    Metrics& metrics;
     Random random;
   };
   using OnWorker = Done<protocol::Address>;
   using OnDeath = std::move_only_function<void(std::optional<protocol::WorkerDeath>)>;
   enum class IfAlive : std::uint8_t { kKill, kWait };
 
-  /// \param on_death hears of every registered worker or driver that ended.
+  /// \param on_death is called for every registered worker or driver that ended.
   WorkerPool(Deps deps, const RayletConfig& config,
              std::function<void(const protocol::WorkerDeath&)> on_death);
   ~WorkerPool();
@@ -111,7 +112,8 @@ class WorkerPool {
   /// One start less; after `failures_max` in a row, those who wait for a worker get `error`.
   void FailStart(const JobId& job, const Error& error, std::size_t failures_max);
   void Offer(const WorkerId& id);
-  void Forget(const WorkerId& key, std::string cause);
+  /// The process is gone: removes its record, remembers how it ended and tells who asked.
+  void HandleEnd(const WorkerId& key, std::string cause);
   void ReapIdle();
   void StartAsNeeded(Job& job, const JobId& id);
   Worker* FindByStartup(const WorkerId& startup);
@@ -128,6 +130,8 @@ class WorkerPool {
   std::list<protocol::WorkerDeath> deaths_;  // newest first, bounded
   std::map<WorkerId, std::vector<OnDeath>> asking_;
   Timer reap_timer_;
+  std::int64_t& started_;  // counters of `Metrics`
+  std::int64_t& ended_;
   bool stopped_ = false;
   Lifetime alive_;
 };

@@ -42,6 +42,16 @@ class TasksTest(cluster.ClusterTest):
         self.assertIn("ThrowRuntimeError", text)
         self.assertIn("square 49", text)
 
+    def test_status_counts_leases_and_workers_of_each_node(self):
+        self.start_head()
+        self.assert_works()
+        counters = self.until(lambda: (found := self.nodes()[0]["counters"]) and
+                              found.get("workers_ended_total", 0) > 0 and found,
+                              "the end of the program's workers")
+        self.assertGreaterEqual(counters["leases_granted_total"], 1)
+        self.assertGreaterEqual(counters["workers_started_total"], 1)
+        self.assertRegex(self.run_mobula("status"), r"\d+ leases granted")
+
     def test_what_is_thrown_may_be_no_exception(self):
         text = self.run_task("number")
         self.assertIn("type=int", text)
