@@ -93,14 +93,10 @@ Result<StoreParts> MakeStore(const ConfigValue& config) {
 Result<std::unique_ptr<scheduler::Scheduler>> MakeScheduler(const ConfigValue& config,
                                                             scheduler::NodeView local,
                                                             const Random& random) {
-  Registry<scheduler::PolicyMaker> policies("scheduling policy");
-  scheduler::RegisterPolicies(policies);
-  Registry<scheduler::SchedulerMaker> schedulers("scheduler");
-  scheduler::RegisterSchedulers(schedulers);
-  const std::string kind = ConfigReader(config, "scheduler").Text("kind", "distributed");
-  Result<const scheduler::SchedulerMaker*> maker = schedulers.Find(kind);
-  if (!maker) return Fail(std::move(maker.error()));
-  return (**maker)(config, std::move(local), policies, random);
+  const Kinds<scheduler::SchedulingPolicy> policies = scheduler::BuiltInPolicies();
+  return scheduler::BuiltInSchedulers().Make(
+      config, "scheduler", scheduler::kUsualScheduler,
+      {.policies = policies, .local = std::move(local), .random = random});
 }
 
 Result<std::unique_ptr<gcs::Storage>> MakeStorage(const ConfigValue& config,

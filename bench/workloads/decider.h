@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "components/scheduler/registration.h"
+#include "components/scheduler/strategy_policy.h"
 
 namespace bench {
 
@@ -24,13 +25,12 @@ class Decider {
       if (i == 0) view_.SetLocal(node.id);
       view_.Upsert(std::move(node));
     }
-    mobula::Registry<mobula::scheduler::PolicyMaker> policies("scheduling policy");
-    mobula::scheduler::RegisterPolicies(policies);
     mobula::ConfigValue::Map config;
     config.emplace("kind", mobula::ConfigValue(kind));
-    policy_ = mobula::scheduler::MakePolicy(policies, mobula::ConfigValue(std::move(config)),
-                                            random.Fork("policy"))
-                  .value();
+    policy_ =
+        mobula::scheduler::MakePolicy(mobula::scheduler::BuiltInPolicies(),
+                                      mobula::ConfigValue(std::move(config)), random.Fork("policy"))
+            .value();
     for (std::size_t i = 0; i < kRequests; ++i) {
       requests_[i].resources = {{"CPU", static_cast<double>(i + 1)}};
     }

@@ -58,13 +58,13 @@ void LeaseManager::Request(RequestLeaseRequest request, rpc::Peer& peer,
   Result<scheduler::ResourceRequest> wanted = ToRequest(request);
   if (!wanted) return respond(Fail(std::move(wanted.error())));
   const std::uint64_t ticket = ++last_ticket_;
-  scheduler::LeaseAsk ask;
-  ask.ticket = ticket;
-  ask.owner = WorkerId::FromBinaryOrNil(request.owner().worker_id());
-  ask.request = *std::move(wanted);
-  ask.depth = request.depth();
-  ask.hops = request.hops();
-  Result<void> queued = deps_.scheduler.Submit(std::move(ask));
+  scheduler::LeaseRequest lease;
+  lease.ticket = ticket;
+  lease.owner = WorkerId::FromBinaryOrNil(request.owner().worker_id());
+  lease.wants = *std::move(wanted);
+  lease.depth = request.depth();
+  lease.hops = request.hops();
+  Result<void> queued = deps_.scheduler.Submit(std::move(lease));
   if (!queued) return respond(Fail(std::move(queued.error())));
   tickets_[request.request_id()] = ticket;
   Ask& record = asks_[ticket];
@@ -185,7 +185,7 @@ void LeaseManager::Spill(scheduler::action::SpillTo spill) {
 
 void LeaseManager::ReplySpill(const scheduler::action::SpillTo& spill, const Result<void>& shared) {
   deps_.loop.Schedule(kSpillReportMax, alive_.Bind([this, spill] {
-    if (deps_.scheduler.ForgetSpill(spill)) Step();
+    if (deps_.scheduler.ExpireSpill(spill)) Step();
   }));
   const auto it = asks_.find(spill.ticket);
   if (it == asks_.end()) return;
@@ -273,7 +273,7 @@ void LeaseManager::End(const LeaseId& id, bool worker_lives) {
   const Lease lease = std::move(it->second);
   leases_.erase(it);
   by_worker_.erase(lease.worker);
-  if (lease.is_blocked) deps_.scheduler.TakeBack(Lendable(lease.resources));
+  if (lease.is_blocked) deps_.scheduler.RestoreToUnblocked(Lendable(lease.resources));
   deps_.scheduler.Return(lease.resources);
   if (worker_lives) deps_.pool.GiveBack(lease.worker);
   Step();
@@ -300,9 +300,9 @@ void LeaseManager::SetBlocked(const WorkerId& worker, bool blocked) {
   if (lease.is_blocked == blocked) return;
   lease.is_blocked = blocked;
   if (blocked) {
-    deps_.scheduler.Lend(Lendable(lease.resources));
+    deps_.scheduler.LendFromBlocked(Lendable(lease.resources));
   } else {
-    deps_.scheduler.TakeBack(Lendable(lease.resources));
+    deps_.scheduler.RestoreToUnblocked(Lendable(lease.resources));
   }
   Step();
 }
@@ -380,7 +380,7 @@ std::vector<protocol::Demand> LeaseManager::Demands() const {
   std::vector<protocol::Demand> demands;
   for (const scheduler::QueuedShape& shape : deps_.scheduler.Queue()) {
     protocol::Demand& demand = demands.emplace_back();
-    *demand.mutable_resources() = protocol::ToProto(shape.request.resources);
+    *demand.mutable_resources() = protocol::ToProto(shape.wants.resources);
     demand.set_count(static_cast<std::uint32_t>(shape.count));
     demand.set_reason(shape.reason);
   }

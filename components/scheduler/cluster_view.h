@@ -27,7 +27,7 @@ struct NodeView {
   std::uint64_t version = 0;                ///< Grows with each change the node reports.
   std::uint64_t object_bytes = 0;           ///< Held in its object store now.
   std::uint64_t object_bytes_capacity = 0;  ///< What the object store may hold.
-  std::uint64_t queued_asks = 0;            ///< Lease asks that wait in its queue.
+  std::uint64_t queued_requests = 0;        ///< Lease requests that wait in its queue.
 
   /// \return true if new work may be put here at all.
   [[nodiscard]] bool TakesWork() const { return alive && !draining; }
@@ -68,8 +68,8 @@ class ClusterView {
   void Take(const NodeId& id, const ResourceSet& resources);
   /// The reverse of `Take`.
   void Give(const NodeId& id, const ResourceSet& resources);
-  /// Sets how many asks wait on `id`; no effect if that many do already.
-  void SetQueued(const NodeId& id, std::uint64_t asks);
+  /// Sets how many requests wait on `id`; no effect if that many do already.
+  void SetQueued(const NodeId& id, std::uint64_t requests);
 
   [[nodiscard]] const NodeView* Find(const NodeId& id) const;
   [[nodiscard]] const std::map<NodeId, NodeView>& nodes() const { return nodes_; }

@@ -20,6 +20,8 @@ const NodeView& FreeIndex::Candidates::operator[](std::size_t index) const {
   return *rack_->shelves[shelf][index].node;
 }
 
+// A node has one slip for each resource, which says where it stands, and one under "" for requests
+// that want nothing in particular.
 void FreeIndex::Add(const NodeView& node) {
   Slips& slips = slips_[node.id];
   Check(slips.empty(), "FreeIndex::Add of a node that is there");
@@ -34,7 +36,7 @@ void FreeIndex::Add(const NodeView& node) {
 
 void FreeIndex::Remove(const NodeView& node) {
   const auto it = slips_.find(node.id);
-  Check(it != slips_.end(), "FreeIndex::Remove of a stranger");
+  Check(it != slips_.end(), "FreeIndex::Remove of a node that is not there");
   for (const Slip& slip : it->second) {
     Displace(slip);
     if (--slip.rack->second.nodes == 0) racks_.erase(slip.rack);
@@ -44,6 +46,8 @@ void FreeIndex::Remove(const NodeView& node) {
 
 void FreeIndex::Refile(const NodeView& node) {
   Slips& slips = slips_.at(node.id);
+  // Slip 0, of the rack of all nodes, always has the amount zero. Most changes leave a node within
+  // the same power of two, and then nothing moves.
   for (std::uint32_t i = 1; i < slips.size(); ++i) {
     if (ShelfOf(node.available.Get(slips[i].rack->first)) == slips[i].shelf) continue;
     Displace(slips[i]);
@@ -61,6 +65,7 @@ void FreeIndex::Place(const NodeView& node, Slips& slips, std::uint32_t slip) {
 
 void FreeIndex::Displace(const Slip& slip) {
   std::vector<Filed>& shelf = slip.rack->second.shelves[slip.shelf];
+  // The last of the shelf fills the gap, so that no others move, and its slip learns its new place.
   const Filed last = shelf.back();
   shelf[slip.position] = last;
   slips_.at(last.node->id)[last.slip].position = slip.position;
@@ -75,13 +80,14 @@ FreeIndex::Candidates FreeIndex::Find(const ResourceSet& wanted) const {
   best.size_ = everyone->second.nodes;
   for (const auto& [name, amount] : wanted.entries()) {
     const auto rack = racks_.find(name);
-    if (rack == racks_.end()) return {};
+    if (rack == racks_.end()) return {};  // no node has any of it
     Candidates found;
     found.rack_ = &rack->second;
     found.first_shelf_ = ShelfOf(amount);
     for (std::size_t shelf = found.first_shelf_; shelf < kShelves; ++shelf) {
       found.size_ += rack->second.shelves[shelf].size();
     }
+    // Each resource alone gives a superset of the nodes that fit; the smallest is the best start.
     if (found.size_ < best.size_) best = found;
   }
   return best;

@@ -1,38 +1,36 @@
 #include "components/scheduler/registration.h"
 
-#include "components/scheduler/policies/policies.h"
-#include "components/scheduler/policies/strategy.h"
+#include "components/scheduler/policies/hybrid/hybrid.h"
+#include "components/scheduler/policies/least_loaded/least_loaded.h"
+#include "components/scheduler/policies/locality/locality.h"
+#include "components/scheduler/policies/pack/pack.h"
+#include "components/scheduler/policies/power_of_two/power_of_two.h"
+#include "components/scheduler/policies/random/random.h"
+#include "components/scheduler/policies/round_robin/round_robin.h"
+#include "components/scheduler/policies/spread/spread.h"
 #include "components/scheduler/queue/queue_scheduler.h"
 
 namespace mobula::scheduler {
+namespace {
 
-void RegisterPolicies(Registry<PolicyMaker>& registry) {
-  registry.Add("hybrid", MakeHybridPolicy);
-  registry.Add("least_loaded", MakeLeastLoadedPolicy);
-  registry.Add("locality", MakeLocalityPolicy);
-  registry.Add("pack", MakePackPolicy);
-  registry.Add("power_of_two", MakePowerOfTwoPolicy);
-  registry.Add("random", MakeRandomPolicy);
-  registry.Add("round_robin", MakeRoundRobinPolicy);
-  registry.Add("spread", MakeSpreadPolicy);
+constexpr std::initializer_list<Kind<SchedulingPolicy>> kPolicies = {
+    // policies
+    kHybridPolicy,     kLeastLoadedPolicy, kLocalityPolicy,   kPackPolicy,
+    kPowerOfTwoPolicy, kRandomPolicy,      kRoundRobinPolicy, kSpreadPolicy,
+};
+
+constexpr std::initializer_list<Kind<Scheduler>> kSchedulers = {
+    // schedulers
+    kDistributed,
+    kLocal,
+};
+
+}  // namespace
+
+Kinds<SchedulingPolicy> BuiltInPolicies() {
+  return Kinds<SchedulingPolicy>("scheduling policy", kPolicies);
 }
 
-void RegisterSchedulers(Registry<SchedulerMaker>& registry) {
-  registry.Add("local", MakeQueueScheduler);
-  registry.Add("distributed", MakeQueueScheduler);
-}
-
-Result<std::unique_ptr<SchedulingPolicy>> MakePolicy(const Registry<PolicyMaker>& policies,
-                                                     const ConfigValue& config,
-                                                     const Random& random) {
-  const std::string kind = ConfigReader(config, "scheduler.policy").Text("kind", "hybrid");
-  const auto maker = policies.Find(kind);
-  if (!maker) return Fail(maker.error());
-  auto usual = (**maker)(config, random.Fork(kind));
-  if (!usual) return Fail(usual.error());
-  auto spread = MakeSpreadPolicy(ConfigValue(ConfigValue::Map()), random.Fork("strategy spread"));
-  if (!spread) return Fail(spread.error());
-  return std::make_unique<StrategyPolicy>(*std::move(usual), *std::move(spread));
-}
+Kinds<Scheduler> BuiltInSchedulers() { return Kinds<Scheduler>("scheduler", kSchedulers); }
 
 }  // namespace mobula::scheduler

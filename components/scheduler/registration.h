@@ -1,22 +1,25 @@
 /// \file
-/// \brief The built-in policies and schedulers, by the `kind:` that names them in YAML.
+/// \brief Which scheduling policies and schedulers can be named in YAML.
+///
+///     const Kinds<SchedulingPolicy> policies = BuiltInPolicies();
+///     auto scheduler = BuiltInSchedulers().Make(
+///         config, "scheduler", kUsualScheduler, {policies, std::move(local), random});
+///
+/// `config` is the whole `scheduler:` map; its `policy:` is read by the scheduler (MakePolicy).
 #pragma once
 
-#include "components/base/registry.h"
+#include "components/base/kinds.h"
 #include "components/scheduler/scheduler.h"
 #include "components/scheduler/scheduling_policy.h"
 
 namespace mobula::scheduler {
 
-/// Adds the built-in policies: one line each.
-void RegisterPolicies(Registry<PolicyMaker>& registry);
-/// Adds `local` and `distributed`.
-void RegisterSchedulers(Registry<SchedulerMaker>& registry);
+/// The scheduler of a map without a `kind`.
+inline constexpr std::string_view kUsualScheduler = "distributed";
 
-/// Builds what `config` names, `kind: hybrid` if it names nothing, and puts the policy for
-/// the strategy `Spread` beside it. For the scheduler, and for the GCS, which places actors.
-/// \return the policy. kInvalidArgument on an unknown kind, an unknown key or a bad value.
-[[nodiscard]] Result<std::unique_ptr<SchedulingPolicy>> MakePolicy(
-    const Registry<PolicyMaker>& policies, const ConfigValue& config, const Random& random);
+/// \return the kinds of `scheduler:`.
+[[nodiscard]] Kinds<Scheduler> BuiltInSchedulers();
+/// \return the kinds of `scheduler.policy:`.
+[[nodiscard]] Kinds<SchedulingPolicy> BuiltInPolicies();
 
 }  // namespace mobula::scheduler

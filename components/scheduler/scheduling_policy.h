@@ -2,13 +2,12 @@
 /// \brief Decides which node should run something. The decision is a pure function.
 ///
 /// A `SchedulingPolicy` looks at one request and one picture of the cluster and names a node. It
-/// sends nothing, waits for nothing and stores nothing outside itself; whoever asked acts on the
+/// sends nothing, waits for nothing and stores nothing outside itself; the caller acts on the
 /// answer and copes with a picture that has gone stale. Called by: scheduler/queue in each raylet,
 /// and the GCS for actors. This is the first thing to swap. Book: \ref ch_scheduling.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -16,8 +15,8 @@
 #include <variant>
 #include <vector>
 
-#include "components/base/config_value.h"
 #include "components/base/ids.h"
+#include "components/base/kinds.h"
 #include "components/base/random.h"
 #include "components/base/resources.h"
 #include "components/base/result.h"
@@ -65,6 +64,11 @@ using Decision = std::variant<decision::Place, decision::Wait, decision::Infeasi
 /// Lifetime: keeps no reference to its arguments.
 class SchedulingPolicy {
  public:
+  /// What its makers are given beside their keys: a stream of chance of its own.
+  struct Context {
+    Random random;
+  };
+
   virtual ~SchedulingPolicy() = default;
 
   /// Picks a node for `request`.
@@ -84,10 +88,5 @@ class SchedulingPolicy {
   [[nodiscard]] virtual std::string_view Name() const = 0;
 };
 //! [scheduling-policy]
-
-/// Builds one kind of policy from its map in YAML (which holds its `kind:` too) and a stream of
-/// chance of its own. kInvalidArgument on an unknown key or a value out of range.
-using PolicyMaker = std::function<Result<std::unique_ptr<SchedulingPolicy>>(
-    const ConfigValue& config, Random random)>;
 
 }  // namespace mobula::scheduler

@@ -15,9 +15,9 @@ namespace mobula::scheduler {
 /// above 1 while it is overcommitted. GPUs are left out, as in Ray: a full GPU leaves CPUs free.
 [[nodiscard]] double CriticalUse(const NodeView& node);
 
-/// \return what power_of_two and least_loaded compare: asks in the queue, then critical use.
+/// \return what power_of_two and least_loaded compare: requests in the queue, then critical use.
 [[nodiscard]] inline std::pair<std::uint64_t, double> Load(const NodeView& node) {
-  return {node.queued_asks, CriticalUse(node)};
+  return {node.queued_requests, CriticalUse(node)};
 }
 
 /// \return of the nodes that fit the one with most bytes of the request's arguments; null if no

@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "components/scheduler/policies/policies.h"
-#include "components/scheduler/policies/policy_config.h"
+#include "components/scheduler/policies/sample_nodes.h"
+#include "components/scheduler/scheduling_policy.h"
 #include "components/scheduler/score.h"
 
 namespace mobula::scheduler {
@@ -43,13 +43,12 @@ class SampledPolicy final : public SchedulingPolicy {
   Pick pick_;
 };
 
-/// Reads the keys of `config`. \return the policy, or which key is wrong.
+/// Reads the keys that the sample needs. \return the policy. Errors: none.
 template <typename Pick>
-MadePolicy MakeSampled(const ConfigValue& config, Random random, Sample sample, Pick pick) {
-  PolicyConfig reader(config, sample.kind);
-  if (sample.nodes == 0) sample.nodes = reader.SampleNodes();
-  if (auto read = reader.Finish(); !read) return Fail(read.error());
-  return std::make_unique<SampledPolicy<Pick>>(sample, random, std::move(pick));
+[[nodiscard]] Result<std::unique_ptr<SchedulingPolicy>> MakeSampled(
+    ConfigReader& config, const SchedulingPolicy::Context& context, Sample sample, Pick pick) {
+  if (sample.nodes == 0) sample.nodes = ReadSampleNodes(config);
+  return std::make_unique<SampledPolicy<Pick>>(sample, context.random, std::move(pick));
 }
 
 }  // namespace mobula::scheduler

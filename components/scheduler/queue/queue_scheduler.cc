@@ -3,9 +3,8 @@
 #include <algorithm>
 
 #include "components/base/check.h"
-#include "components/scheduler/explain.h"
 #include "components/scheduler/filter.h"
-#include "components/scheduler/registration.h"
+#include "components/scheduler/strategy_policy.h"
 
 namespace mobula::scheduler {
 namespace {
@@ -28,39 +27,42 @@ QueueScheduler::QueueScheduler(QueueSchedulerOptions options, NodeView local,
   view_.Upsert(std::move(local));
 }
 
-Result<void> QueueScheduler::Submit(LeaseAsk ask) {
-  for (const auto& [name, amount] : ask.request.resources.entries()) {
+Result<void> QueueScheduler::Submit(LeaseRequest request) {
+  for (const auto& [name, amount] : request.wants.resources.entries()) {
     if (amount >= Amount()) continue;
-    return Fail(ErrorCode::kInvalidArgument, "{} asks for {}: {}; amounts are zero or more",
-                ask.key_text, name, amount.ToString());
+    return Fail(ErrorCode::kInvalidArgument,
+                "a lease request wants {}: {}; amounts are zero or more", name, amount.ToString());
   }
-  if (queue_.Find(ask.ticket).ask != nullptr) {
-    return Fail(ErrorCode::kAlreadyExists, "ticket {} ({}) is queued already", ask.ticket,
-                ask.key_text);
+  if (queue_.Find(request.ticket).request != nullptr) {
+    return Fail(ErrorCode::kAlreadyExists, "ticket {} is queued already", request.ticket);
   }
-  if (queue_.size() >= options_.queue_asks_max) {
-    return Fail(ErrorCode::kResourceExhausted, "{} lease asks wait on node {}, its queue_asks_max",
-                queue_.size(), view_.local_id().Short());
+  if (queue_.size() >= options_.queue_requests_max) {
+    return Fail(ErrorCode::kResourceExhausted,
+                "{} lease requests wait on node {}, its queue_requests_max", queue_.size(),
+                view_.local_id().Short());
   }
-  const AskClassState state = queue_.Add(ClassOf(ask), ask.depth,
-                                         {.ticket = ask.ticket,
-                                          .owner = ask.owner,
-                                          .locality = std::move(ask.request.locality),
-                                          .key_text = std::move(ask.key_text)});
-  if (state == AskClassState::kInfeasible) late_.push_back(ask.ticket);
+  const RequestClassState state = queue_.Add(ClassOf(request), request.depth,
+                                             {.ticket = request.ticket,
+                                              .owner = request.owner,
+                                              .locality = std::move(request.wants.locality)});
+  // Its class was found infeasible before it came, and is not decided again until the cluster
+  // changes. The next step must still report this request, or the lease manager would not know.
+  if (state == RequestClassState::kInfeasible) late_.push_back(request.ticket);
   return {};
 }
 
-AskClassKey QueueScheduler::ClassOf(const LeaseAsk& ask) const {
-  AskClassKey key{.request = ask.request, .if_busy = ask.if_busy};
-  key.request.locality.clear();
-  if (ask.hops < options_.spill_hops_max) {
-    key.reach = ask.hops == 0 ? Reach::kAnywhere : Reach::kHereFirst;
+RequestClassKey QueueScheduler::ClassOf(const LeaseRequest& request) const {
+  RequestClassKey key{.wants = request.wants};
+  key.wants.locality.clear();
+  if (request.hops < options_.spill_hops_max) {
+    key.reach = request.hops == 0 ? Reach::kAnywhere : Reach::kHereFirst;
     return key;
   }
-  key.reach = ask.hops == 0 ? Reach::kHere : Reach::kNoFurther;
-  if (WantedElsewhere(key.request, view_.local_id()) == nullptr) {
-    key.request.strategy = OnNode{.node = view_.local_id()};
+  // It may not leave this node any more, so it is the same as a request for this very node. One
+  // that insists on another node keeps its strategy: it is impossible here, and the reason says so.
+  key.reach = request.hops == 0 ? Reach::kHere : Reach::kNoFurther;
+  if (WantedElsewhere(key.wants, view_.local_id()) == nullptr) {
+    key.wants.strategy = OnNode{.node = view_.local_id()};
   }
   return key;
 }
@@ -73,85 +75,97 @@ bool QueueScheduler::Cancel(std::uint64_t ticket) {
 
 std::vector<Action> QueueScheduler::Step() {
   std::vector<Action> actions;
+  // Requests that joined an infeasible class since the last step. One whose class was woken
+  // meanwhile is decided below like all others.
   for (const std::uint64_t ticket : std::exchange(late_, {})) {
-    const AskQueue::Found found = queue_.Find(ticket);
-    if (found.ask == nullptr || found.members->state != AskClassState::kInfeasible) continue;
-    if (std::exchange(found.ask->is_reported, true)) continue;
+    const RequestQueue::Found found = queue_.Find(ticket);
+    if (found.request == nullptr || found.members->state != RequestClassState::kInfeasible)
+      continue;
+    if (std::exchange(found.request->is_reported, true)) continue;
     actions.emplace_back(action::Infeasible{ticket, found.members->reason});
   }
-  while (AskClasses::value_type* shape = queue_.First()) Settle(*shape, actions);
+  while (RequestClasses::value_type* shape = queue_.First()) ActOn(*shape, actions);
   view_.SetQueued(view_.local_id(), queue_.size());
   return actions;
 }
 
-Decision QueueScheduler::Decide(AskClasses::value_type& shape) {
-  const AskClassKey& key = shape.first;
-  const NodeId* const elsewhere = WantedElsewhere(key.request, view_.local_id());
+Decision QueueScheduler::Decide(RequestClasses::value_type& shape) {
+  const RequestClassKey& key = shape.first;
+  const NodeId* const elsewhere = WantedElsewhere(key.wants, view_.local_id());
   if (Keeps(key.reach) && elsewhere != nullptr) {
     return decision::Infeasible{fmt::format("wants node {}, and may not leave node {}",
                                             elsewhere->Short(), view_.local_id().Short())};
   }
   //! [decide]
-  const Filter filter(key.request, view_);
+  const Filter filter(key.wants, view_);
   if (key.reach == Reach::kHereFirst && filter.Fits(Local())) return decision::Place{Local().id};
-  // The usual end of a step: known to be possible, and full. No need to ask for the reason.
+  // The usual end of a step: known to be possible, and full. The reason is written when it is read.
   if (shape.second.feasible_at == view_.shape_version() && !AnyFits(filter)) {
     return decision::Wait{};
   }
-  const auto& locality = shape.second.asks.begin()->second.locality;
-  if (locality.empty()) return policy_->Choose(key.request, view_);
-  ResourceRequest request = key.request;
-  request.locality = locality;
-  return policy_->Choose(request, view_);
+  const auto& locality = shape.second.requests.begin()->second.locality;
+  if (locality.empty()) return policy_->Choose(key.wants, view_);
+  ResourceRequest wants = key.wants;
+  wants.locality = locality;
+  return policy_->Choose(wants, view_);
   //! [decide]
 }
 
-void QueueScheduler::Settle(AskClasses::value_type& shape, std::vector<Action>& actions) {
-  const AskClassKey& key = shape.first;
-  AskClass& members = shape.second;
-  const std::uint64_t ticket = members.asks.begin()->second.ticket;
+void QueueScheduler::ActOn(RequestClasses::value_type& shape, std::vector<Action>& actions) {
+  const RequestClassKey& key = shape.first;
+  RequestClass& members = shape.second;
+  const std::uint64_t ticket = members.requests.begin()->second.ticket;
   const Decision decision = Decide(shape);
   const auto* infeasible = std::get_if<decision::Infeasible>(&decision);
   if (infeasible == nullptr) {
     members.feasible_at = view_.shape_version();
-    if (std::exchange(members.is_infeasible, false)) {  // the next time is news again
-      for (auto& [order, ask] : members.asks) ask.is_reported = false;
+    // A big enough node has joined. Should it leave again, that is news, so every request of the
+    // class will be reported once more and gets a fresh grace.
+    if (std::exchange(members.is_infeasible, false)) {
+      for (auto& [order, request] : members.requests) request.is_reported = false;
     }
   }
 
   if (const auto* place = std::get_if<decision::Place>(&decision)) {
-    ResourceSet resources = key.request.resources;
+    ResourceSet resources = key.wants.resources;
     if (place->node == view_.local_id()) {
-      Check(TryTake(resources), "a policy placed work where it does not fit");
+      // The books of this node have the last word: a policy must not promise what is not free.
+      Check(Local().available.Covers(resources), "a policy placed work where it does not fit");
+      granted_.Add(resources);
+      view_.Take(view_.local_id(), resources);
       actions.emplace_back(action::Grant{ticket, std::move(resources)});
     } else {
+      // The other node will report the request only some time after it has arrived. Until then its
+      // picture here must count it already, or the whole queue would be sent there.
       Check(!Keeps(key.reach), "a policy placed pinned work on another node");
       view_.Take(place->node, resources);
       actions.emplace_back(action::SpillTo{ticket, place->node, std::move(resources),
                                            view_.Find(place->node)->version});
     }
     queue_.Serve(shape);
-  } else if (key.if_busy == IfBusy::kReject) {
-    actions.emplace_back(action::Reject{ticket, infeasible ? infeasible->reason : WhyNotNow(key)});
-    queue_.Remove(ticket);
   } else if (infeasible == nullptr) {
+    // It fits nowhere now, and neither does any other request of its class: all of them wait for a
+    // change of a node on which they would fit.
     members.reason = std::get<decision::Wait>(decision).reason;
-    queue_.Park(shape, AskClassState::kWaiting);
+    queue_.Park(shape, RequestClassState::kWaiting);
   } else if (key.reach == Reach::kNoFurther) {
+    // It has used up its hops and this node will never do. Its owner may begin anew elsewhere.
     actions.emplace_back(action::Reject{ticket, infeasible->reason});
     queue_.Remove(ticket);
   } else {
+    // No node is big enough. The class stays, in case one joins; the lease manager is told, and
+    // decides how long it waits for that.
     members.reason = infeasible->reason;
     members.is_infeasible = true;
-    queue_.Park(shape, AskClassState::kInfeasible);
+    queue_.Park(shape, RequestClassState::kInfeasible);
     ReportInfeasible(members, actions);
   }
 }
 
-void QueueScheduler::ReportInfeasible(AskClass& members, std::vector<Action>& actions) {
-  for (auto& [order, ask] : members.asks) {
-    if (std::exchange(ask.is_reported, true)) continue;
-    actions.emplace_back(action::Infeasible{ask.ticket, members.reason});
+void QueueScheduler::ReportInfeasible(RequestClass& members, std::vector<Action>& actions) {
+  for (auto& [order, request] : members.requests) {
+    if (std::exchange(request.is_reported, true)) continue;
+    actions.emplace_back(action::Infeasible{request.ticket, members.reason});
   }
 }
 
@@ -162,23 +176,18 @@ void QueueScheduler::Return(const ResourceSet& resources) {
   Free(resources);
 }
 
-void QueueScheduler::Lend(const ResourceSet& resources) {
+void QueueScheduler::LendFromBlocked(const ResourceSet& resources) {
   lent_.Add(resources);
   Check(granted_.Covers(lent_), "a worker lent more than was granted");
   Free(resources);
 }
 
-void QueueScheduler::TakeBack(const ResourceSet& resources) {
+void QueueScheduler::RestoreToUnblocked(const ResourceSet& resources) {
   Check(lent_.Covers(resources), "a worker took back more than it lent");
   lent_.Subtract(resources);
+  // The worker runs at once, even if its CPU was granted to another meanwhile. Available may fall
+  // below zero then, and nothing is granted until a lease has ended.
   view_.Take(view_.local_id(), resources);
-}
-
-bool QueueScheduler::TryTake(const ResourceSet& resources) {
-  if (!Local().available.Covers(resources)) return false;
-  granted_.Add(resources);
-  view_.Take(view_.local_id(), resources);
-  return true;
 }
 
 void QueueScheduler::Free(const ResourceSet& resources) {
@@ -186,38 +195,25 @@ void QueueScheduler::Free(const ResourceSet& resources) {
   OnChange(view_.local_id(), ViewChange::kUsage);
 }
 
-void QueueScheduler::ChangeTotal(const ResourceSet& added, const ResourceSet& removed) {
-  NodeView node = Local();
-  for (ResourceSet* amounts : {&node.total, &node.available}) {
-    amounts->Add(added);
-    amounts->Subtract(removed);
-  }
-  ReplaceLocal(std::move(node));
-}
-
 void QueueScheduler::UpdateNode(NodeView node) {
-  if (node.id != view_.local_id()) {
-    const NodeId id = node.id;
-    OnChange(id, view_.Upsert(std::move(node)));
-    return;
+  // Of this node the books are here: what others report of its amounts is older than what we know.
+  if (node.id == view_.local_id()) {
+    node.total = Local().total;
+    node.available = Local().available;
+    node.queued_requests = Local().queued_requests;
+    node.version = Local().version + 1;
   }
-  node.total = Local().total;
-  node.available = Local().available;
-  node.queued_asks = Local().queued_asks;
-  ReplaceLocal(std::move(node));
+  const NodeId id = node.id;
+  OnChange(id, view_.Upsert(std::move(node)));
 }
 
-bool QueueScheduler::ForgetSpill(const action::SpillTo& spill) {
+bool QueueScheduler::ExpireSpill(const action::SpillTo& spill) {
+  // A newer report has replaced the picture from which the request was subtracted.
   const NodeView* const node = view_.Find(spill.node);
   if (node == nullptr || node->version != spill.version) return false;
   view_.Give(spill.node, spill.resources);
   OnChange(spill.node, ViewChange::kUsage);
   return true;
-}
-
-void QueueScheduler::ReplaceLocal(NodeView node) {
-  node.version = Local().version + 1;
-  OnChange(view_.local_id(), view_.Upsert(std::move(node)));
 }
 
 void QueueScheduler::RemoveNode(const NodeId& id) {
@@ -227,47 +223,38 @@ void QueueScheduler::RemoveNode(const NodeId& id) {
 
 void QueueScheduler::OnChange(const NodeId& id, ViewChange change) {
   if (change == ViewChange::kNone) return;
+  // A node came, went or changed its size: the possible may be impossible now, and the reverse.
   if (change == ViewChange::kShape) {
-    return queue_.Wake([](const AskClassKey&, const AskClass&) { return true; });
+    return queue_.Wake([](const RequestClassKey&, const RequestClass&) { return true; });
   }
+  // Only what a node has free has changed. That helps the classes which now fit there, no others.
   const NodeView& node = *view_.Find(id);
-  queue_.Wake([&](const AskClassKey& key, const AskClass& members) {
-    return members.state == AskClassState::kWaiting && Filter(key.request, view_).Fits(node);
+  queue_.Wake([&](const RequestClassKey& key, const RequestClass& members) {
+    return members.state == RequestClassState::kWaiting && Filter(key.wants, view_).Fits(node);
   });
 }
 
-std::string QueueScheduler::WhyNotNow(const AskClassKey& key) const {
-  const Decision nothing = NothingFits(Filter(key.request, view_));
+std::string QueueScheduler::Reason(const RequestClassKey& key, const RequestClass& members) const {
+  if (members.state == RequestClassState::kReady) return "is next to be decided";
+  if (members.state == RequestClassState::kInfeasible) return members.reason;
+  // Something fits, and yet it waits: the policy wished so, and has said why.
+  const Filter filter(key.wants, view_);
+  if (AnyFits(filter)) return members.reason;
+  const Decision nothing = NothingFits(filter);
   if (const auto* wait = std::get_if<decision::Wait>(&nothing)) return wait->reason;
   return std::get<decision::Infeasible>(nothing).reason;
 }
 
-std::string QueueScheduler::Reason(const AskClassKey& key, const AskClass& members) const {
-  if (members.state == AskClassState::kReady) return "is next to be decided";
-  if (members.state == AskClassState::kInfeasible) return members.reason;
-  // Something fits, and yet it waits: the policy wished so.
-  if (AnyFits(Filter(key.request, view_))) return members.reason;
-  return WhyNotNow(key);
-}
-
-std::string QueueScheduler::Why(std::uint64_t ticket) const {
-  const auto found = queue_.Find(ticket);
-  if (found.ask == nullptr) return {};
-  return fmt::format("{}{}{}", found.ask->key_text, found.ask->key_text.empty() ? "" : " ",
-                     Reason(*found.key, *found.members));
-}
-
 bool QueueScheduler::IsInfeasible(std::uint64_t ticket) const {
-  const auto found = queue_.Find(ticket);
+  const RequestQueue::Found found = queue_.Find(ticket);
   return found.members != nullptr && found.members->is_infeasible;
 }
 
 std::vector<QueuedShape> QueueScheduler::Queue() const {
   std::vector<QueuedShape> shapes;
   for (const auto& [key, members] : queue_.classes()) {
-    shapes.push_back({.request = key.request,
-                      .count = members.asks.size(),
-                      .first_ticket = members.asks.begin()->second.ticket,
+    shapes.push_back({.wants = key.wants,
+                      .count = members.requests.size(),
                       .infeasible = members.is_infeasible,
                       .reason = Reason(key, members)});
   }
@@ -287,22 +274,26 @@ void QueueScheduler::CheckInvariants() const {
   Check(std::ranges::none_of(lent_.entries(), is_negative), "lent less than nothing");
 }
 
-Result<std::unique_ptr<Scheduler>> MakeQueueScheduler(const ConfigValue& config, NodeView local,
-                                                      const Registry<PolicyMaker>& policies,
-                                                      Random random) {
-  ConfigReader reader(config, "scheduler");
-  QueueSchedulerOptions options{.name = reader.Text("kind", "distributed")};
-  ConfigValue policy_config{ConfigValue::Map()};
-  if (options.name != "local") {
-    options.spill_hops_max = reader.Integer("spill_hops_max", 3U, 1, 1000);
-    policy_config = reader.Child("policy");
-  }
-  options.queue_asks_max =
-      reader.Integer("queue_asks_max", options.queue_asks_max, 1, 1'000'000'000);
-  if (auto read = reader.Finish(); !read) return Fail(read.error());
-  auto policy = MakePolicy(policies, policy_config, random);
-  if (!policy) return Fail(policy.error());
-  return std::make_unique<QueueScheduler>(std::move(options), std::move(local), *std::move(policy));
+Result<std::unique_ptr<Scheduler>> MakeDistributedScheduler(ConfigReader& config,
+                                                            const Scheduler::Context& context) {
+  QueueSchedulerOptions options{.name = "distributed"};
+  options.spill_hops_max = config.Integer("spill_hops_max", 3U, 1, 1000);
+  options.queue_requests_max =
+      config.Integer("queue_requests_max", options.queue_requests_max, 1, 1'000'000'000);
+  auto policy = MakePolicy(context.policies, config.Child("policy"), context.random);
+  if (!policy) return Fail(std::move(policy.error()));
+  return std::make_unique<QueueScheduler>(std::move(options), context.local, *std::move(policy));
+}
+
+Result<std::unique_ptr<Scheduler>> MakeLocalScheduler(ConfigReader& config,
+                                                      const Scheduler::Context& context) {
+  QueueSchedulerOptions options{.name = "local"};
+  options.queue_requests_max =
+      config.Integer("queue_requests_max", options.queue_requests_max, 1, 1'000'000'000);
+  // With every request pinned to this node all policies decide alike.
+  auto policy = MakePolicy(context.policies, ConfigValue(ConfigValue::Map()), context.random);
+  if (!policy) return Fail(std::move(policy.error()));
+  return std::make_unique<QueueScheduler>(std::move(options), context.local, *std::move(policy));
 }
 
 }  // namespace mobula::scheduler

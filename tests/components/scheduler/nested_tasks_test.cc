@@ -44,10 +44,10 @@ class Tree {
   };
 
   void Submit(std::size_t parent, std::uint32_t depth) {
-    LeaseAsk ask = Ask(tasks_.size(), Wants({{"CPU", 1}}));
-    ask.depth = order_ == Order::kDeeperFirst ? depth : 0;
+    LeaseRequest request = Request(tasks_.size(), Wants({{"CPU", 1}}));
+    request.depth = order_ == Order::kDeeperFirst ? depth : 0;
     tasks_.push_back({.parent = parent, .depth = depth, .children_left = 0});
-    EXPECT_TRUE(scheduler_->Submit(std::move(ask)).has_value());
+    EXPECT_TRUE(scheduler_->Submit(std::move(request)).has_value());
   }
   void Start(std::size_t task) {
     ++workers_;
@@ -55,7 +55,7 @@ class Tree {
     if (depth + 1 == kLevels) return running_.push_back(task);
     tasks_[task].children_left = kFanOut;
     for (std::uint32_t i = 0; i < kFanOut; ++i) Submit(task, depth + 1);
-    scheduler_->Lend({{"CPU", 1}});  // it blocks in Get
+    scheduler_->LendFromBlocked({{"CPU", 1}});  // it blocks in Get
   }
   void End(std::size_t task) {
     scheduler_->Return({{"CPU", 1}});
@@ -64,7 +64,7 @@ class Tree {
     if (task == 0) return;
     const std::size_t parent = tasks_[task].parent;
     if (--tasks_[parent].children_left > 0) return;
-    scheduler_->TakeBack({{"CPU", 1}});
+    scheduler_->RestoreToUnblocked({{"CPU", 1}});
     running_.push_back(parent);
   }
 

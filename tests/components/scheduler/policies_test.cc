@@ -152,7 +152,7 @@ TEST(LeastLoadedPolicyTest, ComparesQueuesThenUse) {
   ClusterView view;
   for (std::uint8_t n = 1; n <= 3; ++n) {
     NodeView node = BusyNode(Node(n), {{"CPU", 10}}, {{"CPU", n == 2 ? 8.0 : 9.0}});
-    node.queued_asks = n == 1 ? 5 : 0;
+    node.queued_requests = n == 1 ? 5 : 0;
     view.Upsert(node);
   }
   const auto policy = Policy(Config({{"kind", "least_loaded"}}));
@@ -206,7 +206,7 @@ TEST(StrategyTest, ASoftWishForANodeWaitsWhileThatNodeCouldServeIt) {
 
 TEST(PolicyConfigTest, UnknownKindsKeysAndValuesAreErrorsThatNameThem) {
   const auto error = [](const ConfigValue& config) {
-    const auto policy = MakePolicy(Policies(), config, Random(1));
+    const auto policy = MakePolicy(BuiltInPolicies(), config, Random(1));
     return policy ? std::string("no error") : policy.error().ToString();
   };
   EXPECT_THAT(error(Config({{"kind", "hybird"}})),

@@ -2,43 +2,47 @@
 /// \brief Makes schedulers by kind, and reads their actions.
 #pragma once
 
-#include "components/base/registry.h"
 #include "tests/components/scheduler/worlds.h"
 
 namespace mobula::scheduler::testing {
 
 inline std::unique_ptr<Scheduler> MakeScheduler(const ConfigValue& config, NodeView local,
                                                 std::uint64_t seed = 1) {
-  Registry<SchedulerMaker> schedulers("scheduler");
-  RegisterSchedulers(schedulers);
-  const auto maker = schedulers.Find(*config.map()->at("kind").scalar());
-  EXPECT_TRUE(maker.has_value());
-  auto scheduler = (**maker)(config, std::move(local), Policies(), Random(seed));
+  const Kinds<SchedulingPolicy> policies = BuiltInPolicies();
+  auto scheduler = BuiltInSchedulers().Make(
+      config, "scheduler", kUsualScheduler,
+      {.policies = policies, .local = std::move(local), .random = Random(seed)});
   EXPECT_TRUE(scheduler.has_value()) << scheduler.error().ToString();
   return *std::move(scheduler);
 }
 
-inline LeaseAsk Ask(std::uint64_t ticket, ResourceRequest request) {
-  LeaseAsk ask;
-  ask.ticket = ticket;
-  ask.request = std::move(request);
-  ask.key_text = "Square";
-  return ask;
+inline LeaseRequest Request(std::uint64_t ticket, ResourceRequest wants) {
+  LeaseRequest request;
+  request.ticket = ticket;
+  request.wants = std::move(wants);
+  return request;
 }
 
-inline LeaseAsk Deep(LeaseAsk ask, std::uint32_t depth) {
-  ask.depth = depth;
-  return ask;
+inline LeaseRequest Deep(LeaseRequest request, std::uint32_t depth) {
+  request.depth = depth;
+  return request;
 }
 
-inline LeaseAsk Of(std::uint8_t owner, LeaseAsk ask) {
-  ask.owner = WorkerId::FromBinaryOrNil(std::string(WorkerId::kSize, static_cast<char>(owner)));
-  return ask;
+inline LeaseRequest Of(std::uint8_t owner, LeaseRequest request) {
+  request.owner = WorkerId::FromBinaryOrNil(std::string(WorkerId::kSize, static_cast<char>(owner)));
+  return request;
 }
 
-inline LeaseAsk Hopped(LeaseAsk ask, std::uint32_t hops) {
-  ask.hops = hops;
-  return ask;
+inline LeaseRequest Hopped(LeaseRequest request, std::uint32_t hops) {
+  request.hops = hops;
+  return request;
+}
+
+/// \return why the requests of one shape wait: of the only shape in the queue.
+inline std::string ReasonOfQueue(const Scheduler& scheduler) {
+  const std::vector<QueuedShape> queue = scheduler.Queue();
+  EXPECT_EQ(queue.size(), 1U);
+  return queue.empty() ? std::string() : queue.front().reason;
 }
 
 inline std::uint64_t TicketOf(const Action& action) {

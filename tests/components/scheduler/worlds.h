@@ -14,6 +14,7 @@
 
 #include "components/base/random.h"
 #include "components/scheduler/registration.h"
+#include "components/scheduler/strategy_policy.h"
 
 namespace mobula::scheduler::testing {
 
@@ -58,14 +59,8 @@ inline ConfigValue Config(std::initializer_list<std::pair<const char*, const cha
   return ConfigValue(std::move(map));
 }
 
-inline Registry<PolicyMaker> Policies() {
-  Registry<PolicyMaker> policies("scheduling policy");
-  RegisterPolicies(policies);
-  return policies;
-}
-
 inline std::unique_ptr<SchedulingPolicy> Policy(const ConfigValue& config, std::uint64_t seed = 1) {
-  auto policy = MakePolicy(Policies(), config, Random(seed));
+  auto policy = MakePolicy(BuiltInPolicies(), config, Random(seed));
   EXPECT_TRUE(policy.has_value()) << policy.error().ToString();
   return *std::move(policy);
 }
@@ -137,7 +132,7 @@ inline NodeView RandomNode(Random& random, const NodeId& id, std::uint64_t versi
   if (random.Chance(0.5)) node.labels["zone"] = random.Chance(0.5) ? "a" : "b";
   node.draining = random.Chance(0.1);
   node.alive = !random.Chance(0.05);
-  node.queued_asks = random.Below(4);
+  node.queued_requests = random.Below(4);
   node.version = version;
   return node;
 }

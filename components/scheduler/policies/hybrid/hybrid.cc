@@ -1,9 +1,10 @@
+#include "components/scheduler/policies/hybrid/hybrid.h"
+
 #include <algorithm>
 #include <utility>
 #include <vector>
 
-#include "components/scheduler/policies/policies.h"
-#include "components/scheduler/policies/policy_config.h"
+#include "components/scheduler/policies/sample_nodes.h"
 #include "components/scheduler/score.h"
 
 namespace mobula::scheduler {
@@ -71,17 +72,16 @@ class HybridPolicy final : public SchedulingPolicy {
 
 }  // namespace
 
-MadePolicy MakeHybridPolicy(const ConfigValue& config, Random random) {
-  PolicyConfig reader(config, "hybrid");
+Result<std::unique_ptr<SchedulingPolicy>> MakeHybridPolicy(
+    ConfigReader& config, const SchedulingPolicy::Context& context) {
   HybridOptions options;
-  options.spread_threshold = reader.Number("spread_threshold", options.spread_threshold, 0, 1);
-  options.top_k_fraction = reader.Number("top_k_fraction", options.top_k_fraction, 0, 1);
+  options.spread_threshold = config.Number("spread_threshold", options.spread_threshold, 0, 1);
+  options.top_k_fraction = config.Number("top_k_fraction", options.top_k_fraction, 0, 1);
   options.top_k_nodes_min =
-      reader.Integer("top_k_nodes_min", options.top_k_nodes_min, 1, 1'000'000);
-  options.avoid_gpu_nodes = reader.Boolean("avoid_gpu_nodes", options.avoid_gpu_nodes);
-  options.sample_nodes = reader.SampleNodes();
-  if (auto read = reader.Finish(); !read) return Fail(read.error());
-  return std::make_unique<HybridPolicy>(options, random);
+      config.Integer("top_k_nodes_min", options.top_k_nodes_min, 1, 1'000'000);
+  options.avoid_gpu_nodes = config.Boolean("avoid_gpu_nodes", options.avoid_gpu_nodes);
+  options.sample_nodes = ReadSampleNodes(config);
+  return std::make_unique<HybridPolicy>(options, context.random);
 }
 
 }  // namespace mobula::scheduler

@@ -1,5 +1,6 @@
-#include "components/scheduler/policies/policies.h"
-#include "components/scheduler/policies/policy_config.h"
+#include "components/scheduler/policies/locality/locality.h"
+
+#include "components/scheduler/policies/sample_nodes.h"
 #include "components/scheduler/score.h"
 
 namespace mobula::scheduler {
@@ -27,11 +28,10 @@ class LocalityPolicy final : public SchedulingPolicy {
 
 }  // namespace
 
-MadePolicy MakeLocalityPolicy(const ConfigValue& config, Random random) {
-  PolicyConfig reader(config, "locality");
-  const std::size_t sample_nodes = reader.SampleNodes();
-  if (auto read = reader.Finish(); !read) return Fail(read.error());
-  return std::make_unique<LocalityPolicy>(sample_nodes, random);
+Result<std::unique_ptr<SchedulingPolicy>> MakeLocalityPolicy(
+    ConfigReader& config, const SchedulingPolicy::Context& context) {
+  const std::size_t sample_nodes = ReadSampleNodes(config);
+  return std::make_unique<LocalityPolicy>(sample_nodes, context.random);
 }
 
 }  // namespace mobula::scheduler

@@ -80,18 +80,18 @@ inline void CheckMonotony(const PolicyFactory& make, std::uint64_t seed, Violati
     ResourceRequest request = RandomRequest(random, ids);
     // A soft wish may rightly turn to waiting when its node grows.
     if (auto* on = std::get_if<OnNode>(&request.strategy)) on->soft = false;
-    const auto ask = [&] {
+    const auto choose = [&] {
       ClusterView view;
       view.SetLocal(ids.front());
       for (const NodeView& node : nodes) view.Upsert(node);
       return make(seed)->Choose(request, view);
     };
-    if (!Placed(ask())) continue;
+    if (!Placed(choose())) continue;
     NodeView& grown = nodes[random.Below(nodes.size())];
     const ResourceSet more = {{"CPU", 64}, {"GPU", 8}};
     grown.total.Add(more);
     grown.available.Add(more);
-    if (!Placed(ask())) violations.insert("a bigger node made a placed request wait");
+    if (!Placed(choose())) violations.insert("a bigger node made a placed request wait");
   }
 }
 

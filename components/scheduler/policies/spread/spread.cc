@@ -1,10 +1,13 @@
+#include "components/scheduler/policies/spread/spread.h"
+
 #include <utility>
 
 #include "components/scheduler/policies/sampled_policy.h"
 
 namespace mobula::scheduler {
 
-MadePolicy MakeSpreadPolicy(const ConfigValue& config, Random random) {
+Result<std::unique_ptr<SchedulingPolicy>> MakeSpreadPolicy(
+    ConfigReader& config, const SchedulingPolicy::Context& context) {
   auto pick = [last = NodeId()](Nodes& nodes, Random&) mutable -> const NodeView& {
     const NodeView& next = PickLowest(nodes, [&](const NodeView& node) {
       return std::pair(CriticalUse(node), node.id <= last);  // who had its turn: later
@@ -12,7 +15,7 @@ MadePolicy MakeSpreadPolicy(const ConfigValue& config, Random random) {
     last = next.id;
     return next;
   };
-  return MakeSampled(config, random, {.kind = "spread"}, std::move(pick));
+  return MakeSampled(config, context, {.kind = "spread"}, std::move(pick));
 }
 
 }  // namespace mobula::scheduler

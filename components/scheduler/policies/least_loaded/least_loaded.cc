@@ -1,3 +1,5 @@
+#include "components/scheduler/policies/least_loaded/least_loaded.h"
+
 #include <algorithm>
 #include <iterator>
 
@@ -5,7 +7,8 @@
 
 namespace mobula::scheduler {
 
-MadePolicy MakeLeastLoadedPolicy(const ConfigValue& config, Random random) {
+Result<std::unique_ptr<SchedulingPolicy>> MakeLeastLoadedPolicy(
+    ConfigReader& config, const SchedulingPolicy::Context& context) {
   const auto pick = [](Nodes& nodes, Random& chance) -> const NodeView& {
     const auto lowest = Load(PickLowest(nodes, Load));
     Nodes equals;
@@ -13,7 +16,7 @@ MadePolicy MakeLeastLoadedPolicy(const ConfigValue& config, Random random) {
                          [&](const NodeView* node) { return Load(*node) == lowest; });
     return PickAny(equals, chance);
   };
-  return MakeSampled(config, random, {.kind = "least_loaded"}, pick);
+  return MakeSampled(config, context, {.kind = "least_loaded"}, pick);
 }
 
 }  // namespace mobula::scheduler

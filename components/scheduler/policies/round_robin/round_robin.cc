@@ -1,5 +1,5 @@
-#include "components/scheduler/policies/policies.h"
-#include "components/scheduler/policies/policy_config.h"
+#include "components/scheduler/policies/round_robin/round_robin.h"
+
 #include "components/scheduler/score.h"
 
 namespace mobula::scheduler {
@@ -26,8 +26,8 @@ class RoundRobinPolicy final : public SchedulingPolicy {
 
 }  // namespace
 
-MadePolicy MakeRoundRobinPolicy(const ConfigValue& config, Random) {
-  if (auto read = PolicyConfig(config, "round_robin").Finish(); !read) return Fail(read.error());
+Result<std::unique_ptr<SchedulingPolicy>> MakeRoundRobinPolicy(
+    ConfigReader& /*config*/, const SchedulingPolicy::Context& /*context*/) {
   return std::make_unique<RoundRobinPolicy>();
 }
 
