@@ -2,8 +2,9 @@
 /// \brief Where a node keeps the objects that are too large to travel inline.
 ///
 /// One store a node, inside its raylet. Objects are created with their final size, written once,
-/// sealed, and never change after that. The store is bookkeeping plus memory; who may wait for
-/// what, and how bytes reach other processes and nodes, is store_service.h and transfer/.
+/// sealed, and never change after that. The store is bookkeeping plus memory. Waiting for room is
+/// the business of create_queue.h; store_service.h brings bytes to other processes, transfer/ to
+/// other nodes.
 /// Called by: store_service, transfer. Book: \ref ch_objects.
 ///
 ///     Create ─► created ──Seal──► sealed ──Delete──► (gone when the last pin goes)
@@ -60,7 +61,8 @@ class ObjectStore {
   virtual ~ObjectStore() = default;
 
   //! [object-store-interface]
-  /// Makes room (evicting unpinned secondary copies if need be) and gives memory to write.
+  /// Makes room (evicting unpinned secondary copies if need be) and gives memory to write. Nothing
+  /// is evicted for what does not fit even then.
   /// kAlreadyExists if the id is here; kResourceExhausted if it does not fit: the message has the
   /// object's size and the store's numbers, and `Usage()` tells whether waiting can help.
   [[nodiscard]] virtual Result<StoredObject> Create(const ObjectId& id, std::uint64_t size_bytes,
@@ -85,8 +87,8 @@ class ObjectStore {
   [[nodiscard]] virtual bool ContainsSealed(const ObjectId& id) const = 0;
   [[nodiscard]] virtual std::optional<std::uint64_t> SizeOf(const ObjectId& id) const = 0;
   [[nodiscard]] virtual StoreUsage Usage() const = 0;
-  /// Tells of every sealed secondary copy that was evicted, so its owner can forget it. Runs inside
-  /// `Create`, so it must not call the store.
+  /// Tells of every sealed secondary copy that was evicted, so that its owner looks for it here no
+  /// more (raylet/object_owners.h). Runs inside `Create`, so it must not call the store.
   virtual void OnEvicted(std::function<void(const ObjectId&)> callback) = 0;
   /// Tells that something a waiter may wait for happened: an object was sealed, or room appeared.
   /// Runs inside the call that caused it, so it must not call the store.

@@ -22,6 +22,8 @@ namespace mobula::object_store {
 /// What is known about where an object is, for one that is not local.
 struct ObjectHint {
   std::vector<std::string> raylet_endpoints;  ///< Nodes with a copy, any order; may be stale.
+  /// An encoded protocol::Address: told when the copy that is made here goes. Empty: nobody is.
+  std::string owner{};
 };
 
 /// Threads: the state lock; the payloads may be used and dropped by any thread.
@@ -34,8 +36,9 @@ class StoreClient {
   /// kResourceExhausted with the numbers; kAlreadyExists; kUnavailable if the raylet is gone.
   virtual void Create(const ObjectId& id, std::uint64_t size_bytes, Done<WritablePayload> done) = 0;
   /// Makes a created object visible as a primary copy. The writable memory must not be touched
-  /// after this call.
+  /// after this call. kNotFound if it was not created here; kUnavailable if the raylet is gone.
   virtual void Seal(const ObjectId& id, Done<void> done) = 0;
+  /// Gives the room of a created object back instead; it can be created again.
   virtual void Abort(const ObjectId& id) = 0;
 
   /// Gives a pinned view, pulling the object from another node first if need be. It stays pinned

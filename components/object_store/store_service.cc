@@ -16,7 +16,7 @@ void StoreService::Stop() {
 }
 
 void StoreService::Bind(rpc::ServiceTable& table) {
-  // What only attached connections may ask, about one object.
+  // Four calls are about one object and need an attached connection; both are checked in one place.
   const auto handle = [this, &table](const auto& method, auto serve,
                                      rpc::ServiceTable::Placer placer = nullptr) {
     const auto served = [this, serve](auto& request, const auto& context, auto respond) {
@@ -48,9 +48,12 @@ void StoreService::Bind(rpc::ServiceTable& table) {
 void StoreService::Attach(const rpc::CallContext& context,
                           const protocol::AttachStoreRequest& request,
                           rpc::Respond<protocol::AttachStoreReply> respond) {
+  // A second attach on a connection would give its pins to two clients, and a death drops only one.
   if (sessions_.contains(context.peer)) {
     return respond(Fail(ErrorCode::kAlreadyExists, "this connection is attached already"));
   }
+  // Bytes travel by message unless both sides can do better: the store has an arena, and the
+  // connection can carry its descriptor.
   const int descriptor = request.can_map() ? deps_.store.SharedDescriptor() : -1;
   Session& session = sessions_[context.peer];
   session.client = ++last_client_;
@@ -70,6 +73,7 @@ Result<StoreService::Session*> StoreService::SessionOf(const rpc::Peer* peer) {
 void StoreService::OnPeerClosed(rpc::Peer& peer) {
   auto session = sessions_.extract(&peer);
   if (session.empty()) return;
+  // The queue first: room that the death sets free must not go to the dead client's own requests.
   deps_.creates.DropClient(session.mapped().client);
   deps_.store.DropClient(session.mapped().client);
 }
@@ -80,21 +84,27 @@ void StoreService::Create(const Call& call, const protocol::CreateObjectRequest&
                                     .size_bytes = request.size_bytes(),
                                     .kind = CopyKind::kPrimary,
                                     .client = call.session.client};
-  deps_.creates.Create(wanted, alive_.Bind([this, wanted, peer = call.context.peer,
-                                            respond = std::move(respond)](
-                                               Result<StoredObject> object) mutable {
-    if (!object) return respond(Fail(std::move(object.error())));
-    if (respond.IsAbandoned()) {  // gave up waiting; the peer may be gone and its address in use
-      (void)deps_.store.Abort(wanted.id, wanted.client);
-      return;
-    }
-    sessions_.at(peer).writing[wanted.id] = object->bytes;
-    protocol::CreateObjectReply reply;
-    reply.set_arena_offset(object->arena_offset);
-    respond(reply);
-  }));
+  deps_.creates.Create(
+      wanted, alive_.Bind([this, wanted, peer = call.context.peer,
+                           respond = std::move(respond)](Result<StoredObject> object) mutable {
+        if (!object) return respond(Fail(std::move(object.error())));
+        // The client left while its request was waiting. Its session may be gone, and the address
+        // of its peer may belong to another connection by now: only the ids of `wanted` can be
+        // used.
+        if (respond.IsAbandoned()) {
+          (void)deps_.store.Abort(wanted.id, wanted.client);
+          return;
+        }
+        // Remembered until sealed: bytes that come by message are received straight into this
+        // memory.
+        sessions_.at(peer).writing[wanted.id] = object->bytes;
+        protocol::CreateObjectReply reply;
+        reply.set_arena_offset(object->arena_offset);
+        respond(reply);
+      }));
 }
 
+/// Called when the header of a `Seal` has come, before its bytes: \return where they shall go.
 Result<WritablePayload> StoreService::PlaceSeal(const rpc::Peer& peer, std::uint64_t size_bytes,
                                                 std::string_view body) {
   const auto session = SessionOf(&peer);
@@ -113,13 +123,14 @@ Result<WritablePayload> StoreService::PlaceSeal(const rpc::Peer& peer, std::uint
     return Fail(ErrorCode::kInvalidArgument, "object {} was created with {} bytes, {} came",
                 id.Short(), object->second.size(), size_bytes);
   }
-  // Nobody else keeps it: requests of one connection are read in order, so an abort comes after
-  // the last byte, and a lost connection is read no more.
+  // The memory stays valid without a pin of its own. Requests of one connection are read in order,
+  // so an abort is read after the last byte; and a lost connection is not read any more.
   return WritablePayload{.keep = nullptr, .bytes = object->second};
 }
 
 void StoreService::Seal(const Call& call, const protocol::SealObjectRequest&,
                         rpc::Respond<protocol::SealObjectReply> respond) {
+  // By message, a request to seal without bytes of the right number would seal garbage.
   const auto object = call.session.writing.find(call.id);
   if (object != call.session.writing.end() && !call.session.mapped &&
       call.context.attachment.size() != object->second.size()) {
@@ -128,6 +139,7 @@ void StoreService::Seal(const Call& call, const protocol::SealObjectRequest&,
   }
   auto sealed = deps_.store.Seal(call.id, call.session.client);
   if (!sealed) return respond(Fail(std::move(sealed.error())));
+  // The raylet notes who has sealed it until an owner says that the copy is its own.
   if (on_sealed_) on_sealed_(*call.context.peer, call.id);
   call.session.writing.erase(call.id);
   respond(protocol::SealObjectReply());
@@ -135,6 +147,7 @@ void StoreService::Seal(const Call& call, const protocol::SealObjectRequest&,
 
 void StoreService::Abort(const Call& call, const protocol::AbortObjectRequest&,
                          rpc::Respond<protocol::AbortObjectReply> respond) {
+  // No byte of a later `Seal` may land in memory that is about to be given to others.
   call.session.writing.erase(call.id);
   auto aborted = deps_.store.Abort(call.id, call.session.client);
   if (!aborted) return respond(Fail(std::move(aborted.error())));
@@ -143,6 +156,7 @@ void StoreService::Abort(const Call& call, const protocol::AbortObjectRequest&,
 
 void StoreService::Get(const Call& call, const protocol::GetObjectRequest& request,
                        GetRespond respond) {
+  // The usual case: a copy is here, and the answer needs no other node.
   if (AnswerGet(call.id, call.session, respond)) return;
   if (deps_.puller == nullptr) {
     return respond(Fail(ErrorCode::kNotFound, "object {} is not in this store", call.id.Short()));
@@ -153,9 +167,12 @@ void StoreService::Get(const Call& call, const protocol::GetObjectRequest& reque
   // Owners: the two callbacks of the waiter.
   auto answer = std::make_shared<GetRespond>(std::move(respond));
   deps_.puller->Pull(call.id, hint,
-                     {.done = alive_.Bind([this, id = call.id, peer = call.context.peer,
-                                           answer](Result<void> pulled) {
+                     {.done = alive_.Bind([this, id = call.id, owner = request.owner(),
+                                           peer = call.context.peer, answer](Result<void> pulled) {
                         if (!pulled) return (*answer)(Fail(std::move(pulled.error())));
+                        // When this copy is evicted, its owner must be told.
+                        if (on_pulled_ && !owner.empty()) on_pulled_(id, owner);
+                        // Nobody has pinned it for a reader that left: it may be evicted.
                         if (answer->IsAbandoned()) return;
                         const bool answered = AnswerGet(id, sessions_.at(peer), *answer);
                         Check(answered, "a pulled object is here");
@@ -165,6 +182,8 @@ void StoreService::Get(const Call& call, const protocol::GetObjectRequest& reque
 
 bool StoreService::AnswerGet(const ObjectId& id, const Session& session, GetRespond& respond) {
   protocol::GetObjectReply reply;
+  // A mapped client reads in place: it holds the pin, and gives it back with `Release` or by dying.
+  // Otherwise the raylet holds it until the bytes are sent, and the client has a copy of its own.
   if (session.mapped) {
     const auto object = deps_.store.Get(id, session.client);
     if (!object) return false;
@@ -181,6 +200,8 @@ bool StoreService::AnswerGet(const ObjectId& id, const Session& session, GetResp
 }
 
 void StoreService::Release(const rpc::Peer& peer, const protocol::ReleaseObjectsRequest& request) {
+  // A notification that was under way when its connection was lost has no session any more, and the
+  // death has dropped the pins already.
   const auto session = SessionOf(&peer);
   if (!session) return;
   for (const std::string& id : request.ids()) {

@@ -1,5 +1,5 @@
 /// \file
-/// \brief The store as the processes of its node reach it: requests in, pins kept, deaths noticed.
+/// \brief The store as the processes of its node reach it, over their connection to the raylet.
 ///
 /// Binds an `ObjectStore` to the `StoreService` methods. Each attached connection is one store
 /// client; when it is lost, what it had not sealed is aborted and its pins are dropped, so a killed
@@ -51,13 +51,18 @@ class StoreService {
   void OnSealed(std::function<void(const rpc::Peer&, const ObjectId&)> callback) {
     on_sealed_ = std::move(callback);
   }
+  /// Tells of every object that was pulled here, with its owner as its reader has named it. One
+  /// callback, once for each reader that waited.
+  void OnPulled(std::function<void(const ObjectId&, const std::string& owner)> callback) {
+    on_pulled_ = std::move(callback);
+  }
   /// Forgets objects whose owner has freed them; memory comes back with the last pin.
   void Delete(std::span<const ObjectId> ids);
   /// \return a view of a sealed local object that stays pinned while held; nullopt if none.
   [[nodiscard]] std::optional<Payload> Read(const ObjectId& id) { return sending_.Read(id); }
   /// \return attached connections.
   [[nodiscard]] std::size_t client_count() const { return sessions_.size(); }
-  /// Answers all who wait with kCancelled. Twice is harmless.
+  /// Answers every waiting request with kCancelled. Twice is harmless.
   void Stop();
 
  private:
@@ -90,6 +95,7 @@ class StoreService {
 
   Deps deps_;
   std::function<void(const rpc::Peer&, const ObjectId&)> on_sealed_;
+  std::function<void(const ObjectId&, const std::string&)> on_pulled_;
   std::unordered_map<const rpc::Peer*, Session> sessions_;  // never walked
   StoreClientId last_client_ = kRaylet;
   RayletPins sending_;

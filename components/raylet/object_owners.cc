@@ -1,5 +1,7 @@
 #include "components/raylet/object_owners.h"
 
+#include <utility>
+
 #include "components/protocol/raylet.pb.h"
 
 namespace mobula::raylet {
@@ -27,10 +29,51 @@ void ObjectOwners::Adopt(const protocol::AdoptObjectsRequest& request, const rpc
       remove_(object);
       continue;
     }
-    Owner& owner = owners_[id];
-    owner.node = node;
-    owner.objects.insert(object);
-    owner_of_[object] = id;
+    Own(object, id, request.owner());
+  }
+}
+
+void ObjectOwners::Own(const ObjectId& object, const WorkerId& owner,
+                       const protocol::Address& address) {
+  Owner& entry = owners_[owner];
+  entry.address = address;
+  entry.node = NodeId::FromBinaryOrNil(address.node_id());
+  entry.objects.insert(object);
+  owner_of_[object] = owner;
+}
+
+void ObjectOwners::Forget(const ObjectId& object) {
+  const auto it = owner_of_.find(object);
+  if (it == owner_of_.end()) return;
+  const auto owner = owners_.find(it->second);
+  owner->second.objects.erase(object);
+  if (owner->second.objects.empty()) owners_.erase(owner);
+  owner_of_.erase(it);
+}
+
+void ObjectOwners::OnPulled(const ObjectId& object, const std::string& owner) {
+  protocol::Address address;
+  if (!address.ParseFromString(owner)) return;
+  const WorkerId id = WorkerId::FromBinaryOrNil(address.worker_id());
+  // A dead owner will not free this copy. Its readers may still use it until it is evicted.
+  if (CauseOfDeath(id, NodeId::FromBinaryOrNil(address.node_id())) != nullptr) return;
+  Own(object, id, address);
+}
+
+void ObjectOwners::OnEvicted(const ObjectId& object) {
+  const auto it = owner_of_.find(object);
+  if (it == owner_of_.end()) return;  // its reader named no owner, or the owner is dead
+  // One message for each owner, however many copies make room for one large object.
+  if (evicted_.empty()) loop_.Post(alive_.Bind([this] { SendReports(); }));
+  auto& [address, report] = evicted_[it->second];
+  address = owners_.at(it->second).address;
+  report.add_evicted_ids(std::string(object.Binary()));
+  Forget(object);
+}
+
+void ObjectOwners::SendReports() {
+  for (auto& [owner, pending] : std::exchange(evicted_, {})) {
+    report_(pending.first, std::move(pending.second));
   }
 }
 
@@ -38,12 +81,7 @@ void ObjectOwners::Free(const protocol::FreeObjectsRequest& request) {
   for (const std::string& binary : request.ids()) {
     const ObjectId object(ObjectId::FromBinaryOrNil(binary));
     remove_(object);
-    const auto it = owner_of_.find(object);
-    if (it == owner_of_.end()) continue;
-    const auto owner = owners_.find(it->second);
-    owner->second.objects.erase(object);
-    if (owner->second.objects.empty()) owners_.erase(owner);
-    owner_of_.erase(it);
+    Forget(object);
   }
 }
 

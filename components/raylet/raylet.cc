@@ -4,6 +4,7 @@
 
 #include "components/base/check.h"
 #include "components/protocol/gcs_convert.h"
+#include "components/protocol/owner_methods.h"
 #include "components/protocol/raylet_methods.h"
 
 namespace mobula::raylet {
@@ -13,6 +14,7 @@ using protocol::Address;
 namespace {
 
 constexpr Duration kReportDelay = std::chrono::milliseconds(20);  // many changes, one heartbeat
+constexpr Duration kReportEvictedMax = std::chrono::seconds(10);
 constexpr Duration kLeaveMax = std::chrono::seconds(1);
 
 }  // namespace
@@ -37,7 +39,11 @@ Raylet::Raylet(Deps deps, RayletConfig config)
              config_.pulls),
       store_service_({deps_.loop, deps_.store, creates_, &pulls_}),
       transfer_service_({deps_.loop, deps_.store}),
-      owners_([this](const ObjectId& id) { store_service_.Delete(std::span(&id, 1)); }),
+      owners_(
+          deps_.loop, [this](const ObjectId& id) { store_service_.Delete(std::span(&id, 1)); },
+          [this](const protocol::Address& owner, protocol::ReportCopiesRequest report) {
+            ReportEvicted(owner, std::move(report));
+          }),
       server_(deps_.loop, services_),
       heartbeat_timer_(deps_.loop),
       report_timer_(deps_.loop) {
@@ -45,6 +51,10 @@ Raylet::Raylet(Deps deps, RayletConfig config)
   store_service_.Bind(services_);
   store_service_.OnSealed(
       [this](const rpc::Peer& peer, const ObjectId& object) { owners_.OnSealed(peer, object); });
+  store_service_.OnPulled([this](const ObjectId& object, const std::string& owner) {
+    owners_.OnPulled(object, owner);
+  });
+  deps_.store.OnEvicted([this](const ObjectId& object) { owners_.OnEvicted(object); });
   transfer_service_.Bind(services_);
   pulls_.SetIsMember([this](const std::string& source) {
     return std::ranges::any_of(endpoints_, [&](const auto& node) { return node.second == source; });
@@ -52,7 +62,10 @@ Raylet::Raylet(Deps deps, RayletConfig config)
   server_.OnPeer([](rpc::Peer&) {}, [this](rpc::Peer& peer, const Error&) { OnPeerClosed(peer); });
 }
 
-Raylet::~Raylet() { Stop(); }
+Raylet::~Raylet() {
+  Stop();
+  deps_.store.OnEvicted(nullptr);  // the store may outlive us
+}
 
 void Raylet::Start(Done<std::string> done) {
   Result<std::string> local = server_.Listen(deps_.local_transport, config_.local_listen_endpoint);
@@ -164,6 +177,16 @@ void Raylet::OnNodeDied(const NodeId& node, const std::string& reason) {
   notice.set_reason(reason);
   pool_.ForEachPeer([&](rpc::Peer& peer) { peer.Notify(protocol::kNodeDied, notice); });
   leases_.Step();
+}
+
+void Raylet::ReportEvicted(const protocol::Address& owner,
+                           protocol::ReportCopiesRequest report) const {
+  report.mutable_node()->set_node_id(std::string(config_.node_id.Binary()));
+  report.mutable_node()->set_raylet_endpoint(endpoint_);
+  // A call and not a notification, which would be dropped before there is a connection.
+  deps_.peers.Get(protocol::EndpointFor(owner, config_.node_id.Binary()))
+      ->Call(protocol::kReportCopies, report, [](const Result<protocol::NoReply>&) {},
+             {.timeout = kReportEvictedMax});
 }
 
 std::string Raylet::EndpointOf(const NodeId& node) const {

@@ -78,6 +78,7 @@ class Raylet {
   void ReportSoon();
   void OnNode(const protocol::NodeInfo& node);
   void OnNodeDied(const NodeId& node, const std::string& reason);
+  void ReportEvicted(const protocol::Address& owner, protocol::ReportCopiesRequest report) const;
   [[nodiscard]] std::string EndpointOf(const NodeId& node) const;
   void PrepareJob(const protocol::RequestLeaseRequest& request, bool for_spill, Done<void> done);
   void OnProcessEnded(const protocol::WorkerDeath& death);

@@ -46,6 +46,7 @@ void ObjectGetter::OnState(WatchId get, const ObjectState& state) {
     const auto& stored = std::get<InStore>(state);
     object_store::ObjectHint hint;
     for (const auto& [node, endpoint] : stored.copies) hint.raylet_endpoints.push_back(endpoint);
+    hint.owner = it->second.reference->owner->address;
     store_->Get(it->second.reference->id, hint,
                 alive_.Bind([this, get, stored](Result<Payload> value) {
                   OnPulled(get, stored, std::move(value));

@@ -300,6 +300,11 @@ void OwnedObjects::HandleReportCopies(const protocol::ReportCopiesRequest& reque
     AddCopy(id, NodeId::FromBinaryOrNil(request.node().node_id()),
             request.node().raylet_endpoint());
   }
+  // A raylet has dropped its copy to make room. If it was the last one, the object is made again.
+  const NodeId reporter = NodeId::FromBinaryOrNil(request.node().node_id());
+  for (const ObjectId& id : ToIds(request.evicted_ids())) {
+    RemoveCopies(id, [&](const NodeId& node, const std::string&) { return node == reporter; });
+  }
   const std::vector<std::string> doubted(request.missing_endpoints().begin(),
                                          request.missing_endpoints().end());
   for (const ObjectId& id : ToIds(request.missing_ids())) DoubtCopies(id, doubted);

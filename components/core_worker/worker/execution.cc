@@ -187,6 +187,7 @@ void Execution::Fetch(Queued& task) {
     for (const protocol::Copy& copy : argument.hint().copies()) {
       hint.raylet_endpoints.push_back(copy.raylet_endpoint());
     }
+    hint.owner = argument.reference().owner();
     store_->Get(id, hint, std::move(done));
   }
 }

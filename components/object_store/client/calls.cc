@@ -6,6 +6,7 @@ protocol::GetObjectRequest MakeGetRequest(const ObjectId& id, const ObjectHint& 
   protocol::GetObjectRequest request;
   request.set_id(std::string(id.Binary()));
   for (const std::string& endpoint : hint.raylet_endpoints) request.add_raylet_endpoints(endpoint);
+  request.set_owner(hint.owner);
   return request;
 }
 
@@ -24,6 +25,7 @@ void CallSeal(rpc::Client& raylet, const ObjectId& id, Payload bytes, Done<void>
       protocol::kSealObject, request,
       [&raylet, id, done = std::move(done)](Result<protocol::SealObjectReply> reply) mutable {
         if (reply) return done({});
+        // It will not be sealed any more, so its room must not stay taken until this process ends.
         NotifyAbort(raylet, id);
         done(Fail(std::move(reply.error())));
       },

@@ -231,6 +231,37 @@ TEST_F(HandoverTest, ACopyOfWhatIsNotWantedIsFreed) {
   EXPECT_TRUE(other.objects.empty());
 }
 
+TEST_F(HandoverTest, AnEvictedCopyIsLookedForNoMoreAndTheLastOneIsMadeAgain) {
+  Node& second = cluster.AddNode(1);
+  ReferencePtr value = driver->Submit("fill", {"x"});
+  ASSERT_TRUE(driver->Get(value));
+  ASSERT_EQ(cluster.runs["fill"], 1);
+  const auto client = cluster.AddDriver(second).peers.Get(driver->address.endpoint());
+  client->Connect();
+  cluster.RunFor(milliseconds(100));
+  const auto report = [&](Node& node, bool is_evicted) {
+    protocol::ReportCopiesRequest request;
+    (is_evicted ? *request.mutable_evicted_ids() : *request.mutable_added_ids())
+        .Add(std::string(value->id.Binary()));
+    request.mutable_node()->set_node_id(std::string(node.id.Binary()));
+    request.mutable_node()->set_raylet_endpoint(node.endpoint);
+    client->Notify(protocol::kReportCopies, request);
+    cluster.RunFor(seconds(1));
+  };
+  report(second, false);
+  report(second, true);
+  EXPECT_TRUE(driver->Get(value));
+  EXPECT_EQ(cluster.runs["fill"], 1) << "the first copy is still there";
+  // The owner believes the report before it has asked anybody, and makes the value again.
+  Node& first = driver->node;
+  first.objects.erase(value->id);
+  report(first, true);
+  EXPECT_EQ(cluster.runs["fill"], 2);
+  EXPECT_TRUE(driver->Get(value));
+  value.reset();
+  cluster.ExpectNothingLeft();
+}
+
 constexpr std::size_t kMany = 100'000;  // more than one message could name with their owners
 
 TEST_F(HandoverTest, AHundredThousandReferencesAreReturnedPassedWatchedAndReleased) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "components/base/random.h"
+#include "components/base/simulated/event_loop.h"
 #include "components/protocol/raylet.pb.h"
 
 namespace mobula::raylet {
@@ -23,7 +24,13 @@ class ObjectOwnersTest : public testing::Test {
 
   Random random_{1};
   std::size_t removed_ = 0;
-  ObjectOwners owners_{[this](const ObjectId&) { ++removed_; }};
+  SimulatedEventLoop loop_{1};
+  std::vector<std::pair<std::string, protocol::ReportCopiesRequest>> reports_;
+  ObjectOwners owners_{
+      loop_, [this](const ObjectId&) { ++removed_; },
+      [this](const protocol::Address& owner, protocol::ReportCopiesRequest report) {
+        reports_.emplace_back(owner.worker_id(), std::move(report));
+      }};
   const NodeId node_ = random_.NewId<NodeId>();
 };
 
@@ -49,6 +56,45 @@ TEST_F(ObjectOwnersTest, WhatIsSealedForAnOwnerOnADeadNodeIsRemoved) {
   EXPECT_EQ(owners_.CauseOfDeath(worker, random_.NewId<NodeId>()), nullptr);
   ASSERT_NE(owners_.CauseOfDeath(worker, node_), nullptr);
   EXPECT_EQ(*owners_.CauseOfDeath(worker, node_), "its node died: no heartbeat");
+}
+
+TEST_F(ObjectOwnersTest, AnOwnerIsToldOnceOfAllItsCopiesThatWereEvictedTogether) {
+  const auto anna = Adoption(node_);
+  const auto bert = Adoption(node_);
+  std::vector<ObjectId> pulled;
+  for (int i = 0; i < 3; ++i) pulled.push_back(random_.NewId<ObjectId>());
+  owners_.OnPulled(pulled[0], anna.owner().SerializeAsString());
+  owners_.OnPulled(pulled[1], bert.owner().SerializeAsString());
+  owners_.OnPulled(pulled[2], anna.owner().SerializeAsString());
+  for (const ObjectId& object : pulled) owners_.OnEvicted(object);
+  owners_.OnEvicted(random_.NewId<ObjectId>());  // of an owner that nobody has named
+  EXPECT_TRUE(reports_.empty());
+  loop_.RunFor(std::chrono::milliseconds(1));
+  ASSERT_EQ(reports_.size(), 2U);
+  for (const auto& [owner, report] : reports_) {
+    EXPECT_EQ(report.evicted_ids_size(), owner == anna.owner().worker_id() ? 2 : 1);
+  }
+  owners_.OnEvicted(pulled[0]);
+  loop_.RunFor(std::chrono::milliseconds(1));
+  EXPECT_EQ(reports_.size(), 2U) << "it is gone: there is nothing more to tell";
+}
+
+TEST_F(ObjectOwnersTest, AnOwnerThatHasFreedItsCopyOrDiedIsToldNothing) {
+  const auto anna = Adoption(node_);
+  const auto bert = Adoption(node_);
+  const ObjectId freed = random_.NewId<ObjectId>();
+  const ObjectId orphan = random_.NewId<ObjectId>();
+  owners_.OnPulled(freed, anna.owner().SerializeAsString());
+  owners_.OnPulled(orphan, bert.owner().SerializeAsString());
+  protocol::FreeObjectsRequest free;
+  free.add_ids(std::string(freed.Binary()));
+  owners_.Free(free);
+  owners_.OnOwnerDied(OwnerOf(bert), "signal 9 (SIGKILL)");
+  EXPECT_EQ(removed_, 2U);
+  owners_.OnEvicted(freed);
+  owners_.OnEvicted(orphan);
+  loop_.RunFor(std::chrono::milliseconds(1));
+  EXPECT_TRUE(reports_.empty());
 }
 
 }  // namespace
