@@ -1,10 +1,10 @@
 /// \file
-/// \brief Whoever wants to write an object and finds the store full waits here, in line.
+/// \brief The queue of objects that wait for room in a full store.
 ///
-/// One line for local writers and for pulls, first come first served, so that a large object is not
-/// starved by many small ones. It moves whenever the store says that something changed. Bounds:
-/// `create_wait_max` per wait, `creates_waiting_max` in line; at either the answer is
-/// kResourceExhausted with the store's numbers.
+/// Writers of this node and pulls from other nodes wait in one queue, first come first served, so
+/// that many small objects cannot starve a large one. The queue moves whenever the store says that
+/// something changed. Bounds: `create_wait_max` for each wait, `creates_waiting_max` for the length
+/// of the queue; at either bound the answer is kResourceExhausted with the store's numbers.
 #pragma once
 
 #include <list>
@@ -40,9 +40,9 @@ class CreateQueue {
   /// once if a sealed copy is here, and after the wait if another writer is still at it;
   /// kResourceExhausted at once if it can never fit, else after the wait.
   void Create(const Request& request, Done<StoredObject> done);
-  /// Forgets what this client waits for, without an answer.
+  /// A client is gone: its requests leave the queue without an answer.
   void DropClient(StoreClientId client);
-  /// Fails all who wait with kCancelled.
+  /// Fails every waiting request with kCancelled.
   void Stop();
   [[nodiscard]] std::size_t size() const { return waiting_.size(); }
 

@@ -43,6 +43,8 @@ std::uint64_t Mapping::Populate(std::uint64_t begin, std::uint64_t end, std::uin
       ++page;
       continue;
     }
+    // One system call for the run of untouched pages that begins here. It ends where the range or
+    // the budget ends, but covers at least the batch of pages around its start.
     const std::uint64_t first = page;
     const std::uint64_t batch_end =
         std::min((first / kBatchPages + 1) * kBatchPages, pages);  // at least to here

@@ -2,8 +2,8 @@
 /// \brief A shared mapping that knows which of its pages this process has touched.
 ///
 /// A page fault costs 10 µs and more on a virtual machine; the kernel does the same work in bulk a
-/// hundred times faster. Whoever is about to use a range asks for it to be populated first; pages
-/// already done are remembered in one bit each, so a warm range costs no system call.
+/// hundred times faster. So a range is populated before it is used. One bit for each page remembers
+/// what is done already; a warm range costs no system call.
 #pragma once
 
 #include <cstdint>

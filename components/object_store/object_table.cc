@@ -17,6 +17,7 @@ ObjectTable::ObjectTable(std::uint64_t capacity_bytes, std::unique_ptr<ObjectMem
       policy_(std::move(policy)) {}
 
 ObjectTable::~ObjectTable() {
+  // Views that are still held keep their mapping, not their block: no block is given out any more.
   for (const auto& [id, entry] : visible_) memory_->Free(entry->object);
   for (const auto& [key, entry] : doomed_) memory_->Free(entry->object);
 }
@@ -35,10 +36,12 @@ Result<StoredObject> ObjectTable::Create(const ObjectId& id, std::uint64_t size_
   if (used_bytes_ - evictable_bytes_ + block_bytes > capacity_bytes_) return NoRoom(id, size_bytes);
   while (used_bytes_ + block_bytes > capacity_bytes_) Check(EvictOne(), "evictable bytes exist");
   auto object = memory_->Allocate(size_bytes);
-  while (!object && EvictOne()) object = memory_->Allocate(size_bytes);  // room, but in pieces
+  // Enough room, but in pieces: victims go until two of them happen to be neighbours.
+  while (!object && EvictOne()) object = memory_->Allocate(size_bytes);
   if (!object) return NoRoom(id, size_bytes);
   //! [make-room]
 
+  // From here on the room is taken, though nobody but the creator can see the object.
   auto entry = std::make_unique<Entry>(Entry{.id = id,
                                              .object = *object,
                                              .block_bytes = block_bytes,
@@ -65,6 +68,8 @@ std::unexpected<Error> ObjectTable::NoRoom(const ObjectId& id, std::uint64_t siz
 
 Result<ObjectTable::Entry*> ObjectTable::FindCreated(const ObjectId& id, StoreClientId creator,
                                                      std::string_view doing) {
+  // Three ways to be wrong, each with its own answer: a client must be able to tell a lost race
+  // (another attempt of the task has sealed it) from a mistake of its own.
   const auto it = visible_.find(id);
   if (it == visible_.end()) {
     return Fail(ErrorCode::kNotFound, "cannot {} object {}: it was never created, or aborted",
@@ -85,9 +90,11 @@ Result<ObjectTable::Entry*> ObjectTable::FindCreated(const ObjectId& id, StoreCl
 Result<void> ObjectTable::Seal(const ObjectId& id, StoreClientId creator) {
   auto entry = FindCreated(id, creator, "seal");
   if (!entry) return Fail(std::move(entry.error()));
+  // The bytes are final: readers may come now, and the creator has no special right any more.
   (*entry)->state = State::kSealed;
   clients_[creator].creating.erase(id);
   ForgetIfIdle(creator);
+  // A copy that was pulled ahead of its first reader may go at once if room is short.
   if (IsEvictable(**entry)) MakeEvictable(**entry);
   Changed();
   return {};
@@ -96,6 +103,7 @@ Result<void> ObjectTable::Seal(const ObjectId& id, StoreClientId creator) {
 Result<void> ObjectTable::Abort(const ObjectId& id, StoreClientId creator) {
   auto entry = FindCreated(id, creator, "abort");
   if (!entry) return Fail(std::move(entry.error()));
+  // Nobody else can have seen it, so there are no pins to wait for.
   clients_[creator].creating.erase(id);
   ForgetIfIdle(creator);
   EraseVisible(id);
@@ -109,10 +117,12 @@ std::optional<StoredObject> ObjectTable::Get(const ObjectId& id, StoreClientId c
   Entry& entry = *it->second;
   Holding& holding = clients_[client].holdings[id];
   ++holding.pins;
+  // The client's first pin on this incarnation. It may still hold an earlier one that was deleted
+  // meanwhile; that one stays among `earlier` until the client's last release.
   if (holding.entry != &entry) {
     if (holding.entry != nullptr) holding.earlier.push_back(holding.entry);
     holding.entry = &entry;
-    KeepFromEviction(entry);
+    KeepFromEviction(entry);  // from its first holder on
     ++entry.holders;
   }
   return entry.object;
@@ -123,6 +133,7 @@ void ObjectTable::Release(const ObjectId& id, StoreClientId client) {
   if (owner == clients_.end()) return;
   const auto it = owner->second.holdings.find(id);
   if (it == owner->second.holdings.end() || --it->second.pins > 0) return;
+  // The client's last pin on this id: it lets go of every incarnation that it holds.
   const Holding holding = std::move(it->second);
   owner->second.holdings.erase(it);
   ForgetIfIdle(client);
@@ -133,12 +144,14 @@ void ObjectTable::Release(const ObjectId& id, StoreClientId client) {
 void ObjectTable::Delete(const ObjectId& id) {
   const auto it = visible_.find(id);
   if (it == visible_.end() || it->second->state != State::kSealed) return;
+  // An unsealed object is left alone: its creator is about to seal or abort it.
   KeepFromEviction(*it->second);
   if (it->second->holders == 0) {
     EraseVisible(id);
     Changed();
     return;
   }
+  // Somebody still reads the bytes. They stay where they are, but the id is free again.
   auto entry = std::move(it->second);
   visible_.erase(it);
   entry->state = State::kDoomed;
@@ -147,6 +160,8 @@ void ObjectTable::Delete(const ObjectId& id) {
 }
 
 void ObjectTable::DropClient(StoreClientId client) {
+  // The client is taken out first, so that nothing below finds it half gone. Both lists are walked
+  // in order of ids: a simulated run with the same seed frees and evicts in the same order.
   auto node = clients_.extract(client);
   if (node.empty()) return;
   for (const ObjectId& id : node.mapped().creating) EraseVisible(id);
@@ -182,12 +197,14 @@ bool ObjectTable::IsEvictable(const Entry& entry) const {
   return entry.state == State::kSealed && entry.kind == CopyKind::kSecondary && entry.holders == 0;
 }
 
+/// Adding is also how a policy learns that the object was used: each last release adds it again.
 void ObjectTable::MakeEvictable(Entry& entry) {
   evictable_bytes_ += entry.block_bytes;
   policy_->Add(
       {.id = entry.id, .size_bytes = entry.block_bytes, .created_order = entry.created_order});
 }
 
+/// To be called before the first pin, a delete or an eviction makes `IsEvictable` false.
 void ObjectTable::KeepFromEviction(Entry& entry) {
   if (!IsEvictable(entry)) return;
   evictable_bytes_ -= entry.block_bytes;
@@ -197,6 +214,8 @@ void ObjectTable::KeepFromEviction(Entry& entry) {
 //! [let-go]
 void ObjectTable::LetGo(Entry& entry) {
   if (--entry.holders > 0) return;
+  // No client reads it any more. A deleted object has waited for just this; a secondary copy
+  // becomes a candidate for eviction, as the one used last.
   if (entry.state == State::kDoomed) {
     Free(std::move(doomed_.extract(&entry).mapped()));
   } else if (IsEvictable(entry)) {
@@ -220,16 +239,21 @@ void ObjectTable::EraseVisible(const ObjectId& id) {
   Free(std::move(visible_.extract(id).mapped()));
 }
 
+/// Drops the copy that the policy names. \return false when there is none to drop.
 bool ObjectTable::EvictOne() {
   const auto victim = policy_->Victim();
   if (!victim) return false;
   const ObjectId id = *victim;
+  // The policy only names the victim. The store takes it out of the policy's books itself, so that
+  // a policy cannot count an object as gone that is still here.
   KeepFromEviction(*visible_.at(id));
   EraseVisible(id);
   if (on_evicted_) on_evicted_(id);
   return true;
 }
 
+/// A client without pins and unsealed objects needs no entry: most drivers are idle most of the
+/// time.
 void ObjectTable::ForgetIfIdle(StoreClientId client) {
   const auto it = clients_.find(client);
   if (it != clients_.end() && it->second.holdings.empty() && it->second.creating.empty()) {
@@ -242,6 +266,7 @@ void ObjectTable::Changed() {
 }
 
 void ObjectTable::CheckInvariants() const {
+  // Every counter is counted again from the entries, and every pin from both of its sides.
   std::uint64_t used = 0;
   std::uint64_t primary = 0;
   std::uint64_t evictable = 0;

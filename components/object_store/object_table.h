@@ -1,5 +1,5 @@
 /// \file
-/// \brief The object store itself: who holds what, over any memory.
+/// \brief The object store itself: the states and pins of all objects, over any memory.
 ///
 /// Every kind of store has the same rules (states, pins, capacity, eviction, deferred delete) and
 /// differs only in where bytes live. So there is one table, and a kind is an `ObjectMemory`.
@@ -7,7 +7,8 @@
 /// Deleting a pinned object hides it and lets its id be used again at once: a lost object that is
 /// made again has the id of the one some slow reader still holds. The old bytes become a *doomed*
 /// entry, which lives until its last holder lets go. A client that holds several incarnations of an
-/// id lets go of all of them with its last `Release`: early would be wrong, late is only late.
+/// id lets go of all of them with its last `Release`: to free bytes too early would be wrong, to
+/// free them late costs only room.
 #pragma once
 
 #include <map>

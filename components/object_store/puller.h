@@ -1,5 +1,5 @@
 /// \file
-/// \brief Brings objects of other nodes here. What the store asks for when it has no copy.
+/// \brief Brings objects of other nodes here, when the store of this node has no copy.
 #pragma once
 
 #include <functional>
@@ -10,12 +10,12 @@
 
 namespace mobula::object_store {
 
-/// Somebody who waits for an object.
+/// One caller that waits for an object.
 struct PullWaiter {
   /// Runs once, never inside `Pull`. On success the object is sealed here and stays at least until
   /// this returns: pin it inside.
   Done<void> done;
-  /// True when nobody wants the answer any more; asked between steps. Null: always wanted.
+  /// True when the caller is gone; asked between steps. Null: the answer is always wanted.
   std::function<bool()> is_abandoned;
 };
 

@@ -6,22 +6,23 @@
 #include <optional>
 
 #include "components/base/payload.h"
+#include "components/object_store/batched_releases.h"
 #include "components/object_store/object_store.h"
-#include "components/object_store/release_queue.h"
 
 namespace mobula::object_store {
 
-/// Pins that belong to the raylet and not to the client that asked: a client may die while its
-/// bytes are on their way, and they must not change then either.
+/// Pins that belong to the raylet and not to the client that asked: a client may die while bytes
+/// are being sent to it, and even then the memory must not be used for another object.
 /// Threads: the state lock; the payloads may be dropped by any thread, also after this is gone.
 class RayletPins {
  public:
   RayletPins(EventLoop& loop, ObjectStore& store)
       : store_(store),
-        queue_(
-            std::make_shared<ReleaseQueue>(loop, [&store](const std::vector<ObjectId>& released) {
-              for (const ObjectId& id : released) store.Release(id, kRaylet);
-            })) {}
+        queue_(std::make_shared<BatchedReleases>(loop,
+                                                 [&store](const std::vector<ObjectId>& released) {
+                                                   for (const ObjectId& id : released)
+                                                     store.Release(id, kRaylet);
+                                                 })) {}
   ~RayletPins() { queue_->Stop(); }
   RayletPins(const RayletPins&) = delete;
   RayletPins& operator=(const RayletPins&) = delete;
@@ -35,7 +36,7 @@ class RayletPins {
 
  private:
   ObjectStore& store_;
-  std::shared_ptr<ReleaseQueue> queue_;  // owners: this and the payloads handed out
+  std::shared_ptr<BatchedReleases> queue_;  // owners: this and the payloads handed out
 };
 
 }  // namespace mobula::object_store

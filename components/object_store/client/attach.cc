@@ -20,6 +20,7 @@ Result<std::unique_ptr<StoreClient>> MakeClient(EventLoop& loop, rpc::Client& ra
   if (reply.kind() == "message") {
     return std::make_unique<MessageStoreClient>(loop, raylet, reply.capacity_bytes());
   }
+  // A raylet of a later build may have kinds of which this one knows nothing.
   if (reply.kind() != "mapped") {
     return Fail(ErrorCode::kVersionMismatch, "the object store is of unknown kind '{}'",
                 reply.kind());
@@ -27,6 +28,7 @@ Result<std::unique_ptr<StoreClient>> MakeClient(EventLoop& loop, rpc::Client& ra
   if (descriptor < 0) {
     return Fail(ErrorCode::kInternal, "the object store is mapped, but no memory came with it");
   }
+  // Twice: views for user code are read-only, and only the runtime knows the writable addresses.
   auto read = Mapping::Make(descriptor, reply.capacity_bytes(), MapAccess::kRead);
   if (!read) return Fail(std::move(read.error()));
   auto write = Mapping::Make(descriptor, reply.capacity_bytes(), MapAccess::kReadWrite);
@@ -38,6 +40,7 @@ Result<std::unique_ptr<StoreClient>> MakeClient(EventLoop& loop, rpc::Client& ra
 
 void AttachStore(EventLoop& loop, rpc::Client& raylet, Done<std::unique_ptr<StoreClient>> done) {
   protocol::AttachStoreRequest request;
+  // Only a unix socket, also below the shared-memory transport, can carry the arena's descriptor.
   request.set_can_map(raylet.endpoint().find("unix://") != std::string::npos);
   raylet.CallRaw(protocol::kAttachStore, request.SerializeAsString(), {},
                  [&loop, &raylet, done = std::move(done)](Result<rpc::RawReply> raw) mutable {

@@ -9,8 +9,8 @@
 
 namespace mobula::object_store {
 
-/// The store decides how long a call waits, and it ends with the connection: no deadline of ours,
-/// so that no pin is ever granted to somebody who has stopped listening.
+/// A call to the store has no deadline of its own: the store decides how long it waits, and it ends
+/// with the connection. With a deadline, the store could grant a pin to a caller that had given up.
 inline constexpr Duration kNoDeadline{-1};
 
 /// \return the request of a `Get`.

@@ -16,7 +16,7 @@ constexpr std::uint64_t kReadStepBytes = 256ULL << 20;
 MappedStoreClient::MappedStoreClient(EventLoop& loop, rpc::Client& raylet,
                                      std::shared_ptr<Mapping> read, std::shared_ptr<Mapping> write)
     : loop_(loop), raylet_(raylet), read_(std::move(read)), write_(std::move(write)), gets_(loop) {
-  dropped_ = std::make_shared<ReleaseQueue>(
+  dropped_ = std::make_shared<BatchedReleases>(
       loop, alive_.Bind([this](const std::vector<ObjectId>& ids) { ReleaseAll(ids); }));
 }
 
@@ -28,6 +28,8 @@ void MappedStoreClient::Create(const ObjectId& id, std::uint64_t size_bytes,
              alive_.Bind([this, id, size_bytes, done = std::move(done)](
                              const Result<protocol::CreateObjectReply>& reply) mutable {
                if (!reply) return done(Fail(reply.error()));
+               // The pages are filled before the caller writes: in bulk, and in steps that leave
+               // the loop time for others.
                const auto range = CheckRange(id, reply->arena_offset(), size_bytes);
                if (!range) return done(Fail(range.error()));
                const auto bytes = write_->bytes().subspan(range->begin, size_bytes);
@@ -50,6 +52,8 @@ void MappedStoreClient::Get(const ObjectId& id, const ObjectHint& hint, Done<Pay
     if (!reply) return gets_.Finish(id, Fail(std::move(reply.error())));
     const auto range = CheckRange(id, reply->arena_offset(), reply->size_bytes());
     if (!range) return gets_.Finish(id, Fail(range.error()));
+    // The pin is ours since the raylet answered. From here on the view gives it back, whatever
+    // happens to the callers.
     Payload view(dropped_->MakePin(id, read_),
                  read_->bytes().subspan(range->begin, reply->size_bytes()));
     Populate(*read_, *range, kReadStepBytes,
@@ -62,6 +66,8 @@ void MappedStoreClient::Get(const ObjectId& id, const ObjectHint& hint, Done<Pay
 Result<MappedStoreClient::Range> MappedStoreClient::CheckRange(const ObjectId& id,
                                                                std::uint64_t offset,
                                                                std::uint64_t size) const {
+  // The raylet is trusted, but a range outside of the mapping would crash this process far from
+  // here.
   const std::uint64_t arena = read_->bytes().size();
   if (offset > arena || size > arena - offset) {
     return Fail(ErrorCode::kCorrupt, "object {} is said to be at {}+{} of an arena of {} bytes",
@@ -72,6 +78,7 @@ Result<MappedStoreClient::Range> MappedStoreClient::CheckRange(const ObjectId& i
 
 void MappedStoreClient::Populate(Mapping& mapping, Range range, std::uint64_t step_bytes,
                                  Ready ready) {
+  // One step, then the loop runs what else is ready. Warm memory is done in the first step.
   const std::uint64_t at = mapping.Populate(range.begin, range.end, step_bytes);
   if (at >= range.end) return ready();
   loop_.Post(alive_.Bind([this, &mapping, rest = Range{at, range.end}, step_bytes,

@@ -11,9 +11,9 @@
 #pragma once
 
 #include "components/base/lifetime.h"
+#include "components/object_store/batched_releases.h"
 #include "components/object_store/client/shared_gets.h"
 #include "components/object_store/mapping.h"
-#include "components/object_store/release_queue.h"
 #include "components/object_store/store_client.h"
 #include "components/transport/rpc/client.h"
 
@@ -52,7 +52,7 @@ class MappedStoreClient final : public StoreClient {
   std::shared_ptr<Mapping> read_;   // owners: this and the payloads handed out
   std::shared_ptr<Mapping> write_;  // owners: this and the windows handed out
   SharedGets gets_;
-  std::shared_ptr<ReleaseQueue> dropped_;  // owners: this and the payloads handed out
+  std::shared_ptr<BatchedReleases> dropped_;  // owners: this and the payloads handed out
   Lifetime alive_;
 };
 

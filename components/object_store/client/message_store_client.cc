@@ -8,7 +8,7 @@ MessageStoreClient::MessageStoreClient(EventLoop& loop, rpc::Client& raylet,
                                        std::uint64_t capacity_bytes)
     : raylet_(raylet), capacity_bytes_(capacity_bytes), gets_(loop) {
   dropped_ =
-      std::make_shared<ReleaseQueue>(loop, alive_.Bind([this](const std::vector<ObjectId>& ids) {
+      std::make_shared<BatchedReleases>(loop, alive_.Bind([this](const std::vector<ObjectId>& ids) {
         for (const ObjectId& id : ids) gets_.Forget(id);
       }));
 }
@@ -21,6 +21,7 @@ void MessageStoreClient::Create(const ObjectId& id, std::uint64_t size_bytes,
              alive_.Bind([this, id, size_bytes, done = std::move(done)](
                              const Result<protocol::CreateObjectReply>& reply) mutable {
                if (!reply) return done(Fail(reply.error()));
+               // The room is reserved there; the bytes are gathered here and travel with `Seal`.
                const auto memory = WritablePayload::Allocate(size_bytes);
                writing_.insert_or_assign(id, memory);
                done(memory);
@@ -29,12 +30,13 @@ void MessageStoreClient::Create(const ObjectId& id, std::uint64_t size_bytes,
 
 void MessageStoreClient::Seal(const ObjectId& id, Done<void> done) {
   const auto object = writing_.extract(id);
-  // Unknown here is unknown there: the store's answer says so.
+  // An object that was not created here goes to the store without bytes, which answers kNotFound.
   CallSeal(raylet_, id, object.empty() ? Payload() : object.mapped().Freeze(),
            alive_.Bind(std::move(done)));
 }
 
 void MessageStoreClient::Abort(const ObjectId& id) {
+  // Our buffer goes at once; the store's room when the message has come.
   writing_.erase(id);
   NotifyAbort(raylet_, id);
 }
@@ -57,6 +59,8 @@ void MessageStoreClient::Get(const ObjectId& id, const ObjectHint& hint, Done<Pa
           return gets_.Finish(id, Fail(ErrorCode::kCorrupt, "object {} has {} bytes, {} came",
                                        id.Short(), reply->size_bytes(), bytes.size()));
         }
+        // The raylet holds no pin for us. The token only tells when our own copy is not used any
+        // more.
         gets_.Finish(id, Payload(dropped_->MakePin(id, bytes.keep()), bytes.bytes()));
       }));
 }

@@ -8,8 +8,8 @@
 #include <unordered_map>
 
 #include "components/base/lifetime.h"
+#include "components/object_store/batched_releases.h"
 #include "components/object_store/client/shared_gets.h"
-#include "components/object_store/release_queue.h"
 #include "components/object_store/store_client.h"
 #include "components/transport/rpc/client.h"
 
@@ -33,7 +33,7 @@ class MessageStoreClient final : public StoreClient {
   const std::uint64_t capacity_bytes_;
   std::unordered_map<ObjectId, WritablePayload> writing_;  // never walked
   SharedGets gets_;
-  std::shared_ptr<ReleaseQueue> dropped_;  // owners: this and the payloads handed out
+  std::shared_ptr<BatchedReleases> dropped_;  // owners: this and the payloads handed out
   Lifetime alive_;
 };
 

@@ -3,6 +3,8 @@
 namespace mobula::object_store {
 
 bool SharedGets::Join(const ObjectId& id, Done<Payload> done) {
+  // A view is in use in this process: its pin is good for one more reader. The answer comes in a
+  // later turn, as it would from the raylet.
   const auto it = views_.find(id);
   if (auto keep = it == views_.end() ? nullptr : it->second.keep.lock()) {
     loop_.Post(alive_.Bind([view = Payload(std::move(keep), it->second.bytes),
@@ -22,6 +24,7 @@ void SharedGets::Finish(const ObjectId& id, const Result<Payload>& view) {
 }
 
 void SharedGets::Forget(const ObjectId& id) {
+  // A new view of the object may have been made since the last one was dropped.
   const auto it = views_.find(id);
   if (it != views_.end() && it->second.keep.expired()) views_.erase(it);
 }

@@ -1,5 +1,5 @@
 /// \file
-/// \brief One fetch and one pin per object and process, however many ask for it.
+/// \brief One fetch and one pin for each object and process, also when many callers want it.
 #pragma once
 
 #include <memory>
@@ -14,14 +14,14 @@
 
 namespace mobula::object_store {
 
-/// Remembers the views that are in use and who waits for one. Threads: the state lock.
+/// Remembers the views in use and the callers that wait for one. Threads: the state lock.
 class SharedGets {
  public:
   explicit SharedGets(EventLoop& loop) : loop_(loop) {}
-  /// Answers soon with a share of a view that somebody still holds; waits for `Finish` if nobody
-  /// does. \return true for the first who waits: it has to fetch.
+  /// If a view of the object is still in use, answers soon with a share of it; else `done` waits
+  /// for `Finish`. \return true for the first caller that waits: it has to fetch the object.
   [[nodiscard]] bool Join(const ObjectId& id, Done<Payload> done);
-  /// Answers all who wait, and remembers the view for as long as one of them holds it.
+  /// Answers every waiting caller, and remembers the view for as long as one of them holds it.
   void Finish(const ObjectId& id, const Result<Payload>& view);
   /// To be called when the last share of a view is gone.
   void Forget(const ObjectId& id);

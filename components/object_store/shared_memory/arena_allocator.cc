@@ -5,6 +5,8 @@
 namespace mobula::object_store {
 
 std::optional<std::uint64_t> ArenaAllocator::Allocate(std::uint64_t size_bytes) {
+  // Warm memory first: the smallest free block that is large enough. What is left of it stays free,
+  // as old as it was.
   if (const auto fit = fits_.lower_bound(Fit{size_bytes, 0, 0}); fit != fits_.end()) {
     const auto block = blocks_.find(fit->offset);
     const std::uint64_t offset = block->first;
@@ -15,6 +17,7 @@ std::optional<std::uint64_t> ArenaAllocator::Allocate(std::uint64_t size_bytes) 
     }
     return offset;
   }
+  // Nothing below the frontier fits: the frontier moves.
   std::uint64_t offset = frontier_;
   if (!blocks_.empty()) {  // a free block that ends at the frontier grows into the untouched part
     const auto last = std::prev(blocks_.end());
@@ -30,6 +33,8 @@ void ArenaAllocator::Free(std::uint64_t offset, std::uint64_t size_bytes) {
   Check(offset + size_bytes <= frontier_, "a freed block was handed out before");
   auto next = blocks_.lower_bound(offset);
   Check(next == blocks_.end() || offset + size_bytes <= next->first, "a block is freed once");
+  // Free neighbours become one block at once, so that free blocks never touch and a large object
+  // finds the room that many small ones have left.
   if (next != blocks_.end() && next->first == offset + size_bytes) {
     size_bytes += next->second.size_bytes;
     next = Erase(next);
@@ -47,12 +52,8 @@ void ArenaAllocator::Free(std::uint64_t offset, std::uint64_t size_bytes) {
   Insert(offset, size_bytes, ++freed_count_);
 }
 
-std::uint64_t ArenaAllocator::FreeBytes() const {
-  std::uint64_t total = capacity_bytes_ - frontier_;
-  for (const auto& [offset, block] : blocks_) total += block.size_bytes;
-  return total;
-}
-
+/// Sorted by size, and among equals the block freed last comes first: its pages may still be in the
+/// processor's cache.
 ArenaAllocator::Fit ArenaAllocator::FitOf(Blocks::const_iterator block) {
   return {block->second.size_bytes, ~block->second.freed_order, block->first};
 }

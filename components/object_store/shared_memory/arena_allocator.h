@@ -32,8 +32,6 @@ class ArenaAllocator {
 
   /// \return where untouched memory begins.
   [[nodiscard]] std::uint64_t frontier() const { return frontier_; }
-  /// \return the free bytes, in however many pieces.
-  [[nodiscard]] std::uint64_t FreeBytes() const;
   /// Aborts unless free blocks are apart, merged and below the frontier.
   void CheckInvariants() const;
 

@@ -16,11 +16,12 @@ Populator::Populator(std::shared_ptr<Mapping> arena)
 
 Populator::~Populator() {
   thread_.request_stop();
-  wanted_.fetch_add(1);  // any change wakes it
+  wanted_.fetch_add(1);  // the thread waits for the number to change
   wanted_.notify_one();
 }
 
 void Populator::FrontierAt(std::uint64_t offset) {
+  // Half of the last step is still unused: no need to wake the thread for every object.
   if (offset + kAheadBytes / 2 <= wanted_.load(std::memory_order_relaxed)) return;
   wanted_.store(offset + kAheadBytes);
   wanted_.notify_one();
@@ -34,6 +35,7 @@ void Populator::Run(const std::stop_token& stop) {
     if (stop.stop_requested()) return;
     seen = wanted_.load();
     const std::uint64_t end = std::min<std::uint64_t>(seen, arena_->bytes().size());
+    // In steps, so that a stop does not wait for the whole range.
     while (done < end && !stop.stop_requested()) {
       const std::uint64_t step = std::min(kStepBytes, end - done);
       // Straight to the kernel: the arena's page bits belong to the loop's thread.

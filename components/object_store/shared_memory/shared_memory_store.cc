@@ -33,6 +33,7 @@ class ArenaMemory final : public ObjectMemory {
   std::optional<StoredObject> Allocate(std::uint64_t size_bytes) override {
     const auto offset = allocator_.Allocate(BlockBytes(size_bytes));
     if (!offset) return std::nullopt;
+    // Where untouched memory begins decides what the thread fills next.
     if (populator_) populator_->FrontierAt(allocator_.frontier());
     return StoredObject{.bytes = mapping_->bytes().subspan(*offset, size_bytes),
                         .arena_offset = *offset};
@@ -72,13 +73,15 @@ std::optional<std::uint64_t> NumberAfter(const std::string& text, std::string_vi
   return number;
 }
 
-/// A memfd is not bounded by /dev/shm: too large a one calls the OOM killer on the innocent. So we
-/// ask first. \return what machine and control group can still give.
+/// A memfd is not bounded by /dev/shm. If it grows beyond the memory of the machine, the kernel
+/// kills some process, most likely not the one at fault, so the capacity is compared first.
+/// \return what machine and control group can still give.
 std::uint64_t AvailableBytes() {
   std::uint64_t available = ~0ULL;
   if (const auto kib = NumberAfter(ReadKernelFile("/proc/meminfo"), "MemAvailable:")) {
     available = *kib << 10;
   }
+  // In a container the control group, of version 2 or 1, may allow less than the machine has.
   for (const char* limit :
        {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
     if (const auto bytes = NumberAfter(ReadKernelFile(limit), "")) {
@@ -94,6 +97,7 @@ Result<int> MakeArena(std::uint64_t capacity_bytes) {
   if (fd < 0) {
     return Fail(ErrorCode::kInternal, "cannot make shared memory: {}", std::strerror(errno));
   }
+  // The seals promise every process that maps it that no other can shrink it under its feet.
   if (::ftruncate(fd, static_cast<off_t>(capacity_bytes)) != 0 ||
       ::fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
     const int error = errno;

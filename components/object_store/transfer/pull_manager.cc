@@ -54,6 +54,7 @@ void PullManager::Pull(const ObjectId& id, const ObjectHint& hint, PullWaiter wa
       done(Fail(ErrorCode::kCancelled, "the object store is stopping"));
     });
   }
+  // A second pull of an object joins the first one; it may know of other sources.
   auto& pull = pulls_[id];
   const bool is_new = pull == nullptr;
   if (is_new) {
@@ -64,11 +65,14 @@ void PullManager::Pull(const ObjectId& id, const ObjectHint& hint, PullWaiter wa
   pull->waiters.push_back(std::move(waiter));
   AddSources(*pull, hint);
   if (!is_new) return;
+  // Begun in a later turn, so that `done` never runs inside `Pull`.
   deps_.loop.Post(alive_.Bind([this, id, serial = pull->serial] {
     if (State* pull = Find(id, serial)) NextSource(*pull);
   }));
 }
 
+/// Each endpoint counts once for a pull, so a source that has failed is not tried again just
+/// because another reader names it too. This node is no source.
 void PullManager::AddSources(State& pull, const ObjectHint& hint) {
   for (const std::string& endpoint : hint.raylet_endpoints) {
     if (endpoint != own_endpoint_ && pull.known.insert(endpoint).second) {
@@ -77,6 +81,7 @@ void PullManager::AddSources(State& pull, const ObjectHint& hint) {
   }
 }
 
+/// \return the pull that an answer is for; null when it has ended or is a later one of that id.
 PullManager::State* PullManager::Find(const ObjectId& id, std::uint64_t serial) {
   const auto it = pulls_.find(id);
   return it != pulls_.end() && it->second->serial == serial ? it->second.get() : nullptr;
@@ -94,15 +99,20 @@ bool PullManager::IsWanted(State& pull) {
 
 void PullManager::NextSource(State& pull) {
   if (!IsWanted(pull)) return;
+  // A local process may have made the object meanwhile: re-execution gives it the same id.
   if (deps_.store.ContainsSealed(pull.id)) return Finish(pull, {});
   if (pull.untried.empty() && !pull.unreached.empty()) return AskUnreachedLater(pull);
+  // Each source has answered that it has no copy, or has left the cluster. The owner decides
+  // whether there are others, or whether the object must be made again.
   if (pull.untried.empty()) {
     return Finish(
         pull, Fail(ErrorCode::kNotFound, "object {} is on none of {} nodes{}{}", pull.id.Short(),
                    pull.known.size(), pull.failures.empty() ? "" : ": ", pull.failures));
   }
+  // At random, so that many readers of one object do not all ask the same source.
   const auto chosen =
       pull.untried.begin() + static_cast<std::ptrdiff_t>(deps_.random.Below(pull.untried.size()));
+  // A new attempt: answers that earlier sources still owe us are told apart by its number.
   pull.source = std::move(*chosen);
   pull.untried.erase(chosen);
   pull.client = deps_.raylets.Get(pull.source);
@@ -127,10 +137,13 @@ void PullManager::SourceFailed(State& pull, std::string_view why) {
 
 /// \param error of a call to the source: an answer, or that there was none.
 void PullManager::SourceFailed(State& pull, const Error& error) {
+  // No answer does not mean that there is no copy. A member of the cluster may hold the only one
+  // and is asked again for a while; a node that has left it is believed to be gone.
   const bool is_answer = error.code() != ErrorCode::kUnavailable &&
                          error.code() != ErrorCode::kDeadlineExceeded &&
                          error.code() != ErrorCode::kCancelled;
   if (!is_answer && is_member_(pull.source)) {
+    // The first silence starts the clock; `reach_max` counts from here over all sources.
     if (pull.backoff == Duration(0)) {
       pull.backoff = kBackoffMin;
       pull.reach_until = deps_.loop.Now() + options_.reach_max;
@@ -140,7 +153,8 @@ void PullManager::SourceFailed(State& pull, const Error& error) {
   SourceFailed(pull, error.message());
 }
 
-/// Those that have left the cluster meanwhile are not asked again.
+/// All sources that did not answer are asked again after a growing pause, except those that have
+/// left the cluster meanwhile.
 void PullManager::AskUnreachedLater(State& pull) {
   ++pull.attempt;  // late answers of the last source do not count
   const Duration wait = pull.backoff;
@@ -156,16 +170,19 @@ void PullManager::AskUnreachedLater(State& pull) {
 }
 
 void PullManager::Located(State& pull, const protocol::LocateObjectReply& reply) {
+  // The owner's list was stale: this copy was evicted or freed.
   if (!reply.found()) return SourceFailed(pull, "not there");
   if (pull.admitted && reply.size_bytes() != pull.size_bytes) {
     return SourceFailed(
         pull, fmt::format("has {} bytes instead of {}", reply.size_bytes(), pull.size_bytes));
   }
   pull.size_bytes = reply.size_bytes();
+  // The first source that has it tells the size, and with it how much memory the pull needs.
   if (pull.landing == nullptr) {
     waiting_.emplace_back(pull.id, pull.serial);
     return Admit();
   }
+  // An earlier source has delivered a part before it failed: only the other chunks are asked for.
   pull.missing.clear();
   for (std::uint64_t i = 0; i < pull.received.size(); ++i) {
     if (!pull.received[i]) pull.missing.push_back(i);
@@ -174,8 +191,10 @@ void PullManager::Located(State& pull, const protocol::LocateObjectReply& reply)
   ReadMore(pull);
 }
 
+/// Lets waiting pulls begin in the order in which they came, as far as the bound allows.
 void PullManager::Admit() {
   while (!waiting_.empty()) {
+    // A pull that alone is larger than the bound goes when no other is under way.
     State* pull = Find(waiting_.front().first, waiting_.front().second);
     if (pull != nullptr && admitted_bytes_ > 0 &&
         admitted_bytes_ + pull->size_bytes > options_.bytes_in_flight_max) {
@@ -198,11 +217,13 @@ void PullManager::Create(State& pull) {
       wanted, alive_.Bind([this, id = pull.id, serial = pull.serial](Result<StoredObject> object) {
         State* pull = Find(id, serial);
         if (pull == nullptr) {
+          // The pull ended while it waited for room; what has just been created is not wanted.
           if (object) (void)deps_.store.Abort(id, kRaylet);
           return;
         }
         if (object) return Created(*pull, *object);
-        if (deps_.store.ContainsSealed(id)) return Finish(*pull, {});  // somebody made it here
+        if (deps_.store.ContainsSealed(id)) return Finish(*pull, {});  // made here meanwhile
+        // A local writer holds the id and has not sealed it in all that time.
         if (object.error().code() == ErrorCode::kAlreadyExists) {
           return Finish(*pull, Fail(ErrorCode::kUnavailable, "{}", object.error().message()));
         }
@@ -211,6 +232,7 @@ void PullManager::Create(State& pull) {
 }
 
 void PullManager::Created(State& pull, const StoredObject& object) {
+  // The memory is there for good: from here on a failed source costs only the chunks that it owes.
   pull.landing = MakeLanding(pull.id, object.bytes);
   pull.chunks_left = (pull.size_bytes + options_.chunk_bytes - 1) / options_.chunk_bytes;
   pull.received.resize(pull.chunks_left);
@@ -218,6 +240,8 @@ void PullManager::Created(State& pull, const StoredObject& object) {
   ReadMore(pull);
 }
 
+/// The landing's destructor may run deep inside the transport, when a broken connection drops its
+/// last write; the store is told in a turn of the loop of its own.
 std::shared_ptr<PullManager::Landing> PullManager::MakeLanding(const ObjectId& id,
                                                                std::span<std::byte> bytes) {
   auto landing = std::make_shared<Landing>();
@@ -237,6 +261,8 @@ std::uint64_t PullManager::ChunkBytes(const State& pull, std::uint64_t index) co
 
 void PullManager::ReadMore(State& pull) {
   if (!IsWanted(pull)) return;
+  // All chunks are in place. The pin keeps the object from eviction until the waiters have pinned
+  // it themselves and no late chunk can be written any more; the landing gives it back.
   if (pull.chunks_left == 0) {
     const auto sealed = deps_.store.Seal(pull.id, kRaylet);
     Check(sealed.has_value(), "a landing is ours until it is sealed");
@@ -245,6 +271,7 @@ void PullManager::ReadMore(State& pull) {
     pull.landing->sealed = true;
     return Finish(pull, {});
   }
+  // Several requests under way hide the round trip; too many would only queue up at the source.
   while (pull.in_flight < options_.chunks_in_flight && !pull.missing.empty()) {
     const std::uint64_t index = pull.missing.front();
     pull.missing.pop_front();
@@ -264,6 +291,8 @@ void PullManager::ReadChunk(State& pull, std::uint64_t index) {
   //! [landing]
   options.place_attachment = [weak = std::weak_ptr<Landing>(pull.landing), offset,
                               size](std::uint64_t bytes) -> Result<WritablePayload> {
+    // Asked when the header of the reply has come. The pull may be over by then; if not, the write
+    // shares the landing and so keeps the memory until the last byte is in.
     const auto landing = weak.lock();
     if (landing == nullptr || landing->closed) {
       return Fail(ErrorCode::kCancelled, "the pull is over");
@@ -279,6 +308,7 @@ void PullManager::ReadChunk(State& pull, std::uint64_t index) {
       alive_.Bind([this, id = pull.id, serial = pull.serial, attempt = pull.attempt, index,
                    size](const Result<rpc::RawReply>& reply) {
         State* pull = Find(id, serial);
+        // Late: another source delivers by now. The bytes were the same, and are counted once.
         if (pull == nullptr || pull->attempt != attempt) return;
         if (!reply) return SourceFailed(*pull, reply.error());
         if (reply->attachment.size() != size) {
@@ -289,6 +319,7 @@ void PullManager::ReadChunk(State& pull, std::uint64_t index) {
 }
 
 void PullManager::ChunkCame(State& pull, std::uint64_t index) {
+  // Remembered by chunk, so that the next source need not send it again.
   --pull.in_flight;
   --pull.chunks_left;
   pull.received[index] = true;
@@ -299,14 +330,17 @@ void PullManager::ChunkCame(State& pull, std::uint64_t index) {
 void PullManager::Finish(State& pull, const Result<void>& result) {
   const auto over = pulls_.extract(pull.id);  // destroyed last: its landing keeps the object pinned
   State& state = *over.mapped();
+  // No further write may begin; those under way still hold the landing.
   if (state.landing != nullptr) state.landing->closed = true;
   if (state.admitted) admitted_bytes_ -= state.size_bytes;
   for (PullWaiter& waiter : state.waiters) waiter.done(result);
+  // Its share of `bytes_in_flight_max` is free for the pulls that wait.
   if (!stopped_) Admit();
 }
 
 void PullManager::Stop() {
   if (std::exchange(stopped_, true)) return;
+  // Waiters are called one by one; each may drop others, so the map is read anew every time.
   waiting_.clear();
   while (!pulls_.empty()) {
     Finish(*pulls_.begin()->second, Fail(ErrorCode::kCancelled, "the object store is stopping"));

