@@ -4,6 +4,7 @@
 
 #include "components/object_store/registration.h"
 #include "tests/components/object_store/stores.h"
+#include "tests/conformance/object_store/cited.h"
 #include "tests/conformance/object_store/store_checks.h"
 
 namespace mobula::object_store::conformance {
@@ -32,7 +33,7 @@ class ObjectStoreConformanceTest
 TEST_P(ObjectStoreConformanceTest, KeepsThePromise) {
   const auto& [store, check] = GetParam();
   const Violation violation = check.run(store.make);
-  EXPECT_FALSE(violation) << "broken: " << *violation;
+  EXPECT_FALSE(violation) << "broken: \"" << check.promise << "\": " << *violation;
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ObjectStoreConformanceTest,
@@ -134,6 +135,12 @@ std::vector<std::string> ChecksThatReject() {
     if (check.run(make)) names.emplace_back(check.name);
   }
   return names;
+}
+
+TEST(ObjectStoreConformanceSuiteTest, CitesTheHeader) {
+  for (const StoreCheck& check : StoreChecks()) {
+    EXPECT_TRUE(HeaderSays("object_store.h", check.promise)) << check.promise;
+  }
 }
 
 TEST(ObjectStoreConformanceSuiteTest, RejectsWrongStores) {

@@ -20,6 +20,7 @@ using Violation = std::optional<std::string>;
 /// One promise of object_store.h.
 struct StoreCheck {
   const char* name;
+  const char* promise;  ///< As it stands in the header.
   Violation (*run)(const StoreFactory& make);
 };
 
