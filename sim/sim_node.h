@@ -6,11 +6,11 @@
 #include <optional>
 #include <string>
 
-#include "components/base/simulated/background_thread.h"
 #include "components/raylet/raylet.h"
 #include "node/gcs_service.h"
 #include "node/head_service.h"
 #include "sim/sim_launcher.h"
+#include "sim/simulated_background_thread.h"
 #include "sim/simulated_file_system.h"
 
 namespace mobula::sim {

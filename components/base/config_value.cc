@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cmath>
+#include <limits>
 
 namespace mobula {
 namespace {
@@ -21,10 +21,23 @@ std::string Place(std::string_view path, std::string_view key, int line) {
 }
 
 /// Parses the whole of `text`. \return false if anything is left over or it does not fit.
+/// \return the number that all of `text` is, if it lies within the bounds; nothing for a NaN.
 template <typename T>
-bool ParseWhole(std::string_view text, T* value) {
-  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), *value);
-  return error == std::errc() && rest == text.data() + text.size();
+std::optional<T> ParseBetween(std::string_view text, T min, T max) {
+  T value = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || rest != text.data() + text.size()) return std::nullopt;
+  return value >= min && value <= max ? std::optional(value) : std::nullopt;
+}
+
+/// \return what `parse` makes of `text`, or `fallback` if there is no text or it makes no sense.
+template <typename T>
+T Parsed(ConfigReader& reader, std::string_view key, const std::string* text, T fallback,
+         std::string_view wanted, auto parse) {
+  if (text == nullptr) return fallback;
+  const auto value = parse(*text);
+  if (!value) reader.Reject(key, "is '{}'; {} is wanted", *text, wanted);
+  return value.value_or(fallback);
 }
 
 const ConfigValue& EmptyMap() {
@@ -78,25 +91,15 @@ std::string ConfigReader::Text(std::string_view key, std::string_view fallback) 
 
 std::int64_t ConfigReader::Whole(std::string_view key, std::int64_t fallback, std::int64_t min,
                                  std::int64_t max) {
-  const auto* text = Scalar(key, "a whole number");
-  if (text == nullptr) return fallback;
-  std::int64_t value = 0;
-  if (!ParseWhole(*text, &value) || value < min || value > max) {
-    Reject(key, "is '{}'; a whole number from {} to {} is wanted", *text, min, max);
-    return fallback;
-  }
-  return value;
+  return Parsed(*this, key, Scalar(key, "a whole number"), fallback,
+                fmt::format("a whole number from {} to {}", min, max),
+                [&](std::string_view text) { return ParseBetween(text, min, max); });
 }
 
 double ConfigReader::Number(std::string_view key, double fallback, double min, double max) {
-  const auto* text = Scalar(key, "a number");
-  if (text == nullptr) return fallback;
-  double value = 0;
-  if (!ParseWhole(*text, &value) || !(value >= min && value <= max)) {
-    Reject(key, "is '{}'; a number from {} to {} is wanted", *text, min, max);
-    return fallback;
-  }
-  return value;
+  return Parsed(*this, key, Scalar(key, "a number"), fallback,
+                fmt::format("a number from {} to {}", min, max),
+                [&](std::string_view text) { return ParseBetween(text, min, max); });
 }
 
 bool ConfigReader::Boolean(std::string_view key, bool fallback) {
@@ -109,19 +112,13 @@ bool ConfigReader::Boolean(std::string_view key, bool fallback) {
 }
 
 std::uint64_t ConfigReader::Size(std::string_view key, std::uint64_t fallback) {
-  const auto* text = Scalar(key, "a size such as 512MiB");
-  if (text == nullptr) return fallback;
-  const auto size = ParseSize(*text);
-  if (!size) Reject(key, "is '{}'; a size such as 512MiB or 4GB is wanted", *text);
-  return size.value_or(fallback);
+  return Parsed(*this, key, Scalar(key, "a size such as 512MiB"), fallback,
+                "a size such as 512MiB or 4GB", ParseSize);
 }
 
 Duration ConfigReader::Time(std::string_view key, Duration fallback) {
-  const auto* text = Scalar(key, "a time such as 250ms");
-  if (text == nullptr) return fallback;
-  const auto time = ParseTime(*text);
-  if (!time) Reject(key, "is '{}'; a time such as 250ms, 5s or 2min is wanted", *text);
-  return time.value_or(fallback);
+  return Parsed(*this, key, Scalar(key, "a time such as 250ms"), fallback,
+                "a time such as 250ms, 5s or 2min", ParseTime);
 }
 
 const ConfigValue& ConfigReader::Child(std::string_view key) {
@@ -132,9 +129,9 @@ const ConfigValue& ConfigReader::Child(std::string_view key) {
 std::map<std::string, double> ConfigReader::NumberMap(std::string_view key) {
   std::map<std::string, double> numbers;
   for (const auto& [name, text] : TextMap(key)) {
-    double value = 0;
-    if (ParseWhole<double>(text, &value) && std::isfinite(value)) {
-      numbers.emplace(name, value);
+    constexpr double kMax = std::numeric_limits<double>::max();
+    if (const auto value = ParseBetween<double>(text, -kMax, kMax)) {
+      numbers.emplace(name, *value);
     } else {
       Reject(key, "has '{}' under '{}'; a number is wanted", text, name);
     }

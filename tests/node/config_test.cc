@@ -2,8 +2,8 @@
 // defaults are the true ones.
 
 #include "node/config.h"
-#include "components/base/simulated/background_thread.h"
 #include "components/base/simulated/file_system.h"
+#include "sim/simulated_background_thread.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -83,7 +83,7 @@ Result<void> ReadAll(const ConfigValue& root) {
     note(MakeStore(config->object_store));
     note(MakeScheduler(config->scheduler, scheduler::NodeView(), Random(1)));
     SimulatedFileSystem files;
-    SimulatedBackgroundThread writer(loop);
+    sim::SimulatedBackgroundThread writer(loop);
     note(MakeStorage(config->gcs_storage, {loop, files, writer, "/gcs"}));
   });
   return outcome;

@@ -35,6 +35,7 @@ SpinBudget::~SpinBudget() {
 }
 
 Duration SpinBudget::Next(TimePoint now) {
+  // Waits are long: spinning would end before they do.
   if (usual_wait_ > kSpinMax) return Duration(0);
   const bool is_shared = peer_core_ == ::sched_getcpu();
   const bool is_burst = now - last_end_ < kBurstGap && last_gap_ < kBurstGap;

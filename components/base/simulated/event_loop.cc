@@ -46,6 +46,7 @@ bool SimulatedEventLoop::TimerIsNext() {
 
 bool SimulatedEventLoop::RunOneBefore(TimePoint end) {
   if (posted_.empty() && (timers_.empty() || timers_.first_deadline() > end)) return false;
+  // Virtual time jumps to the next deadline when nothing is ready before it.
   if (TimerIsNext()) {
     if (timers_.first_deadline() > clock_.now) {
       clock_.now = timers_.first_deadline();
@@ -61,6 +62,7 @@ bool SimulatedEventLoop::RunOneBefore(TimePoint end) {
 }
 
 void SimulatedEventLoop::Run(Callback callback) {
+  // The digest hashes when each event ran: two runs of one seed that differ anywhere differ here.
   ++events_;
   Check(++events_this_instant_ < kEventsPerInstantMax,
         "too many events while virtual time stands still: something posts itself for ever");

@@ -11,7 +11,7 @@ namespace {
 using handshake::Session;
 using handshake::Side;
 
-/// Makes sessions; their nonces cannot be foreseen even by who knows the past ones.
+/// Makes sessions. A stranger who knows all past nonces cannot foresee the next: each is signed.
 class SessionMaker {
  public:
   SessionMaker(EventLoop& loop, Random random, std::shared_ptr<HandshakeConfig> config)
@@ -67,11 +67,14 @@ class AuthenticatedListener final : public Listener {
  private:
   void Accept(std::unique_ptr<Connection> connection) {
     const std::size_t bound = maker_->config->half_open_max;
+    // Strangers cost memory and time until they have proved themselves, so few may be at it at
+    // once. Some more wait in line, as all processes of a cluster may connect in the same moment.
     if (half_open_.size() < bound) {
       Begin(std::move(connection));
     } else if (waiting_.size() < bound * kWaitingPerHalfOpen) {
       waiting_.push_back(std::move(connection));
     } else {
+      // The connection is closed on return, without a word: words would cost what the bound saves.
       maker_->LogRefusal(
           connection->Describe(),
           fmt::format("{} peers are in a handshake, and {} wait for it", bound, waiting_.size()));
@@ -86,6 +89,7 @@ class AuthenticatedListener final : public Listener {
     session->Start(
         maker_->config->handshake_timeout,
         alive_.Bind([this, id, peer = std::move(peer)](Result<std::unique_ptr<Connection>> made) {
+          // Proved or refused, its place is free for the next in line.
           half_open_.erase(id);
           if (!waiting_.empty()) {
             auto next = std::move(waiting_.front());

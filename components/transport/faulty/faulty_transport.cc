@@ -28,6 +28,8 @@ class FaultyConnection final : public Connection, private ConnectionHandler {
       : faults_(std::move(faults)), inner_(std::move(inner)), timer_(faults_->loop) {}
 
   void SetHandler(ConnectionHandler* handler) override {
+    // A cut may have happened while there was nobody to tell; and frames that were late may have
+    // become due.
     handler_ = handler;
     inner_->SetHandler(handler == nullptr ? nullptr : this);
     if (handler == nullptr) return;
@@ -41,6 +43,7 @@ class FaultyConnection final : public Connection, private ConnectionHandler {
     if (rule != nullptr && rule->effect == Effect::kCut) {
       Break();
     } else if (rule != nullptr || !outgoing_.empty()) {
+      // Frames behind a late one are late, too: order is a promise that even a bad network keeps.
       outgoing_bytes_ += frame.body.size() + frame.attachment.size();
       Outgoing late{std::move(frame), {}};
       if (late.frame.descriptor >= 0) {  // the caller's may be closed by then
@@ -54,6 +57,7 @@ class FaultyConnection final : public Connection, private ConnectionHandler {
   }
   void Flush() override { inner_->Flush(); }
   void Close() override {
+    // A close sends what is queued. Late frames count as queued.
     while (!outgoing_.empty()) SendFirst();
     inner_->Close();
     broken_ = true;
@@ -93,6 +97,7 @@ class FaultyConnection final : public Connection, private ConnectionHandler {
   }
   void OnClose(const Error& reason) override {
     if (broken_) return;
+    // The end comes after all frames that came before it.
     if (incoming_.empty()) {
       broken_ = true;
       std::exchange(handler_, nullptr)->OnClose(reason);
@@ -111,6 +116,7 @@ class FaultyConnection final : public Connection, private ConnectionHandler {
                            rule.kind.value_or(header.kind) == header.kind &&
                            rule.method.value_or(header.method) == header.method;
       if (!matches) continue;
+      // `at_frame` counts on each connection alone, `times` over all of them.
       ++matches_[i];
       if (rule.at_frame != 0 && matches_[i] != rule.at_frame) continue;
       if (!faults_->random.Chance(rule.probability)) continue;
@@ -161,6 +167,8 @@ class FaultyConnection final : public Connection, private ConnectionHandler {
 
   /// Ends the connection as a broken network would.
   void Break() {
+    // Both sides notice: the inner close tells the peer, and the report our own handler, later, as
+    // this runs inside its call.
     broken_ = true;
     cut_ = true;
     outgoing_.clear();

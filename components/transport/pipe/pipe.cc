@@ -76,6 +76,7 @@ class Core : public std::enable_shared_from_this<Core> {
                                "{}: {} bytes wait to be sent, allowed are {}", end.side.describe,
                                end.queued_body_bytes.load(), end.limits.queued_bytes_max));
     }
+    // Frames leave at the end of this turn, all together, unless somebody flushes before.
     if (end.flush_posted) return;
     end.flush_posted = true;
     end.side.loop->Post([self = shared_from_this(), from] { self->Flush(from); });
@@ -97,6 +98,7 @@ class Core : public std::enable_shared_from_this<Core> {
   void Close(PipeEnd which) {
     End& end = At(which);
     if (!end.open) return;
+    // If this end is broken already, the other side was told then.
     if (!end.end_reason) {
       Flush(which);
       TellOther(which);
@@ -151,6 +153,7 @@ class Core : public std::enable_shared_from_this<Core> {
   }
 
   void Arrive(PipeEnd from, Batch& batch) {
+    // Only now are the bytes out of the sender's hands, as if a kernel had carried them.
     End& sender = At(from);
     for (const Frame& frame : batch.frames) {
       sender.queued_bytes -= frame.body.size() + frame.attachment.size();
@@ -183,6 +186,7 @@ class Core : public std::enable_shared_from_this<Core> {
           std::memcpy(place->bytes.data(), source.bytes().data(), source.size());
           frame.attachment = place->Freeze();
         }
+        // The handler may have closed this end, or given up its place, inside the call above.
         if (!end.open || end.handler == nullptr) {
           if (frame.descriptor >= 0) ::close(frame.descriptor);
           return;
@@ -190,6 +194,7 @@ class Core : public std::enable_shared_from_this<Core> {
       }
       end.handler->OnFrame(std::move(frame));
     }
+    // The end is reported last, when all that was said before it has been delivered.
     if (end.open && end.handler != nullptr && end.arrived.empty() && end.end_reason) {
       end.open = false;
       std::exchange(end.handler, nullptr)->OnClose(*end.end_reason);

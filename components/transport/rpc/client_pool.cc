@@ -3,7 +3,8 @@
 namespace mobula::transport::rpc {
 namespace {
 
-/// Stands in where no transport speaks the endpoint's scheme.
+/// Stands in where no transport speaks the endpoint's scheme: its callers learn of that as of any
+/// other connection that cannot be made.
 class RefusingTransport final : public Transport {
  public:
   explicit RefusingTransport(EventLoop& loop) : loop_(loop) {}

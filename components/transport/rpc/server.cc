@@ -28,6 +28,8 @@ void Server::Accept(std::unique_ptr<Connection> connection) {
 }
 
 void Server::Lost(std::uint64_t id, const Error& reason) {
+  // Taken out first: the callback may ask for the peers that are left, or stop the server. The lost
+  // one lives until it returns.
   const auto lost = peers_.extract(id);
   if (!lost.empty() && closed_) closed_(*lost.mapped(), reason);
 }
@@ -42,6 +44,7 @@ void Server::ClosePeer(Peer& peer) {
 }
 
 void Server::Stop() {
+  // No new peer comes from here on, and none is reported as lost: the owner of the server knows.
   stopped_ = true;
   listeners_.clear();
   for (auto& [id, peer] : std::exchange(peers_, {})) peer->Close();

@@ -19,6 +19,7 @@ Responder& Responder::operator=(Responder&& other) noexcept {
 }
 
 Responder::~Responder() {
+  // A handler that forgets its responder, or dies with it, must not leave the caller waiting.
   if (!IsAbandoned()) {
     SendError(Error(ErrorCode::kCancelled, "the server dropped the call without an answer"));
   }
@@ -37,6 +38,7 @@ bool Responder::IsAbandoned() const {
 }
 
 void Responder::Answer(FrameKind kind, std::string body, Payload attachment, int descriptor) {
+  // Once: whatever is sent later, or on destruction, finds no call.
   const std::uint64_t call = std::exchange(call_id_, 0);
   if (call == 0 || peer_alive_.expired()) return;
   peer_->Answer(kind, call, std::move(body), std::move(attachment), descriptor);

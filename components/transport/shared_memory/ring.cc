@@ -13,13 +13,15 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr auto kRelease = std::memory_order_release;
 
 //! [dekker]
-/// Sees a flag that was set before our index was published, or was not and sees the index.
+/// Called after our index was published: takes down the flag of a peer that waits for it. With
+/// `Set` it makes sure that one of the two sees the other: either we see the flag here, or the
+/// peer, which looks at the index after setting the flag, sees the index.
 bool Take(std::atomic<std::uint32_t>& flag) {
   std::atomic_thread_fence(std::memory_order_seq_cst);
   return flag.load(kRelaxed) != 0 && flag.exchange(0, kRelaxed) != 0;
 }
 
-/// The other half of that.
+/// Called before the last look at the peer's index: says that from now on we must be rung for.
 void Set(std::atomic<std::uint32_t>& flag) {
   flag.store(1, kRelaxed);
   std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -29,9 +31,13 @@ void Set(std::atomic<std::uint32_t>& flag) {
 }  // namespace
 
 ssize_t RingWriter::Write(std::span<const iovec> parts) {
+  // The reader's index is in a cache line of another core. The copy of it is good enough as long as
+  // it leaves room for everything.
   std::size_t wanted = 0;
   for (const iovec& part : parts) wanted += part.iov_len;
   if (bytes_.size() - (tail_ - head_) < wanted) head_ = state_->head.load(kAcquire);
+  // The peer may write anything into shared memory; an index that cannot be right ends the
+  // connection before it leads us outside of the ring.
   if (tail_ - head_ > bytes_.size()) return -EBADMSG;
   std::size_t room = bytes_.size() - (tail_ - head_);
   const std::uint64_t before = tail_;
@@ -46,6 +52,7 @@ ssize_t RingWriter::Write(std::span<const iovec> parts) {
     room -= size;
     if (size < part.iov_len) break;
   }
+  // All bytes are in place before the reader can see that they are there.
   state_->tail.store(tail_, kRelease);
   return static_cast<ssize_t>(tail_ - before);
 }
@@ -78,6 +85,7 @@ ssize_t RingReader::Read(std::span<std::byte> first, std::span<std::byte> then) 
   std::size_t got = 0;
   if (!first.empty() && there > 0) got = Copy(first.first(std::min(first.size(), there)));
   if (there > got) got += Copy(then.first(std::min(then.size(), there - got)));
+  // The bytes are copied out before the writer may use their place again.
   if (got > 0) state_->head.store(head_, kRelease);
   return static_cast<ssize_t>(got);
 }
@@ -94,6 +102,7 @@ bool RingReader::Park(int here) {
 }
 
 bool RingReader::Unpark() {
+  // If the flag is down although we had set it, the writer has taken it to ring for us.
   const bool is_rung = std::exchange(is_parked_, false) && state_->parked.load(kRelaxed) == 0;
   state_->parked.store(0, kRelaxed);
   return is_rung;

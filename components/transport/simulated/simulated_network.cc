@@ -90,6 +90,7 @@ class SimulatedNetwork::Impl::SimulatedWire final
     if (network_->dead_.contains(sides_[sender].member.process)) return;
     Side& side = sides_[receiver];
     const TimePoint now = network_->loop_.Now();
+    // Latency differs from frame to frame, but none overtakes another of the same connection.
     side.last_arrival = std::max(now + network_->Latency(), side.last_arrival + Duration(1));
     network_->loop_.Schedule(side.last_arrival - now, [self = shared_from_this(), receiver,
                                                        arrive = std::move(arrive)]() mutable {
@@ -107,6 +108,7 @@ class SimulatedNetwork::Impl::SimulatedWire final
   void Arrive(std::size_t receiver, EventLoop::Callback arrive) {
     Side& side = sides_[receiver];
     const std::string& sender = sides_[1 - receiver].member.process;
+    // A partition does not lose what TCP would send again: it arrives when the network heals.
     if (!side.held_back.empty() || network_->IsParted(sender, side.member.process)) {
       side.held_back.push_back(std::move(arrive));
       network_->held_.push_back(weak_from_this());
@@ -183,6 +185,8 @@ void SimulatedNetwork::Impl::Connect(Member client, std::string endpoint, Durati
   }
   const std::string target =
       endpoint.substr(kScheme.size(), endpoint.find('/', kScheme.size()) - kScheme.size());
+  // A partition swallows the attempt: neither side hears of it, and the client waits in vain. One
+  // direction is enough, as a connection needs an answer.
   if (IsParted(client.process, target) || IsParted(target, client.process)) {
     client.loop->Schedule(timeout, [endpoint, done = std::move(done)]() mutable {
       done(Fail(ErrorCode::kDeadlineExceeded, "{} did not answer", endpoint));
@@ -197,6 +201,7 @@ void SimulatedNetwork::Impl::Connect(Member client, std::string endpoint, Durati
 
 void SimulatedNetwork::Impl::Accept(Member client, const std::string& endpoint,
                                     Transport::OnConnect done) {
+  // A host whose process is dead answers for it, at once.
   const auto it = listening_.find(endpoint);
   if (it == listening_.end() || !Lives(it->second.member)) {
     return client.loop->Post([endpoint, done = std::move(done)]() mutable {
@@ -209,6 +214,7 @@ void SimulatedNetwork::Impl::Accept(Member client, const std::string& endpoint,
   Pipe pipe = MakePipe({client.loop, endpoint}, {server.loop, "sim://" + client.process}, wire);
   Forget();
   lines_.emplace(++last_line_, Line{client.process, server.process, wire, std::move(pipe.sever)});
+  // The client may learn of the connection before the server does, as with a real backlog.
   server.loop->Post(
       [self = shared_from_this(), endpoint, connection = std::move(pipe.server)]() mutable {
         const auto still = self->listening_.find(endpoint);
@@ -244,6 +250,8 @@ void SimulatedNetwork::Kill(const std::string& process) {
                 [&](const auto& entry) { return entry.second.member.process == process; });
   for (auto& [id, line] : impl_->lines_) {
     if (line.client != process && line.server != process) continue;
+    // What it had sent is under way and arrives. Its kernel then closes the connection, and the
+    // survivor learns of that a little later.
     const PipeEnd survivor = line.client == process ? PipeEnd::kServer : PipeEnd::kClient;
     const double late =
         impl_->random_.Unit() * static_cast<double>(impl_->config_.death_notice_max.count());

@@ -19,16 +19,18 @@ Result<std::size_t> FrameReader::Feed(std::span<const std::byte> bytes,
       taken += size;
       filled_ += size;
       if (filled_ < kFrameHeaderBytes) break;
+      // Lengths are checked against the limits before any memory is taken for them.
       auto header = DecodeFrameHeader(header_, limits);
       if (!header) return Fail(std::move(header.error()));
       frame_.header = *header;
       EnterBody();
     } else if (stage_ == Stage::kAttachment && dropping_) {
+      // The handler refused these bytes. They must be read all the same: the next frame is behind.
       const auto size =
           std::min<std::uint64_t>(rest.size(), frame_.header.attachment_bytes - filled_);
       taken += size;
       filled_ += size;
-      Settle();
+      EnterNextStage();
     } else if (const auto direct = Direct(); !direct.empty()) {
       const auto size = std::min(rest.size(), direct.size());
       std::memcpy(direct.data(), rest.data(), size);
@@ -46,7 +48,7 @@ void FrameReader::EnterBody() {
   filled_ = 0;
   const std::size_t size = frame_.header.body_bytes;  // libstdc++ 12 passes the capacity instead
   frame_.body.resize_and_overwrite(size, [size](char*, std::size_t) { return size; });
-  Settle();
+  EnterNextStage();
 }
 
 std::span<std::byte> FrameReader::Direct() {
@@ -59,11 +61,11 @@ std::span<std::byte> FrameReader::Direct() {
 
 void FrameReader::Advance(std::size_t size) {
   filled_ += size;
-  Settle();
+  EnterNextStage();
 }
 
 /// Moves on when the current stage has all its bytes.
-void FrameReader::Settle() {
+void FrameReader::EnterNextStage() {
   if (stage_ == Stage::kBody && filled_ == frame_.header.body_bytes) {
     stage_ = frame_.header.attachment_bytes > 0 ? Stage::kPlace : Stage::kReady;
   } else if (stage_ == Stage::kAttachment && filled_ == frame_.header.attachment_bytes) {
@@ -75,7 +77,7 @@ void FrameReader::Place(Result<WritablePayload> destination) {
   Check(stage_ == Stage::kPlace, "an attachment is placed when asked for");
   stage_ = Stage::kAttachment;
   filled_ = 0;
-  dropping_ = !destination;
+  dropping_ = !destination;  // the frame then arrives without its attachment
   if (dropping_) return;
   Check(destination->bytes.size() == frame_.header.attachment_bytes,
         "an attachment is placed in its exact size");

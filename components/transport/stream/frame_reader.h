@@ -42,7 +42,7 @@ class FrameReader {
 
  private:
   void EnterBody();
-  void Settle();
+  void EnterNextStage();
 
   Stage stage_ = Stage::kHeader;
   std::array<std::byte, kFrameHeaderBytes> header_{};

@@ -25,6 +25,7 @@ class SocketChannel final : public ByteChannel {
   }
   ~SocketChannel() override { Shut(); }
 
+  /// A descriptor travels with the first byte of `parts`, which begins the frame that announces it.
   ssize_t Write(std::span<const iovec> parts, int descriptor) override {
     return SendWithDescriptors(socket_.native_handle(), parts,
                                std::span(&descriptor, descriptor < 0 ? 0 : 1));
@@ -32,6 +33,7 @@ class SocketChannel final : public ByteChannel {
 
   ssize_t Read(std::span<std::byte> direct, std::span<std::byte> scratch,
                std::deque<Descriptor>& descriptors) override {
+    // One system call fills the rest of an attachment in place, and then takes what follows it.
     std::array<iovec, 2> parts;
     std::size_t used = 0;
     if (!direct.empty()) parts[used++] = {direct.data(), direct.size()};
@@ -80,6 +82,7 @@ ssize_t SendWithDescriptors(int socket, std::span<const iovec> parts,
   message.msg_iovlen = parts.size();
   alignas(cmsghdr) std::array<char, CMSG_SPACE(ByteChannel::kDescriptorsMax * sizeof(int))>
       control{};
+  // The kernel makes the receiver's descriptors when the message arrives; ours may be closed then.
   if (!descriptors.empty()) {
     message.msg_control = control.data();
     message.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
@@ -103,6 +106,7 @@ ssize_t ReceiveWithDescriptors(int socket, std::span<iovec> parts,
   message.msg_controllen = control.size();
   const ssize_t got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
   if (got <= 0) return got < 0 ? -errno : got;
+  // Whatever came is ours to close now, also what the caller did not expect.
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
        header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;

@@ -55,6 +55,7 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
       if (accepted.IsOpen()) {
         on_socket_(std::move(accepted));  // may stop this
       } else if (IsOutOfDescriptors(errno)) {
+        // The socket stays readable, so waiting for it would spin. Clients stay in the backlog.
         pause_.Set(kAcceptPause, [this] { Wait(); });
         return;
       } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
@@ -97,6 +98,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
     auto socket = OpenSocket(address_.family());
     if (!socket) return End(Fail(std::move(socket.error())));
     const int fd = socket->get();
+    // A unix socket connects at once or not at all; a tcp one takes a round trip.
     if (::connect(fd, address_.get(), address_.size) == 0) {
       Up(std::move(*socket));
     } else if (errno == EINPROGRESS) {
@@ -147,6 +149,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
     }
   }
 
+  /// Success, refusal or timeout, whichever is first; the others find `done_` empty.
   void End(Result<Descriptor> result) {
     if (done_ == nullptr) return;
     timeout_.Cancel();
@@ -175,6 +178,7 @@ class StreamListener final : public Listener {
     acceptor_->Wait();
   }
   ~StreamListener() override {
+    // The name goes first: a new listener may take it while this socket is still open.
     keep_.reset();
     acceptor_->Stop();
   }

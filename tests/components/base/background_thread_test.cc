@@ -7,9 +7,9 @@
 
 #include "components/base/real/background_thread.h"
 #include "components/base/real/event_loop.h"
-#include "components/base/simulated/background_thread.h"
 #include "components/base/simulated/event_loop.h"
 #include "tests/patience.h"
+#include "sim/simulated_background_thread.h"
 
 namespace mobula {
 namespace {
@@ -18,7 +18,7 @@ TEST(SimulatedBackgroundThreadTest, WorkRunsLaterInOrderAndIsDroppedWithTheThrea
   SimulatedEventLoop loop(1);
   std::string story;
   {
-    SimulatedBackgroundThread thread(loop);
+    sim::SimulatedBackgroundThread thread(loop);
     for (const char name : {'a', 'b'}) {
       thread.Run([&story, name] { story += name; }, [&story] { story += '.'; });
     }

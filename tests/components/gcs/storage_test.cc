@@ -1,11 +1,11 @@
 #include <gtest/gtest.h>
 
-#include "components/base/simulated/background_thread.h"
 #include "components/base/simulated/event_loop.h"
 #include "components/base/simulated/file_system.h"
 #include "components/gcs/faulty/storage.h"
 #include "components/gcs/memory/storage.h"
 #include "components/gcs/registration.h"
+#include "sim/simulated_background_thread.h"
 
 namespace mobula::gcs {
 namespace {
@@ -55,7 +55,7 @@ ConfigValue Text(std::string text) { return ConfigValue(std::move(text)); }
 
 Result<std::unique_ptr<Storage>> Make(EventLoop& loop, const ConfigValue& config) {
   SimulatedFileSystem files;
-  SimulatedBackgroundThread writer(loop);
+  sim::SimulatedBackgroundThread writer(loop);
   const Kinds<Storage> kinds = BuiltInStorages();
   return kinds.Make(config, "gcs.storage", kUsualStorage,
                     {loop, Random(1), files, "/gcs", writer, kinds});

@@ -7,12 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "components/base/simulated/background_thread.h"
 #include "components/base/simulated/event_loop.h"
 #include "components/gcs/server.h"
 #include "components/protocol/raylet.pb.h"
 #include "components/raylet/raylet.h"
 #include "components/transport/inprocess/inprocess_transport.h"
+#include "sim/simulated_background_thread.h"
 #include "sim/simulated_file_system.h"
 
 namespace mobula::raylet::testing {
@@ -117,7 +117,7 @@ class World {
   EventLog log;
   Metrics metrics;
   sim::SimulatedFileSystem files;
-  SimulatedBackgroundThread writer{loop};
+  sim::SimulatedBackgroundThread writer{loop};
   std::unique_ptr<gcs::Storage> storage;
   std::optional<gcs::Server> gcs_server;
   std::optional<gcs::GcsClient> gcs;

@@ -9,11 +9,11 @@
 #include <string>
 #include <vector>
 
-#include "components/base/simulated/background_thread.h"
 #include "components/base/simulated/event_loop.h"
 #include "components/base/simulated/file_system.h"
 #include "components/gcs/registration.h"
 #include "components/gcs/storage.h"
+#include "sim/simulated_background_thread.h"
 
 namespace mobula::gcs {
 
@@ -125,7 +125,7 @@ class StorageConformance {
 
   SimulatedEventLoop loop_{1};
   SimulatedFileSystem files_;
-  SimulatedBackgroundThread writer_{loop_};
+  sim::SimulatedBackgroundThread writer_{loop_};
   Kinds<Storage> kinds_ = BuiltInStorages();
   std::unique_ptr<Storage> storage_;
 };

@@ -7,7 +7,7 @@
 #include "components/base/background_thread.h"
 #include "components/base/lifetime.h"
 
-namespace mobula {
+namespace mobula::sim {
 
 /// Work and `done` are two events, so others may come between, as with a real thread.
 class SimulatedBackgroundThread final : public BackgroundThread {
@@ -28,4 +28,4 @@ class SimulatedBackgroundThread final : public BackgroundThread {
   Lifetime alive_;
 };
 
-}  // namespace mobula
+}  // namespace mobula::sim
