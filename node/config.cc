@@ -133,6 +133,25 @@ Result<void> ReadWorkers(const ConfigValue& value, NodeConfig& config) {
   return reader.Finish();
 }
 
+Result<void> ReadLeases(const ConfigValue& value, NodeConfig& config) {
+  ConfigReader reader(value, "leases");
+  raylet::RayletConfig& raylet = config.raylet;
+  raylet.lease_share = reader.Time("share", raylet.lease_share);
+  raylet.lease_orphan_grace = reader.Time("orphan_grace", raylet.lease_orphan_grace);
+  return reader.Finish();
+}
+
+Result<void> ReadProcesses(ConfigReader& reader, const ConfigValue& root, NodeConfig& config) {
+  Result<ProcessSettings> settings = ReadProcessSettings(reader);
+  if (!settings) return Fail(std::move(settings.error()));
+  Result<std::string> text = FormatProcessSettings(root);
+  if (!text) return Fail(std::move(text.error()));
+  config.transport = std::move(settings->transport);
+  config.core_worker = settings->core_worker;
+  config.process_settings = std::move(*text);
+  return {};
+}
+
 }  // namespace
 
 Result<LogLevel> ParseLogLevel(std::string_view name) {
@@ -173,7 +192,8 @@ Result<NodeConfig> ReadNodeConfig(const ConfigValue& root, std::string_view name
   if (fine) fine = in_file(ReadWorkers(reader.Child("workers"), config));
   config.scheduler = reader.Child("scheduler");
   config.object_store = reader.Child("object_store");
-  config.transport = {reader.Child("transport"), reader.Child("local_transport")};
+  if (fine) fine = in_file(ReadLeases(reader.Child("leases"), config));
+  if (fine) fine = in_file(ReadProcesses(reader, root, config));
   if (fine) fine = in_file(reader.Finish());
   if (!fine) return Fail(std::move(fine.error()));
   return config;

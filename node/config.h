@@ -12,14 +12,9 @@
 #include "components/base/event_log.h"
 #include "components/gcs/server.h"
 #include "components/raylet/raylet_config.h"
+#include "node/process_settings.h"
 
 namespace mobula::node {
-
-/// The sections `transport:` and `local_transport:` of a node; without a kind: tcp, shared_memory.
-struct TransportConfig {
-  ConfigValue remote;
-  ConfigValue local;
-};
 
 /// One node's settings, with defaults filled in.
 struct NodeConfig {
@@ -34,10 +29,14 @@ struct NodeConfig {
   std::uint16_t gcs_port = 6379;
   ConfigValue gcs_storage;  ///< kind: memory
   gcs::ServerConfig gcs;
-  // scheduler:, object_store:, transport:, local_transport:
+  // scheduler:, object_store:
   ConfigValue scheduler;
   ConfigValue object_store;
+  // transport:, local_transport:, core_worker: the node's own transports, and all of it as the text
+  // that its drivers and workers are given.
   TransportConfig transport;
+  core_worker::CoreWorkerConfig core_worker;
+  std::string process_settings;
   // workers:
   std::string worker_kind = "zygote";  ///< "zygote" or "thread".
   /// Resources, labels, `workers:`. The rest is filled in by `Node`.

@@ -69,6 +69,7 @@ LogLevel LevelOf(const InitOptions& options, std::string_view usual) {
   options.job = JobId::FromBinaryOrNil(request.job_id());
   options.startup_id = WorkerId::FromBinaryOrNil(request.startup_id());
   options.log_level = static_cast<LogLevel>(request.log_level());
+  options.settings = request.settings();
   Result<std::unique_ptr<ProcessRuntime>> process = ProcessRuntime::Start(std::move(options));
   if (!process) {
     fmt::print(stderr, "mobula worker: cannot join: {}\n", process.error().message());
@@ -121,6 +122,7 @@ ProcessOptions JoinCluster(const std::string& address, const transport::Token& t
   ProcessOptions driver;
   driver.raylet_endpoint = local.local_endpoint();
   driver.node_address = HostOf(local.endpoint());
+  driver.settings = local.process_settings();
   driver.token = token;
   return driver;
 }

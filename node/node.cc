@@ -108,13 +108,14 @@ class Node::Impl {
                        random.Fork("gcs_client"), to_gcs);
     if (config.worker_kind == "thread") {
       launcher = std::make_unique<ThreadLauncher>(
-          loop, ThreadLauncher::Settings{token, config.address, config.log_level});
+          loop, ThreadLauncher::Settings{token, config.address, config.log_level,
+                                         config.process_settings});
     } else {
       processes.emplace(loop);
       launcher = std::make_unique<ZygoteLauncher>(
           ZygoteLauncher::Deps{loop, *processes, files, log},
           ZygoteLauncher::Settings{token, config.address, endpoints.folder + "/logs",
-                                   config.log_level});
+                                   config.log_level, config.process_settings});
     }
     raylet::RayletConfig settings = config.raylet;
     settings.node_id = id;
@@ -128,6 +129,7 @@ class Node::Impl {
     settings.program_folder =
         config.worker_kind == "thread" ? std::string() : endpoints.folder + "/programs";
     settings.pid = ::getpid();
+    settings.process_settings = config.process_settings;
     settings.creates = store.creates;
     settings.pulls = store.pulls;
     raylet.emplace(raylet::Raylet::Deps{loop, *transports.remote, *transports.local, *peers,

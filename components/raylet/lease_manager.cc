@@ -13,12 +13,8 @@ namespace {
 using protocol::RequestLeaseReply;
 using protocol::RequestLeaseRequest;
 
-/// How long a busy lease is left alone while others wait.
-constexpr Duration kLeaseShare = std::chrono::milliseconds(5);
 /// How long a spilled ask counts against a node that reports nothing of it.
 constexpr Duration kSpillReportMax = std::chrono::milliseconds(250);
-/// How long a lease outlives the lost connection of its holder.
-constexpr Duration kOrphanGrace = std::chrono::seconds(5);
 
 Result<scheduler::ResourceRequest> ToRequest(const RequestLeaseRequest& message) {
   scheduler::ResourceRequest request;
@@ -334,7 +330,7 @@ void LeaseManager::OnPeerClosed(rpc::Peer& peer) {
     if (lease.peer != &peer) continue;
     lease.peer = nullptr;
     lease.orphan = std::make_unique<Timer>(deps_.loop);
-    lease.orphan->Set(kOrphanGrace, [this, id = id] {
+    lease.orphan->Set(config_.lease_orphan_grace, [this, id = id] {
       const WorkerId worker = leases_.at(id).worker;
       deps_.log.Info("lease", "orphaned", "lease={} worker={}", id.Short(), worker.Short());
       End(id, false);
@@ -361,7 +357,7 @@ void LeaseManager::Reclaim() {
   for (auto& [id, lease] : leases_) {
     if (lease.peer == nullptr || lease.is_blocked) continue;
     const bool only_holder_waits = waiting.size() == 1 && waiting.contains(lease.owner);
-    const bool is_young = deps_.loop.Now() - lease.granted < kLeaseShare;
+    const bool is_young = deps_.loop.Now() - lease.granted < config_.lease_share;
     is_any_young |= is_young && !only_holder_waits;
     const Lease::Told tell =
         only_holder_waits || is_young ? Lease::Told::kIfIdle : Lease::Told::kReclaimed;
@@ -373,7 +369,7 @@ void LeaseManager::Reclaim() {
         ->assign(id.Binary());
   }
   for (auto& [peer, request] : by_peer) peer->Notify(protocol::kReclaimLeases, request);
-  if (is_any_young) reclaim_timer_.Set(kLeaseShare, [this] { Reclaim(); });
+  if (is_any_young) reclaim_timer_.Set(config_.lease_share, [this] { Reclaim(); });
 }
 
 std::vector<protocol::Demand> LeaseManager::Demands() const {

@@ -8,7 +8,7 @@
 ///
 /// The check at grant is authoritative: it is made on this node's own books. When requests wait and
 /// leases are out, their holders are told (`ReclaimLeases`): first to return idle ones, and after
-/// `kLeaseShare` to return busy ones too if somebody else waits. So a lease may be kept for as long
+/// `lease_share` to return busy ones too if somebody else waits. So a lease may be kept for as long
 /// as nobody else needs it, and is shared out in slices when somebody does; owners take turns.
 #pragma once
 

@@ -81,6 +81,7 @@ void Raylet::Start(Done<std::string> done) {
   info_.set_endpoint(endpoint_);
   info_.set_local_endpoint(config_.local_listen_endpoint);
   info_.set_host_name(config_.host_name);
+  info_.set_process_settings(config_.process_settings);
   info_.set_pid(config_.pid);
   info_.set_is_head(config_.is_head);
   *info_.mutable_total() = protocol::ToProto(config_.resources);

@@ -9,6 +9,7 @@
 #include "components/core_worker/runtime/blocking_runtime.h"
 #include "components/core_worker/runtime/thread_executor.h"
 #include "components/raylet/worker_launcher.h"
+#include "node/process_settings.h"
 #include "node/wiring.h"
 
 namespace mobula::node {
@@ -26,12 +27,16 @@ class ProcessRuntime::Impl {
 
   /// Builds the parts. \pre the state lock is held.
   Result<void> Build() {
+    // The node's own transports, faults included: what its file says holds for all of its processes.
+    Result<ProcessSettings> settings = ParseProcessSettings(options.settings);
+    if (!settings) return Fail(std::move(settings.error()));
     auto handshake = std::make_shared<transport::HandshakeConfig>();
     handshake->self.role = options.is_driver ? "driver" : "worker";
     handshake->self.id = id.Hex();
     handshake->token = options.token;
     handshake->log = &log;
-    Result<Transports> made = MakeTransports(loop, TransportConfig(), random, std::move(handshake));
+    Result<Transports> made =
+        MakeTransports(loop, settings->transport, random, std::move(handshake));
     if (!made) return Fail(std::move(made.error()));
     transports = std::move(*made);
     CoreWorkerAssembly::Deps deps{
@@ -40,7 +45,7 @@ class ProcessRuntime::Impl {
         .random = random.Fork("core_worker"),
         .log = log};
     Result<std::unique_ptr<CoreWorkerAssembly>> assembled =
-        CoreWorkerAssembly::Make(std::move(deps), MakeAssemblyOptions());
+        CoreWorkerAssembly::Make(std::move(deps), MakeAssemblyOptions(settings->core_worker));
     if (!assembled) return Fail(std::move(assembled.error()));
     assembly = std::move(*assembled);
     runtime.emplace(assembly->core(), loop);
@@ -49,8 +54,10 @@ class ProcessRuntime::Impl {
     return {};
   }
 
-  [[nodiscard]] core_worker::AssemblyOptions MakeAssemblyOptions() const {
+  [[nodiscard]] core_worker::AssemblyOptions MakeAssemblyOptions(
+      const core_worker::CoreWorkerConfig& config) const {
     core_worker::AssemblyOptions assembly_options;
+    assembly_options.config = config;
     assembly_options.is_driver = options.is_driver;
     assembly_options.id = id;
     assembly_options.job = options.job;

@@ -28,6 +28,7 @@ struct ProcessOptions {
   JobId job;            ///< Workers.
   WorkerId startup_id;  ///< Workers.
   LogLevel log_level = LogLevel::kError;
+  std::string settings;  ///< The node's, see process_settings.h. Empty: the defaults.
 };
 
 /// Threads: made, run and stopped by one user thread; `runtime()` is for any.

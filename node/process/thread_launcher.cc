@@ -50,6 +50,7 @@ void ThreadLauncher::Start(raylet::WorkerSpec spec, Done<std::int64_t> started, 
   options.job = spec.job;
   options.startup_id = spec.startup_id;
   options.log_level = settings_.log_level;
+  options.settings = settings_.process_settings;
   auto ended = alive_.Bind([this, id] { End(id, 0); });
   threads_.emplace_back([worker, options, ended, &loop = loop_] {
     Result<std::unique_ptr<ProcessRuntime>> process = ProcessRuntime::Start(options);

@@ -25,6 +25,7 @@ class ThreadLauncher final : public raylet::WorkerLauncher {
     transport::Token token;
     std::string node_address;
     LogLevel log_level = LogLevel::kError;
+    std::string process_settings = {};
   };
   ThreadLauncher(EventLoop& loop, Settings settings);
   ~ThreadLauncher() override;

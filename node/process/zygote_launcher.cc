@@ -96,6 +96,7 @@ void ZygoteLauncher::Start(raylet::WorkerSpec spec, Done<std::int64_t> started, 
   request.set_program_hash(spec.program.hash());
   request.set_program_build(spec.program.build());
   request.set_log_level(static_cast<std::uint32_t>(settings_.log_level));
+  request.set_settings(settings_.process_settings);
   const std::string packet = request.SerializeAsString();
   const ssize_t sent = ::send((*zygote)->socket.native_handle(), packet.data(), packet.size(),
                               MSG_NOSIGNAL | MSG_DONTWAIT);

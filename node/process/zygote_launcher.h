@@ -32,6 +32,7 @@ class ZygoteLauncher final : public raylet::WorkerLauncher {
     std::string node_address;
     std::string log_folder;
     LogLevel log_level = LogLevel::kInfo;
+    std::string process_settings = {};
   };
   ZygoteLauncher(Deps deps, Settings settings);
   ~ZygoteLauncher() override;

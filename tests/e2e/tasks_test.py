@@ -75,6 +75,23 @@ class TasksTest(cluster.ClusterTest):
         text = self.run_task("die_once", retries=1)
         self.assertIn("value 1", text)
 
+    def start_head_that_cuts(self, rule):
+        """A head whose file breaks the local connections of its processes once."""
+        yaml = self.box / "head.yaml"
+        yaml.write_text("node: { role: head, resources: { cpu: 2 } }\ngcs: { port: 0 }\n"
+                        "local_transport: { kind: faulty, inner: { kind: shared_memory }, "
+                        f"rules: [{{ {rule}, effect: cut, times: 1 }}] }}\n")
+        text = self.run_mobula("start", "--config", yaml)
+        self.address = next(line.split()[1] for line in text.splitlines() if "address " in line)
+
+    def test_a_faulty_transport_of_the_nodes_file_hurts_what_a_driver_sends_to_its_worker(self):
+        self.start_head_that_cuts("direction: send, method: 770")  # PushTasks
+        self.spawn(BEHAVIOURS, "fail", "runtime_error", 0).line("WorkerDiedError")
+
+    def test_a_faulty_transport_of_the_nodes_file_hurts_what_a_worker_hears_of_its_owner(self):
+        self.start_head_that_cuts("direction: receive, method: 770")
+        self.spawn(BEHAVIOURS, "fail", "runtime_error", 0).line("WorkerDiedError")
+
     def test_a_task_too_large_for_the_cluster_is_infeasible_with_the_reason(self):
         yaml = self.box / "head.yaml"
         yaml.write_text("node: { role: head, resources: { cpu: 2 } }\ngcs: { port: 0 }\n"

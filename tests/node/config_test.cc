@@ -132,6 +132,7 @@ Keys RuleKeys(const Path& path) {
 auto Members(const NodeConfig& config) {
   const gcs::ServerConfig& gcs = config.gcs;
   const raylet::RayletConfig& raylet = config.raylet;
+  const core_worker::CoreWorkerConfig& core = config.core_worker;
   return std::tie(config.address, config.head_address, config.token_file, config.log_level,
                   config.gcs_reconnect_window, config.gcs_port, gcs.heartbeat_period,
                   gcs.heartbeat_timeout, gcs.reconnect_grace, gcs.value_bytes_max,
@@ -139,7 +140,9 @@ auto Members(const NodeConfig& config) {
                   gcs.deltas_queued_max, gcs.subscription_keys_max, config.worker_kind,
                   raylet.labels, raylet.prestart_workers, raylet.workers_max,
                   raylet.worker_idle_max, raylet.worker_start_timeout, raylet.infeasible_grace,
-                  raylet.inline_bytes_max);
+                  raylet.inline_bytes_max, raylet.lease_share, raylet.lease_orphan_grace,
+                  core.lease_requests_max, core.pipeline_tasks_max, core.pipeline_time,
+                  core.lease_idle_max, core.lineage_bytes_max, core.reconstructions_max);
 }
 
 auto Members(const StoreParts& parts) {
@@ -165,8 +168,9 @@ auto Members(const sim::SimConfig& config) {
 
 TEST(HeadYamlTest, HasExactlyTheKeysThatAreRead) {
   const ConfigValue manual = Manual("head.yaml");
-  for (const Path& path : {Path{}, Path{"node"}, Path{"node", "resources"}, Path{"gcs"},
-                           Path{"workers"}, Path{"object_store", "transfer"}}) {
+  for (const Path& path :
+       {Path{}, Path{"node"}, Path{"node", "resources"}, Path{"gcs"}, Path{"workers"},
+        Path{"core_worker"}, Path{"leases"}, Path{"object_store", "transfer"}}) {
     EXPECT_EQ(KeysAt(manual, path), ReadKeys(path)) << ::testing::PrintToString(path);
   }
   for (const Path& path :
