@@ -229,8 +229,8 @@ std::vector<internal::ReferencePtr> CoreWorker::Submit(const internal::FunctionK
                                                        std::uint32_t result_count,
                                                        const internal::TaskOptions& options) {
   Context& context = impl_->context;
-  // A task may run again while children of its earlier attempt still do. So each attempt has its own
-  // share of the numbers from which the names of children are made.
+  // A task may run again while children of its earlier attempt still do. So each attempt has its
+  // own share of the numbers from which the names of children are made.
   const TaskId id =
       ChildTaskId(context.task, (static_cast<std::uint64_t>(context.attempt) << kAttemptShift) |
                                     context.next_child++);

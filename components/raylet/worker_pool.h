@@ -6,8 +6,8 @@
 ///
 /// A job's first workers are started when its driver registers, one per core, so that the first
 /// task finds one. More are started on demand (blocked workers hold no CPU, so there may be many),
-/// at most `workers_max`. Ends of workers are remembered for a while, so an owner that lost one can be told
-/// how it ended: the exit status or signal, never a guess.
+/// at most `workers_max`. Ends of workers are remembered for a while, so an owner that lost one can
+/// be told how it ended: the exit status or signal, never a guess.
 #pragma once
 
 #include <deque>

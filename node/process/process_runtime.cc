@@ -27,7 +27,7 @@ class ProcessRuntime::Impl {
 
   /// Builds the parts. \pre the state lock is held.
   Result<void> Build() {
-    // The node's own transports, faults included: what its file says holds for all of its processes.
+    // The node's own transports, faults included: its file speaks for all of its processes.
     Result<ProcessSettings> settings = ParseProcessSettings(options.settings);
     if (!settings) return Fail(std::move(settings.error()));
     auto handshake = std::make_shared<transport::HandshakeConfig>();

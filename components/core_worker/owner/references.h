@@ -11,10 +11,10 @@
 /// four are zero, its copies are freed everywhere; when lineage is zero too, it is forgotten.
 ///
 /// *Hand over hand*: a process that passes a reference on keeps holding it until the receiver has
-/// registered with the owner. A submitter holds arguments until the task's reply; a worker delays that reply,
-/// and its own releases, until its registrations are acknowledged (`AfterBorrowsAcknowledged`); a
-/// worker holds references inside its results until the receiver says `ReleaseHandoff`. So no count
-/// ever reaches zero while a reference is on its way.
+/// registered with the owner. A submitter holds arguments until the task's reply; a worker delays
+/// that reply, and its own releases, until its registrations are acknowledged
+/// (`AfterBorrowsAcknowledged`); a worker holds references inside its results until the receiver
+/// says `ReleaseHandoff`. So no count ever reaches zero while a reference is on its way.
 ///
 /// *Owner death*: a borrower that cannot reach the owner's process asks its raylet. If the process
 /// or its node is known to be dead, the object turns into kOwnerDied, with how it ended. Until then

@@ -14,8 +14,8 @@ using internal::SerializedValue;
 
 namespace {
 
-/// After so many submits the submitting thread runs the loop once: results are read and tasks pushed
-/// while it submits more.
+/// After so many submits the submitting thread runs the loop once: results are read and tasks
+/// pushed while it submits more.
 constexpr std::uint64_t kSubmitsPerLook = 64;
 
 }  // namespace
@@ -141,8 +141,8 @@ Result<std::vector<ReferencePtr>> BlockingRuntime::Submit(const internal::Functi
     }
   }
   Lock lock(loop_.StateLock());
-  // Small values travel inside the task, up to what one message holds. Others are put first, and the
-  // task is given a reference, as if the user had done so.
+  // Small values travel inside the task, up to what one message holds. Others are put first, and
+  // the task is given a reference, as if the user had done so.
   std::size_t inline_bytes = 0;
   for (internal::Argument& argument : arguments) {
     if (argument.reference != nullptr) {

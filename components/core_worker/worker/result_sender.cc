@@ -12,6 +12,18 @@ namespace {
 /// So many results are worth a message of their own.
 constexpr std::size_t kResultBatch = 64;
 
+/// Tells the receiver which references are inside a value, so that it registers as their holder.
+/// An owner's address is long; it is named only where it changes.
+void NameContained(const internal::SerializedValue& value, protocol::ObjectResult* object) {
+  const internal::Owner* owner = nullptr;
+  for (const internal::ReferencePtr& reference : value.references) {
+    protocol::Reference* contained = object->add_contained();
+    contained->set_id(std::string(reference->id.Binary()));
+    if (owner != reference->owner.get()) contained->set_owner(reference->owner->address);
+    owner = reference->owner.get();
+  }
+}
+
 }  // namespace
 
 void ResultSender::Start(const protocol::Address& self, std::string raylet_endpoint,
@@ -45,15 +57,7 @@ void ResultSender::Send(const RunningTask& task, Result<std::vector<TaskOutput>>
   for (std::size_t i = 0; i < draft->outputs.size(); ++i) {
     const TaskOutput& output = draft->outputs[i];
     protocol::ObjectResult* object = draft->result.mutable_results()->add_objects();
-    // The receiver learns which references are inside, and registers as their holder. An owner's
-    // address is long, so it is named only where it changes.
-    const internal::Owner* owner = nullptr;
-    for (const internal::ReferencePtr& reference : output.value.references) {
-      protocol::Reference* contained = object->add_contained();
-      contained->set_id(std::string(reference->id.Binary()));
-      if (owner != reference->owner.get()) contained->set_owner(reference->owner->address);
-      owner = reference->owner.get();
-    }
+    NameContained(output.value, object);
     const std::size_t size = output.value.size;
     if (!output.is_stored && size <= inline_bytes_max_ &&
         inline_bytes + size <= kInlineBytesPerMessage) {
@@ -180,8 +184,8 @@ void ResultSender::Add(const ServedLeasePtr& lease, protocol::TaskResult result)
 void ResultSender::CountIn(const ServedLeasePtr& lease, std::size_t bytes) {
   lease->outbox_bytes += bytes;
   const bool is_first = lease->outbox_tasks++ == 0;
-  // A full batch leaves at once. Otherwise the first result asks for a flush at the end of this turn
-  // of the loop, and those that follow in the same turn travel with it.
+  // A full batch leaves at once. Otherwise the first result asks for a flush at the end of this
+  // turn of the loop, and those that follow in the same turn travel with it.
   if (lease->outbox_tasks >= kResultBatch || lease->outbox_bytes >= kInlineBytesPerMessage) {
     std::erase(unflushed_, lease);
     FlushLease(lease);

@@ -8,8 +8,8 @@
 #include "components/base/real/background_thread.h"
 #include "components/base/real/event_loop.h"
 #include "components/base/simulated/event_loop.h"
-#include "tests/patience.h"
 #include "sim/simulated_background_thread.h"
+#include "tests/patience.h"
 
 namespace mobula {
 namespace {

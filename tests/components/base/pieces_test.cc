@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "components/base/check.h"
+#include "components/base/kinds.h"
 #include "components/base/lifetime.h"
 #include "components/base/metrics.h"
 #include "components/base/random.h"
-#include "components/base/registry.h"
 #include "components/base/timer_queue.h"
 
 namespace mobula {
@@ -49,21 +49,50 @@ TEST(LifetimeTest, ACallbackMayEndItsOwnLifetime) {
   EXPECT_EQ(calls, 1);
 }
 
-TEST(RegistryTest, FindsByKindAndListsTheKnownOnes) {
-  Registry<std::function<int()>> registry("scheduling policy");
-  registry.Add("spread", [] { return 1; });
-  registry.Add("hybrid", [] { return 2; });
-  EXPECT_EQ((**registry.Find("hybrid"))(), 2);
-  EXPECT_EQ(registry.Kinds(), "hybrid, spread");
-  EXPECT_EQ(registry.Find("hybird").error().ToString(),
-            "invalid_argument: unknown scheduling policy 'hybird'; known: hybrid, spread");
+/// What kinds are made of in these tests.
+struct Thing {
+  struct Context {
+    int base = 0;
+  };
+  int value = 0;
+};
+
+Result<std::unique_ptr<Thing>> MakePlus(ConfigReader& config, const Thing::Context& context) {
+  auto made = std::make_unique<Thing>();
+  made->value = context.base + config.Integer("add", 1, 0, 100);
+  return made;
 }
 
-TEST(RegistryTest, ALaterKindOfTheSameNameReplaces) {
-  Registry<std::function<int()>> registry("policy");
-  registry.Add("x", [] { return 1; });
-  registry.Add("x", [] { return 2; });
-  EXPECT_EQ((**registry.Find("x"))(), 2);
+Result<std::unique_ptr<Thing>> MakeZero(ConfigReader&, const Thing::Context&) {
+  return std::make_unique<Thing>();
+}
+
+ConfigValue MapOf(std::string key, std::string value) {
+  return ConfigValue(ConfigValue::Map{{std::move(key), ConfigValue(std::move(value))}});
+}
+
+TEST(KindsTest, MakesTheNamedKindWithItsKeysAndElseTheUsualOne) {
+  const Kinds<Thing> kinds("thing", {{"zero", MakeZero}, {"plus", MakePlus}});
+  EXPECT_EQ((*kinds.Make(MapOf("add", "5"), "part", "plus", {.base = 2}))->value, 7);
+  EXPECT_EQ((*kinds.Make(MapOf("kind", "zero"), "part", "plus", {.base = 2}))->value, 0);
+  EXPECT_EQ(kinds.Names(), (std::vector<std::string>{"plus", "zero"}));
+}
+
+TEST(KindsTest, AnUnknownKindIsNamedWithTheKnownOnes) {
+  const Kinds<Thing> kinds("thing", {{"zero", MakeZero}, {"plus", MakePlus}});
+  EXPECT_EQ(kinds.Make(MapOf("kind", "pls"), "part", "plus", {}).error().ToString(),
+            "invalid_argument: part: unknown thing 'pls'; known: plus, zero");
+}
+
+TEST(KindsTest, AKeyThatTheKindDoesNotReadIsAnError) {
+  const Kinds<Thing> kinds("thing", {{"zero", MakeZero}});
+  EXPECT_FALSE(kinds.Make(MapOf("add", "5"), "part", "zero", {}).has_value());
+}
+
+TEST(KindsTest, ALaterKindOfTheSameNameReplaces) {
+  Kinds<Thing> kinds("thing", {{"x", MakeZero}});
+  kinds.Add({"x", MakePlus});
+  EXPECT_EQ((*kinds.Make(ConfigValue(), "part", "x", {.base = 2}))->value, 3);
 }
 
 TEST(MetricsTest, ACounterStaysWhereItIs) {
