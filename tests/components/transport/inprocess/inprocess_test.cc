@@ -9,6 +9,7 @@
 #include <string>
 
 #include "components/base/real/event_loop.h"
+#include "tests/patience.h"
 
 namespace mobula::transport {
 namespace {
@@ -45,7 +46,7 @@ class Side final : public ConnectionHandler {
         code.set_value(made ? ErrorCode::kInternal : made.error().code());
       });
     });
-    return code.get_future().get();
+    return Within(code.get_future(), "the end of a connect");
   }
   void Send(int from) {
     loop_.Enter([&] {
@@ -93,7 +94,7 @@ TEST(InprocessTest, FramesCrossFromOneThreadsLoopToAnothers) {
   server.Listen("inproc://threads");
   client.Connect("inproc://threads");
   client.Send(1001);
-  server.done.get_future().wait();
+  Within(server.done.get_future(), "a thousand frames from thread to thread");
 }
 
 TEST(InprocessTest, AConnectionThatEndsInOneThreadIsClosedInTheOther) {
@@ -104,9 +105,9 @@ TEST(InprocessTest, AConnectionThatEndsInOneThreadIsClosedInTheOther) {
     server.Listen("inproc://short");
     client.Connect("inproc://short");
     client.Send(1);  // it is answered, so the server has accepted
-    client.done.get_future().wait();
+    Within(client.done.get_future(), "an answer of the server");
   }
-  EXPECT_EQ(client.closed.get_future().get(), ErrorCode::kUnavailable);
+  EXPECT_EQ(Within(client.closed.get_future(), "the notice of the end"), ErrorCode::kUnavailable);
   client.Send(5);  // its peer's loop is gone
   EXPECT_EQ(client.Connect("inproc://short"), ErrorCode::kUnavailable);
 }
