@@ -46,7 +46,7 @@ class Payload {
   std::span<const std::byte> bytes_;
 };
 
-/// Memory to receive into. A value; whoever holds `keep` may write.
+/// Memory to receive into. A value; every holder of `keep` may write.
 struct WritablePayload {
   std::shared_ptr<void> keep;  ///< Owners: the receiver and the one who asked for the bytes.
   std::span<std::byte> bytes;

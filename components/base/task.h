@@ -27,7 +27,7 @@ class Task;
 
 namespace task_internal {
 
-/// Resumes whoever awaits the finished coroutine, or nobody.
+/// Resumes the coroutine that awaits the finished one, if any.
 struct FinalAwaiter {
   bool await_ready() noexcept { return false; }
   template <typename Promise>

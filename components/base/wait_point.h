@@ -11,7 +11,7 @@ namespace mobula {
 
 /// Says that what somebody waits for may have come.
 ///
-/// As a condition variable; but who waits may sleep in the operating system instead, to be woken by
+/// As a condition variable; but a thread may sleep in the operating system instead, to be woken by
 /// other processes too, and then says how it is woken by this one.
 /// Threads: the state lock is held for every call. Lifetime: outlives those who wait.
 class WaitPoint {

@@ -60,7 +60,7 @@ class Connection {
  public:
   virtual ~Connection() = default;
 
-  /// Who gets the frames. Nothing is delivered before the first call.
+  /// Names the receiver of frames. Nothing is delivered before the first call.
   virtual void SetHandler(ConnectionHandler* handler) = 0;
   /// Bounds for what arrives and what waits to leave; until then kUnauthenticatedLimits.
   virtual void SetLimits(const ConnectionLimits& limits) = 0;

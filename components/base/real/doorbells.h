@@ -1,5 +1,5 @@
 /// \file
-/// \brief The doorbells of a process, and who answers them.
+/// \brief The doorbells of a process, and the thread that answers them.
 #pragma once
 
 #include <array>
@@ -29,11 +29,11 @@ class Doorbells {
   /// Forgets it, before it is closed: peers have it open, too.
   void Remove(int bell, Pollable& whose);
 
-  /// Says who is woken from now on: the loop or, if not, whoever sleeps.
+  /// Says which thread is woken from now on: the loop's or, if not, one in `Sleep`.
   void GiveToLoop(bool to_loop);
   /// \return what is readable when the loop should answer. Stays ours.
   [[nodiscard]] int loop_descriptor() const { return for_loop_; }
-  /// Has those polled that were rung for. Who finds nothing is told to rest again.
+  /// Has those polled that were rung for. One that finds nothing is told to rest again.
   void Answer(bool is_polled);
   /// Blocks until a bell rings or `Wake`.
   void Sleep() const;

@@ -37,7 +37,7 @@ struct FaultPlan {
   std::vector<FaultRule> rules;
 };
 
-/// \param plan may be changed while in use; owners: the transport, its connections and who hurts.
+/// \param plan may be changed while in use; owners: the transport, its connections, the test.
 [[nodiscard]] std::unique_ptr<Transport> MakeFaultyTransport(std::unique_ptr<Transport> inner,
                                                              EventLoop& loop, Random random,
                                                              std::shared_ptr<FaultPlan> plan);

@@ -2,7 +2,7 @@
 /// \brief `inproc://name`: connections inside one process, for embedded clusters and tests.
 ///
 /// Both sides may be threads with an event loop each (`workers: {kind: thread}`). Names belong to
-/// the process when the kind is chosen in YAML: as with a port of a machine, whoever knows the name
+/// the process when the kind is chosen in YAML: as with a port of a machine, all who know the name
 /// can connect. Tests give each transport names of its own.
 #pragma once
 

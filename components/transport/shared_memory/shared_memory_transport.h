@@ -1,7 +1,7 @@
 /// \file
 /// \brief `shm+unix:///path`: rings in shared memory between two processes of one machine.
 ///
-/// A unix connection that upgrades itself. Whoever connects makes a memfd with a ring for each
+/// A unix connection that upgrades itself. The end that connects makes a memfd with a ring for each
 /// direction and two doorbells (eventfds), and sends all three over the socket before anything
 /// else. From then on frames are bytes in the rings; the socket passes descriptors, and its end is
 /// the peer's death. A sender makes a system call only if the peer sleeps: once a batch.
