@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "components/base/check.h"
+#include "components/protocol/convert.h"
 #include "components/protocol/gcs_convert.h"
 #include "components/protocol/owner_methods.h"
 #include "components/protocol/raylet_methods.h"
