@@ -94,7 +94,7 @@ TEST(InprocessTest, FramesCrossFromOneThreadsLoopToAnothers) {
   server.Listen("inproc://threads");
   client.Connect("inproc://threads");
   client.Send(1001);
-  Within(server.done.get_future(), "a thousand frames from thread to thread");
+  Within(client.done.get_future(), "a thousand frames from thread to thread");
 }
 
 TEST(InprocessTest, AConnectionThatEndsInOneThreadIsClosedInTheOther) {
