@@ -1,4 +1,4 @@
-// The small machines of base: lifetimes, registries, metrics, checks, the timer queue.
+// The small machines of base: lifetimes, metrics, checks, the timer queue.
 #include <gtest/gtest.h>
 
 #include <functional>

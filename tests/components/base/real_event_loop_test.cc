@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "components/base/real/pollable.h"
+#include "tests/patience.h"
 
 namespace mobula {
 namespace {
@@ -41,7 +42,7 @@ TEST(RealEventLoopTest, CallbacksAndTimersHoldTheStateLock) {
     });
   });
   loop.RunInThread();
-  done.get_future().wait();
+  Within(done.get_future(), "the last handler to run");
 }
 
 TEST(RealEventLoopTest, LockedHandlersHoldTheLockUntilTheirCapturesAreGone) {
@@ -87,7 +88,7 @@ TEST(RealEventLoopTest, PostsOfManyThreadsAllRunEachThreadsInOrder) {
       });
     }
   }
-  done.get_future().wait();
+  Within(done.get_future(), "the last handler to run");
   for (const auto& of_thread : seen) EXPECT_TRUE(std::ranges::is_sorted(of_thread));
 }
 
@@ -104,7 +105,7 @@ TEST(RealEventLoopTest, AUserThreadMaySetAndCancelTimersUnderTheLock) {
     const std::lock_guard guard(loop.StateLock());
     loop.Schedule(1ms, [&] { done.set_value(); });
   }
-  done.get_future().wait();
+  Within(done.get_future(), "the last handler to run");
 }
 
 TEST(RealEventLoopTest, StopBeforeRunAndFromACallbackEndsTheLoop) {
@@ -305,7 +306,7 @@ TEST(RealEventLoopTest, AThreadThatWaitsIsNotHeldUpByOneThatSleeps) {
     std::unique_lock lock(loop.StateLock());
     loop.Await(lock, first, [&] { return first_done; });
   });
-  rests.get_future().wait();
+  Within(rests.get_future(), "the thread to sleep");
   std::unique_lock lock(loop.StateLock());  // free, now that it sleeps
   pollable.on_rest = nullptr;
   loop.Defer([&] { second_done = true; });
