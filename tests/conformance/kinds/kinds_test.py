@@ -53,7 +53,7 @@ def register(text, template):
         fail(f"{template.readme}: a `line:` block has an include and one entry")
     include, entry = template.line
     lines = text.splitlines(keepends=True)
-    mark = rf"\s*// {re.escape(template.list)}\b.*$" if template.list else r"\s*k[A-Z]\w*,$"
+    mark = rf"\s*// {re.escape(template.list)}\b.*$" if template.list else r"\s+k[A-Z]\w*,(\s|$)"
     at = [n for n, line in enumerate(lines) if re.match(mark, line)]
     if not at:
         fail(f"{template.place} has no list {template.list or '`kName,`'}")
