@@ -236,7 +236,7 @@ TEST_F(HandoverTest, AnEvictedCopyIsLookedForNoMoreAndTheLastOneIsMadeAgain) {
   ReferencePtr value = driver->Submit("fill", {"x"});
   ASSERT_TRUE(driver->Get(value));
   ASSERT_EQ(cluster.runs["fill"], 1);
-  const auto client = cluster.AddDriver(second).peers.Get(driver->address.endpoint());
+  const auto client = cluster.AddDriver(second).assembly->peers().Get(driver->address().endpoint());
   client->Connect();
   cluster.RunFor(milliseconds(100));
   const auto report = [&](Node& node, bool is_evicted) {

@@ -1,11 +1,11 @@
 #include <gtest/gtest.h>
 
 #include "components/base/simulated/event_loop.h"
-#include "components/base/simulated/file_system.h"
 #include "components/gcs/faulty/storage.h"
 #include "components/gcs/memory/storage.h"
 #include "components/gcs/registration.h"
 #include "sim/simulated_background_thread.h"
+#include "sim/simulated_file_system.h"
 
 namespace mobula::gcs {
 namespace {
@@ -54,7 +54,7 @@ ConfigValue Map(ConfigValue::Map map) { return ConfigValue(std::move(map)); }
 ConfigValue Text(std::string text) { return ConfigValue(std::move(text)); }
 
 Result<std::unique_ptr<Storage>> Make(EventLoop& loop, const ConfigValue& config) {
-  SimulatedFileSystem files;
+  sim::SimulatedFileSystem files;
   sim::SimulatedBackgroundThread writer(loop);
   const Kinds<Storage> kinds = BuiltInStorages();
   return kinds.Make(config, "gcs.storage", kUsualStorage,

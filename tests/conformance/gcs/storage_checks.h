@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "components/base/simulated/event_loop.h"
-#include "components/base/simulated/file_system.h"
 #include "components/gcs/registration.h"
 #include "components/gcs/storage.h"
 #include "sim/simulated_background_thread.h"
+#include "sim/simulated_file_system.h"
 
 namespace mobula::gcs {
 
@@ -124,7 +124,7 @@ class StorageConformance {
   }
 
   SimulatedEventLoop loop_{1};
-  SimulatedFileSystem files_;
+  sim::SimulatedFileSystem files_;
   sim::SimulatedBackgroundThread writer_{loop_};
   Kinds<Storage> kinds_ = BuiltInStorages();
   std::unique_ptr<Storage> storage_;
