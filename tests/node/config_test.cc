@@ -2,7 +2,7 @@
 // defaults are the true ones.
 
 #include "node/config.h"
-#include "components/base/simulated/file_system.h"
+#include "sim/simulated_file_system.h"
 #include "sim/simulated_background_thread.h"
 
 #include <gmock/gmock.h>
@@ -82,7 +82,7 @@ Result<void> ReadAll(const ConfigValue& root) {
                         std::make_shared<transport::HandshakeConfig>()));
     note(MakeStore(config->object_store));
     note(MakeScheduler(config->scheduler, scheduler::NodeView(), Random(1)));
-    SimulatedFileSystem files;
+    sim::SimulatedFileSystem files;
     sim::SimulatedBackgroundThread writer(loop);
     note(MakeStorage(config->gcs_storage, {loop, files, writer, "/gcs"}));
   });

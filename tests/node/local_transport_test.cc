@@ -9,8 +9,9 @@
 #include "mobula/mobula.h"
 #include "node/config.h"
 #include "node/node.h"
-#include "node/process/core_process.h"
+#include "node/process/process_runtime.h"
 #include "node/process/program.h"
+#include "node/process_settings.h"
 #include "node/wiring.h"
 
 namespace mobula::node {
@@ -57,13 +58,14 @@ TEST(LocalTransportTest, InprocessServesADriverAndThreadWorkersOfTheSameProcess)
   const Result<NodeEndpoints> started = node.Start();
   ASSERT_TRUE(started) << started.error().ToString();
   EXPECT_TRUE(started->local_endpoint.starts_with("inproc://")) << started->local_endpoint;
-  CoreProcessOptions options;
+  ProcessOptions options;
   options.is_driver = true;
   options.raylet_endpoint = started->local_endpoint;
   options.node_address = started->node_address;
   options.token = token;
+  options.settings = *FormatProcessSettings(*ParseYaml(kThreads, "test"));
   options.program = ThisProgram().value();
-  Result<std::unique_ptr<CoreProcess>> driver = CoreProcess::Start(std::move(options));
+  Result<std::unique_ptr<ProcessRuntime>> driver = ProcessRuntime::Start(std::move(options));
   ASSERT_TRUE(driver) << driver.error().ToString();
   internal::SetProcessRuntime(&(*driver)->runtime());
   EXPECT_EQ(Get(Remote<Twice>(21)), 42);
