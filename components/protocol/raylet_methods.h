@@ -18,13 +18,13 @@ inline constexpr rpc::Method<SetBlockedRequest, NoReply> kSetBlocked{
     {0x0502, "mobula.protocol.RayletService/SetBlocked", kIdempotent, seconds(0)}};
 inline constexpr rpc::Method<AdoptObjectsRequest, NoReply> kAdoptObjects{
     {0x0503, "mobula.protocol.RayletService/AdoptObjects", kIdempotent, seconds(0)}};
-inline constexpr rpc::Method<FreeObjectsRequest, NoReply> kFreeObjects{
+inline constexpr rpc::Method<FreeObjectsRequest, Ack> kFreeObjects{
     {0x0504, "mobula.protocol.RayletService/FreeObjects", kIdempotent, seconds(10)}};
 inline constexpr rpc::Method<RequestLeaseRequest, RequestLeaseReply> kRequestLease{
     {0x0505, "mobula.protocol.RayletService/RequestLease", kOnce, seconds(-1)}};
 inline constexpr rpc::Method<CancelLeaseRequest, NoReply> kCancelLease{
     {0x0506, "mobula.protocol.RayletService/CancelLease", kIdempotent, seconds(0)}};
-inline constexpr rpc::Method<ReturnLeaseRequest, NoReply> kReturnLease{
+inline constexpr rpc::Method<ReturnLeaseRequest, Ack> kReturnLease{
     {0x0507, "mobula.protocol.RayletService/ReturnLease", kIdempotent, seconds(10)}};
 inline constexpr rpc::Method<ReclaimLeasesRequest, NoReply> kReclaimLeases{
     {0x0508, "mobula.protocol.RayletService/ReclaimLeases", kIdempotent, seconds(0)}};
@@ -38,7 +38,7 @@ inline constexpr rpc::Method<DescribeDeathRequest, DescribeDeathReply> kDescribe
     {0x050d, "mobula.protocol.RayletService/DescribeDeath", kIdempotent, seconds(2)}};
 inline constexpr rpc::Method<EndLostWorkerRequest, EndLostWorkerReply> kEndLostWorker{
     {0x050e, "mobula.protocol.RayletService/EndLostWorker", kIdempotent, seconds(10)}};
-inline constexpr rpc::Method<EndJobRequest, EndJobReply> kEndJob{
-    {0x050c, "mobula.protocol.RayletService/FinishJob", kIdempotent, seconds(1)}};
+inline constexpr rpc::Method<EndJobRequest, Ack> kEndJob{
+    {0x050c, "mobula.protocol.RayletService/EndJob", kIdempotent, seconds(1)}};
 
 }  // namespace mobula::protocol

@@ -16,7 +16,7 @@ void Raylet::AddHandlers() {
     deps_.gcs.FinishJob(JobId::FromBinaryOrNil(request.job_id()),
                         request.failure().empty() ? "SUCCEEDED" : "FAILED", request.failure(),
                         [](auto) {});
-    respond(protocol::EndJobReply());
+    respond(protocol::Ack());
   });
   services_.Handle(protocol::kDescribeDeath,
                    [this](auto& request, const CallContext&, auto respond) {
@@ -31,7 +31,7 @@ void Raylet::AddHandlers() {
   });
   services_.Handle(protocol::kFreeObjects, [this](auto& request, const CallContext&, auto respond) {
     owners_.Free(request);
-    respond(protocol::NoReply());
+    respond(protocol::Ack());
     ReportSoon();
   });
   services_.Handle(protocol::kRequestLease,
@@ -46,7 +46,7 @@ void Raylet::AddHandlers() {
   });
   services_.Handle(protocol::kReturnLease, [this](auto& request, const CallContext&, auto respond) {
     leases_.Return(LeaseId::FromBinaryOrNil(request.lease_id()));
-    respond(protocol::NoReply());
+    respond(protocol::Ack());
   });
   services_.Handle(protocol::kEndLostWorker,
                    [this](auto& request, const CallContext&, auto respond) {

@@ -2,8 +2,8 @@
 // defaults are the true ones.
 
 #include "node/config.h"
-#include "sim/simulated_file_system.h"
 #include "sim/simulated_background_thread.h"
+#include "sim/simulated_file_system.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

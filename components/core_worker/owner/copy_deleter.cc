@@ -20,7 +20,7 @@ void CopyDeleter::Flush() {
     SendInParts(protocol::FreeObjectsRequest(), ids, batch_ids_max_,
                 [&](const protocol::FreeObjectsRequest& request) {
                   client->Call(protocol::kFreeObjects, request,
-                               [](const Result<protocol::NoReply>&) {});
+                               [](const Result<protocol::Ack>&) {});
                 });
   }
 }

@@ -62,7 +62,7 @@ void LostWorkers::FreeResults(const LeaseId& id, const Result<protocol::EndLostW
   }
   deps_.raylets.At(lost.place.raylet_endpoint)
       .Call(protocol::kFreeObjects, request,
-            alive_.Bind([this, id, end](const Result<protocol::NoReply>&) { Finish(id, end); }));
+            alive_.Bind([this, id, end](const Result<protocol::Ack>&) { Finish(id, end); }));
 }
 
 //! [lease-charge]

@@ -19,7 +19,7 @@ void RayletClients::ReturnLease(const std::string& endpoint, const LeaseId& leas
   protocol::ReturnLeaseRequest request;
   request.set_lease_id(std::string(lease.Binary()));
   // Nothing hangs on the answer: a raylet that does not hear this learns it from `KeepLeases`.
-  At(endpoint).Call(protocol::kReturnLease, request, [](const Result<protocol::NoReply>&) {});
+  At(endpoint).Call(protocol::kReturnLease, request, [](const Result<protocol::Ack>&) {});
 }
 
 }  // namespace mobula::core_worker

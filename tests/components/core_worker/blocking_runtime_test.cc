@@ -164,7 +164,7 @@ class BlockingRuntimeTest : public ::testing::Test {
         });
     services_.Handle(protocol::kReturnLease,
                      [](const protocol::ReturnLeaseRequest&, CallContext,
-                        rpc::Respond<protocol::NoReply> respond) { respond(protocol::NoReply()); });
+                        rpc::Respond<protocol::Ack> respond) { respond(protocol::Ack()); });
     services_.Handle(protocol::kSetBlocked, [this](const protocol::SetBlockedRequest& request,
                                                    CallContext, rpc::Respond<protocol::NoReply>) {
       blocked_ += request.blocked();

@@ -64,12 +64,12 @@ void Node::AddHandlers() {
       return waiting.request.request_id() == request.request_id();
     });
   });
-  services_.Handle(kReturnLease, [this](const ReturnLeaseRequest& request, CallContext,
-                                        Respond<NoReply> respond) {
-    EndLease(request.lease_id());
-    respond(NoReply());
-    GrantWaiting();
-  });
+  services_.Handle(kReturnLease,
+                   [this](const ReturnLeaseRequest& request, CallContext, Respond<Ack> respond) {
+                     EndLease(request.lease_id());
+                     respond(Ack());
+                     GrantWaiting();
+                   });
   services_.Handle(kEndLostWorker, [this](const EndLostWorkerRequest& request, CallContext,
                                           Respond<EndLostWorkerReply> respond) {
     EndLease(request.lease_id());
@@ -96,13 +96,13 @@ void Node::AddObjectHandlers() {
                                  SetBlocked(&peer, request.blocked());
                                });
   services_.Handle(kAdoptObjects, [](const AdoptObjectsRequest&, CallContext, Respond<NoReply>) {});
-  services_.Handle(kFreeObjects, [this](const FreeObjectsRequest& request, CallContext,
-                                        Respond<NoReply> respond) {
-    respond(NoReply());
-    for (const std::string& object : request.ids()) {
-      objects.erase(ObjectId(ObjectId::FromBinaryOrNil(object)));
-    }
-  });
+  services_.Handle(kFreeObjects,
+                   [this](const FreeObjectsRequest& request, CallContext, Respond<Ack> respond) {
+                     respond(Ack());
+                     for (const std::string& object : request.ids()) {
+                       objects.erase(ObjectId(ObjectId::FromBinaryOrNil(object)));
+                     }
+                   });
 }
 
 protocol::RegisterWorkerReply Node::OnRegister(const protocol::RegisterWorkerRequest& request,
