@@ -32,11 +32,15 @@ bool TimerQueue::Remove(TimerId id) {
 }
 
 void TimerQueue::Clear() {
+  // From the end, so that nothing moves. A callback that dies may add a timer: it goes, too.
   while (!heap_.empty()) const Callback dead = Take(heap_.size() - 1);
 }
 
 TimerQueue::Callback TimerQueue::PopFirst() { return Take(0); }
 
+// A deadline leaves from any place in the heap. The last one takes its place, and may have to go up
+// or down from there. The slot is free at once for another timer; its generation goes up, so that a
+// handle of the old timer no longer fits.
 TimerQueue::Callback TimerQueue::Take(std::size_t position) {
   const std::uint32_t index = heap_[position].slot;
   const Entry last = heap_.back();

@@ -42,6 +42,8 @@ void Doorbells::Remove(int bell, Pollable& whose) {
 }
 
 void Doorbells::GiveToLoop(bool to_loop) {
+  // The loop watches the bells through a second epoll. Taking them away means not to watch that
+  // one: a system call for all bells. Rings not answered yet are seen by the new owner.
   if (std::exchange(is_loops_, to_loop) == to_loop) return;
   epoll_event event{.events = to_loop ? EPOLLIN : 0U, .data = {}};
   ::epoll_ctl(for_loop_, EPOLL_CTL_MOD, bells_, &event);
@@ -53,7 +55,8 @@ void Doorbells::Answer(bool is_polled) {
   for (int i = 0; i < count; ++i) rung_.push_back(static_cast<Pollable*>(rings.at(i).data.ptr));
   // They may come and go meanwhile. NOLINTNEXTLINE(modernize-loop-convert)
   for (std::size_t i = 0; i < rung_.size(); ++i) {
-    // Nothing there: who polled was faster. But the ring took the flags down.
+    // Nothing there: a thread that polled was faster. But the ring took down the flag that asks for
+    // the next one, so the pollable has to raise it again.
     const bool is_news = rung_[i] == nullptr || rung_[i]->Poll();
     if (!is_news && rung_[i] != nullptr) rung_[i]->SetPolled(is_polled);
   }
@@ -61,7 +64,7 @@ void Doorbells::Answer(bool is_polled) {
 }
 
 void Doorbells::Sleep() const {
-  std::array<epoll_event, kRungMax> ignored;  // whoever sleeps looks at all
+  std::array<epoll_event, kRungMax> ignored;  // the sleeper looks at all
   ::epoll_wait(bells_, ignored.data(), kRungMax, -1);
 }
 

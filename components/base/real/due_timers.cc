@@ -10,6 +10,7 @@ DueTimers::TimerId DueTimers::Add(TimePoint when, EventLoop::Callback callback) 
 
 std::optional<TimePoint> DueTimers::NextToSet() {
   if (timers_.empty() || timers_.first_deadline() >= set_for_) return std::nullopt;
+  // Later deadlines find the timer set to this one; when it fires, they are asked about again.
   set_for_ = timers_.first_deadline();
   return set_for_;
 }

@@ -38,6 +38,7 @@ struct RealProcessLauncher::Child {
 RealProcessLauncher::RealProcessLauncher(RealEventLoop& loop) : loop_(&loop) {}
 
 RealProcessLauncher::~RealProcessLauncher() {
+  // All are told before the first is waited for: they end at the same time, not one by one.
   for (const auto& [pid, child] : children_) ::killpg(static_cast<pid_t>(pid), SIGKILL);
   for (const auto& [pid, child] : children_) KillGroupAndReap(static_cast<pid_t>(pid));
 }
@@ -62,6 +63,8 @@ void RealProcessLauncher::Watch(std::int64_t pid) {
 void RealProcessLauncher::Reap(std::int64_t pid) {
   const auto it = children_.find(pid);
   if (it == children_.end()) return;
+  // Forgotten before it is reaped: from then on the system may give its id to another process,
+  // which `SignalGroup` must not reach.
   const auto child = std::move(it->second);
   children_.erase(it);
   const ExitStatus status = KillGroupAndReap(static_cast<pid_t>(pid));

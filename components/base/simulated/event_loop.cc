@@ -25,6 +25,7 @@ void SimulatedEventLoop::Post(Callback callback) {
 
 void SimulatedEventLoop::Await(std::unique_lock<std::mutex>& /*lock*/, WaitPoint& /*changed*/,
                                const std::function<bool()>& done) {
+  // There are no other threads: the one that waits runs the cluster until its answer has come.
   while (!done()) Check(RunOne(), "what is waited for in a simulation can still happen");
 }
 
@@ -37,6 +38,8 @@ EventLoop::TimerId SimulatedEventLoop::Schedule(Duration delay, Callback callbac
 bool SimulatedEventLoop::Cancel(TimerId timer) { return timers_.Remove(timer); }
 
 bool SimulatedEventLoop::TimerIsNext() {
+  // Callbacks and timers that are due now compete. By age, or by a draw: a component must not
+  // depend on which of two independent events comes first.
   if (timers_.empty()) return false;
   if (posted_.empty()) return true;
   if (timers_.first_deadline() > clock_.now) return false;  // time waits for what is ready

@@ -152,6 +152,7 @@ std::optional<Error> Session::Objection(const Introduction& peer) const {
                  other, peer.protocol(), Printable(peer.build()), me, kProtocolVersion,
                  config.self.build.empty() ? BuildName() : config.self.build);
   }
+  // A process that joins does not know the cluster's id yet and sends none.
   const bool has_cluster = !peer.cluster().empty();
   if (peer.nonce().size() != kNonceBytes ||
       (has_cluster && peer.cluster().size() != ClusterId::kSize)) {
@@ -213,6 +214,7 @@ void Session::Refuse(Error error) {
 }
 
 void Session::End(std::optional<Error> error) {
+  // A refusal, a timeout and a lost connection may come together: the first one counts.
   if (stage_ == Stage::kEnded) return;
   stage_ = Stage::kEnded;
   timeout_.Cancel();

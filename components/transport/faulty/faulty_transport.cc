@@ -137,6 +137,7 @@ class FaultyConnection final : public Connection, private ConnectionHandler {
     TimePoint next = TimePoint::max();
     if (!outgoing_.empty()) next = outgoing_.front().first;
     if (!incoming_.empty() && handler_ != nullptr) next = std::min(next, incoming_.front().first);
+    // What arrives waits for a handler, however late it is already.
     if (next == TimePoint::max()) return;
     timer_.Set(std::max(next - faults_->loop.Now(), Duration(0)), [this] { Pass(); });
   }
@@ -213,6 +214,7 @@ class FaultyTransport final : public Transport {
     });
   }
   void Connect(std::string_view endpoint, Duration timeout, OnConnect done) override {
+    // Refused without a word to the inner transport: the far side must not see an attempt.
     if (faults_->random.Chance(faults_->plan->refuse_connects)) {
       return faults_->loop.Post(
           alive_.Bind([endpoint = std::string(endpoint), done = std::move(done)]() mutable {

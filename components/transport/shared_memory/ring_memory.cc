@@ -23,6 +23,7 @@ constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 void* MapShared(int memory, std::size_t size) {
   void* mapped = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
   if (mapped == MAP_FAILED) return nullptr;
+  // A child of a user's program must not keep the rings alive, or write into them.
   (void)::madvise(mapped, size, MADV_DONTFORK);
   return mapped;
 }
@@ -30,6 +31,7 @@ void* MapShared(int memory, std::size_t size) {
 }  // namespace
 
 Result<std::pair<RingMemory, Descriptor>> RingMemory::Make() {
+  // Sealed, so that neither side can shrink it later: reading beyond the end would kill the other.
   Descriptor memory(::memfd_create("mobula-rings", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   void* mapped = nullptr;
   if (memory.IsOpen() && ::ftruncate(memory.get(), sizeof(Layout)) == 0 &&
@@ -44,6 +46,7 @@ Result<std::pair<RingMemory, Descriptor>> RingMemory::Make() {
 }
 
 Result<RingMemory> RingMemory::Map(int memory) {
+  // A peer is not believed: without the seals it could take the memory away while we read it.
   struct stat status{};
   const bool is_right = ::fstat(memory, &status) == 0 && status.st_size == sizeof(Layout) &&
                         (::fcntl(memory, F_GET_SEALS) & kSeals) == kSeals;

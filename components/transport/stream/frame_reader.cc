@@ -46,6 +46,7 @@ Result<std::size_t> FrameReader::Feed(std::span<const std::byte> bytes,
 void FrameReader::EnterBody() {
   stage_ = Stage::kBody;
   filled_ = 0;
+  // Its memory is not set to zero first: the socket writes it next.
   const std::size_t size = frame_.header.body_bytes;  // libstdc++ 12 passes the capacity instead
   frame_.body.resize_and_overwrite(size, [size](char*, std::size_t) { return size; });
   EnterNextStage();
@@ -88,6 +89,7 @@ Frame FrameReader::Take() {
   Check(stage_ == Stage::kReady, "a frame is taken when it is whole");
   stage_ = Stage::kHeader;
   filled_ = 0;
+  // From here on the bytes are read-only, and shared by all who hold the frame.
   if (frame_.header.attachment_bytes > 0 && !dropping_) {
     frame_.attachment = std::exchange(destination_, {}).Freeze();
   }

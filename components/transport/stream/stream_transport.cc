@@ -40,6 +40,8 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
         }));
   }
 
+  /// A wait under way ends with an error and its share of this; a socket accepted in this very turn
+  /// is the last.
   void Stop() {
     open_ = false;
     pause_.Cancel();
@@ -102,6 +104,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
     if (::connect(fd, address_.get(), address_.size) == 0) {
       Up(std::move(*socket));
     } else if (errno == EINPROGRESS) {
+      // The socket becomes writable when the peer has answered, or refused.
       boost::system::error_code error;
       socket_.assign(fd, error);
       if (error) {
@@ -120,6 +123,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
 
   void Check() {
     if (done_ == nullptr) return;
+    // The outcome of the connect is kept at the socket; writable means only that there is one.
     int error = 0;
     socklen_t size = sizeof error;
     ::getsockopt(socket_.native_handle(), SOL_SOCKET, SO_ERROR, &error, &size);
@@ -142,6 +146,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   }
 
   void Refused(int error) {
+    // The host answered that there is nobody (a port, or a socket file), or it did not answer.
     if (error == ECONNREFUSED || error == ENOENT) {
       End(Fail(ErrorCode::kUnavailable, "nothing listens at {}", endpoint_));
     } else {
