@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Starting a node in the background and ending it, by its own records only.
 #pragma once
 

@@ -1,3 +1,5 @@
+// \edge: talks to people
+//
 // mobula new DIR: a project of a user's own that builds and runs at once.
 
 #include <memory>

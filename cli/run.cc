@@ -1,3 +1,5 @@
+// \edge: talks to people
+//
 // mobula run: a program as a driver of a running cluster.
 
 #include <unistd.h>

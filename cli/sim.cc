@@ -1,3 +1,5 @@
+// \edge: talks to people
+//
 // `mobula sim`: a whole cluster in this process, on virtual time, with faults and an oracle.
 
 #include <charconv>

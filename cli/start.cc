@@ -1,3 +1,5 @@
+// \edge: talks to people
+//
 // mobula start, mobula stop.
 
 #include <cstdlib>

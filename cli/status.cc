@@ -1,3 +1,5 @@
+// \edge: talks to people
+//
 // mobula status: what the cluster is, has, and waits for.
 
 #include <boost/json.hpp>

@@ -1,3 +1,4 @@
+// \edge: reads keys from YAML, one after the other
 #include "node/config.h"
 
 #include <unistd.h>

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief What the drivers and workers of a node learn from its YAML file, and how it reaches them.
 ///
 /// A process must know its transports before it connects to anybody, so it cannot ask for them. The

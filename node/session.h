@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Folders and records of the nodes that this user runs on this host.
 ///
 ///     /tmp/mobula-UID/                 mode 0700

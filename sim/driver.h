@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief A driver of the simulation: submits its graphs at random moments and gets what they give.
 #pragma once
 

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief What simulated programs do with a core worker: submit, put, and get with judgement.
 #pragma once
 

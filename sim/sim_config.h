@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief What a simulation is made of: the ranges of a file, and what a seed draws from them.
 ///
 /// Every key, its default and its meaning stands in node/config/sim.yaml, which is the manual. A

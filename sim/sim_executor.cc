@@ -1,3 +1,4 @@
+// \edge: reads keys from YAML, one after the other
 #include "sim/sim_executor.h"
 
 #include "components/protocol/common.pb.h"

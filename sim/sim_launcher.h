@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Worker kind `simulated`: workers are objects on the common loop.
 #pragma once
 

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief A driver or worker of the simulation: a core worker on a loop that can be killed.
 ///
 ///     made ──Start──► joining ──► joined ──raylet says so, raylet lost──► `on_end` ─► CutOff

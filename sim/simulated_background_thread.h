@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief `BackgroundThread` without a thread: work runs as a later event of the loop.
 #pragma once
 

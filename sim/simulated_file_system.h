@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief A disk in memory, which forgets at a crash what was not synced, and fails on demand.
 #pragma once
 

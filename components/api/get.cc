@@ -1,3 +1,4 @@
+// \edge: turns values into bytes and back, kind by kind
 #include "mobula/get.h"
 
 #include "components/base/check.h"

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief The seam for work that blocks: one thread beside the loop, fed and heard by messages.
 ///
 /// A disk that syncs takes milliseconds, and a loop that waits for it serves nobody meanwhile. Such

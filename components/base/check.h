@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief `Check`: the one way our own code says "this promise of mine is broken".
 ///
 /// Expected failures travel as `Result` (result.h). A failed `Check` is a bug in Mobula

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Typed, read-only configuration values, and errors that name the key and the line.
 ///
 /// `node/config.cc` turns YAML into a tree of `ConfigValue`; components read theirs through

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief `Kinds`: which implementations of an interface exist under which `kind:` in YAML.
 ///
 /// The folder of an implementation exports one `Kind`: its name and what makes it. A component's

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Counters and gauges by name, for `status`, tests and later Prometheus.
 #pragma once
 

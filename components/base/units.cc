@@ -1,3 +1,5 @@
+// \edge: a helper whose header says all that a caller needs
+//
 // Sizes and times as people write them; declared in config_value.h.
 #include <fmt/format.h>
 

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief The named bounds and times of drivers and workers.
 #pragma once
 

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief What most tasks and results are, as bytes: a few nanoseconds each, and no Protobuf.
 ///
 /// A batch is a row of records. `#` is a number, seven bits a byte, low ones first, the top bit

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief The storage kinds that YAML may name under `gcs: storage:`.
 #pragma once
 

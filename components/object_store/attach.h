@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief How a worker or driver gets its `StoreClient`.
 #pragma once
 

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Views of objects for the raylet itself: what it sends stays pinned until it is sent.
 #pragma once
 

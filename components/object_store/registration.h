@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Which object stores and eviction policies can be named in YAML.
 ///
 ///     const Kinds<EvictionPolicy> evictions = BuiltInEvictionPolicies();

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Between the messages of common.proto and the vocabulary of base.
 #pragma once
 

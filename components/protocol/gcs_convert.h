@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Between the messages of gcs.proto and the vocabulary of base.
 ///
 /// Protobuf maps have no order of their own; everything here that iterates or prints goes by name,

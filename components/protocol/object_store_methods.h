@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief The methods of object_store.proto, as constants to call them by.
 #pragma once
 

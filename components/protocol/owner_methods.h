@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief The methods of owner.proto as typed constants. Service number 0x04.
 ///
 /// A notification has a timeout of zero: nobody answers it.

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief The methods of raylet.proto as typed constants. Service number 0x05.
 ///
 /// A notification has a timeout of zero: nobody answers it.

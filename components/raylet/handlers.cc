@@ -1,3 +1,5 @@
+// \edge: takes messages apart and calls what the chapter explains
+//
 // What drivers, workers and other raylets may ask of a raylet.
 
 #include "components/protocol/gcs.pb.h"

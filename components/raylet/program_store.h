@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Programs by content hash: a driver's executable reaches every node that runs its tasks.
 ///
 /// The raylet beside the driver knows where the executable is. When a lease is first sent to

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief What a raylet is told of its node, and its bounds and times.
 #pragma once
 

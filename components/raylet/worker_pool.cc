@@ -1,3 +1,4 @@
+// \edge: takes messages apart and calls what the chapter explains
 #include "components/raylet/worker_pool.h"
 
 #include <algorithm>

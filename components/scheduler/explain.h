@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Says why a request waits or can never be served: what is missing, and who lacks what.
 #pragma once
 

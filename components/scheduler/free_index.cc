@@ -1,3 +1,4 @@
+// \edge: explains and reads, and decides nothing
 #include "components/scheduler/free_index.h"
 
 #include <bit>

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief One condition on a node's labels, in Ray's notation: `zone: in(a, b)`.
 #pragma once
 

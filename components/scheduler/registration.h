@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Which scheduling policies and schedulers can be named in YAML.
 ///
 ///     const Kinds<SchedulingPolicy> policies = BuiltInPolicies();

@@ -1,3 +1,4 @@
+// \edge: another transport behind the same interface
 #include <charconv>
 
 #include "components/transport/transport.h"

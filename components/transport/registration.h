@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief The transports that `transport: {kind: …}` can name.
 #pragma once
 

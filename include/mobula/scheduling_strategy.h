@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief `SchedulingStrategy`: where a task asks to run, in one form from the API to the policy.
 ///
 /// `.With({...})` makes one from what the user wrote and refuses a wrong node id there; a raylet

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Which values can travel, and how a class of yours joins them.
 ///
 /// Travelling as they are: bool, integers, float, double, enums, `std::string` (and

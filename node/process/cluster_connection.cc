@@ -1,3 +1,4 @@
+// \edge: processes, files and sessions of the operating system
 #include "node/process/cluster_connection.h"
 
 #include <arpa/inet.h>

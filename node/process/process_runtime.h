@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief A driver or worker as a whole: loop, transports, core worker, and the runtime over them.
 ///
 /// Used by a driver's `Init`, by a forked worker, and by the threads of the embedded mode. It

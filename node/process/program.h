@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief What this process's executable is: its path, arguments and content hash.
 #pragma once
 

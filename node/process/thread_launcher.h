@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Worker kind `thread`: the embedded mode's workers, each a `ProcessRuntime` in a thread.
 ///
 /// For debuggers and unit tests: same components and protocols, one process. A thread cannot be

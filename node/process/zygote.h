@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief The zygote: a program stopped at the beginning of `Init`, which forks workers on request.
 ///
 /// Starting a program costs an exec, its dynamic linking and its static initialisers; forking it

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Worker kind `zygote`: the raylet's side of zygote.h. One zygote per job.
 #pragma once
 

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief `BackgroundThread` over one thread of the operating system.
 #pragma once
 

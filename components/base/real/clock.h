@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief The clock of the operating system.
 #pragma once
 

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief The doorbells of a process, and the thread that answers them.
 #pragma once
 

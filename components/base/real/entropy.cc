@@ -1,3 +1,4 @@
+// \edge: the operating system behind a seam
 #include <sys/random.h>
 
 #include "components/base/check.h"

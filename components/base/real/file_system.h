@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief The disk of the operating system.
 #pragma once
 

@@ -1,3 +1,4 @@
+// \edge: the operating system behind a seam
 #include <unistd.h>
 
 #include <cerrno>

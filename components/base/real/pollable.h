@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief What a thread that waits looks at instead of sleeping.
 #pragma once
 

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Starts programs as `vfork` and `exec` do, and learns of their end through pidfds.
 ///
 /// The library lives in programs of users, so it installs no SIGCHLD handler and waits for no

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Starting one program, with everything prepared before and every error reported after.
 #pragma once
 

@@ -1,3 +1,4 @@
+// \edge: a helper whose header says all that a caller needs
 #include "components/base/simulated/scoped_loop.h"
 
 #include <deque>

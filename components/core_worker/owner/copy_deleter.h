@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Tells raylets to delete copies of objects that nobody wants, many in one message.
 #pragma once
 

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Holds that user threads dropped and the reference table has not counted yet.
 ///
 /// A user may drop the last `ObjectRef` of an object on any thread, without the state lock. The

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Tells workers that we hold what their results refer to.
 #pragma once
 

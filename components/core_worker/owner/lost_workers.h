@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief What to do about the tasks of a leased worker that cannot be reached any more.
 ///
 ///     Add ──EndLostWorker──► its raylet has made sure that it is dead, and tells how it ended

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief From a reference to its bytes: ask what is known, pull, and ask again if it was wrong.
 #pragma once
 

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Our dealings with the owners of what we borrow.
 ///
 /// What there is to tell an owner (we borrow, we borrow no more, we wait for this, our node has a

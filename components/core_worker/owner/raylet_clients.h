@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Connections of an owner to the raylets it leases workers from.
 #pragma once
 

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Messages that are lists of object ids, none longer than a bound.
 #pragma once
 

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Object states as messages of owner.proto, and back.
 #pragma once
 

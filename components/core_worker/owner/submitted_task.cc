@@ -1,3 +1,4 @@
+// \edge: takes messages apart and calls what the chapter explains
 #include "components/core_worker/owner/submitted_task.h"
 
 #include "components/core_worker/task_codec.h"

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief How one blocked call waits for many objects, and one object for many blocked calls.
 ///
 /// A `Wait` on ten thousand objects must not look at all of them each time one becomes known. So

@@ -1,3 +1,4 @@
+// \edge: takes messages apart and calls what the chapter explains
 #include "components/core_worker/worker/result_sender.h"
 
 #include "components/base/check.h"

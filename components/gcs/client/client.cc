@@ -1,3 +1,4 @@
+// \edge: a storage behind the same interface
 #include "components/gcs/client.h"
 
 #include <utility>

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Turns snapshots and deltas into changes: each one reported once, nothing else.
 ///
 /// A subscriber that reconnects gets a whole snapshot, yet wants to hear only what is new: records

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Storage kind `faulty`: another storage that is slow or breaks, by rule and seed.
 ///
 ///     storage: {kind: faulty, inner: {kind: memory}, rules: [

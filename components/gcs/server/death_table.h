@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief The last worker deaths, so that a subscriber who was away misses none of them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// \edge: a storage behind the same interface
 #include <utility>
 
 #include "components/gcs/server/impl.h"

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief One record per driver's run. A plain state machine.
 ///
 ///     Start ─► RUNNING ──Finish──► SUCCEEDED | FAILED        the first end counts

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief The key-value spaces: names here, values in the storage. A plain state machine.
 ///
 /// Values (programs, packages) may be large and are read seldom, so the server keeps only the keys

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief The store's calls as both kinds of client make them.
 #pragma once
 

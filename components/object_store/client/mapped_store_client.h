@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Kind `mapped`: the node's arena is in this process; only offsets travel.
 ///
 /// Every view handed out lies in a read-only mapping: a stray write to a sealed object faults in

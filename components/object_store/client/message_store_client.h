@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Kind `message`: bytes travel beside the calls, in private memory on this side.
 ///
 /// Works over every transport and needs nothing from the operating system, so it is the client of

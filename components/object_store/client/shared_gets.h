@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief One fetch and one pin for each object and process, also when many callers want it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// \edge: a helper whose header says all that a caller needs
 #include "components/object_store/shared_memory/arena_allocator.h"
 
 #include "components/base/check.h"

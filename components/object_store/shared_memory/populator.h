@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Fills memory ahead of its use, on a thread of its own.
 ///
 /// The first write to a page makes the kernel find and clear it: at 4 GB/s in bulk, that is what a

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief What a node answers when another node wants one of its objects.
 ///
 /// Two calls: has it, and give me this range. A range is pinned while it is sent and goes from the

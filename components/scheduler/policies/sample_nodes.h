@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief The key that most policies share: how many nodes one decision weighs.
 #pragma once
 

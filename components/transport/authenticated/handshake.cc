@@ -1,3 +1,4 @@
+// \edge: another transport behind the same interface
 #include "components/transport/handshake.h"
 
 #include <openssl/evp.h>

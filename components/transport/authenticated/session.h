@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief One side of one handshake (handshake.h), over a connection that is not proven yet.
 #pragma once
 

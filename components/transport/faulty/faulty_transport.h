@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief A transport that breaks on purpose: refused connects, cut connections, late frames.
 ///
 /// It stays within what transport.h allows a network to do: frames may be late, connections may end

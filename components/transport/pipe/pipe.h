@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Two connected `Connection`s in one process; shared by the inprocess and simulated kinds.
 ///
 /// A pipe keeps every promise of transport.h without sockets: frames leave in batches at `Flush`,

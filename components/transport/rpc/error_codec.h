@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Errors on the wire: `Error` to and from its Protobuf message.
 #pragma once
 

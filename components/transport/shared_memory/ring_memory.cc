@@ -1,3 +1,4 @@
+// \edge: another transport behind the same interface
 #include "components/transport/shared_memory/ring_memory.h"
 
 #include <fcntl.h>

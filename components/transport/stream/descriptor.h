@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief File descriptors that close themselves, and socket calls that return `Result`.
 #pragma once
 

@@ -1,3 +1,4 @@
+// \edge: another transport behind the same interface
 #include <sys/socket.h>
 
 #include <array>

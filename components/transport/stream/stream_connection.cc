@@ -1,3 +1,4 @@
+// \edge: another transport behind the same interface
 #include "components/transport/stream/stream_connection.h"
 
 #include <array>

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief A transport over stream sockets: what the kinds tcp and unix have in common.
 #pragma once
 

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Sockets that are files: what the kinds unix and shared_memory have in common.
 #pragma once
 

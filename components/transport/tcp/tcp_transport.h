@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief `tcp://host:port`: stream sockets between machines. IPv4.
 #pragma once
 

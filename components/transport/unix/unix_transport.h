@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief `unix:///path`: stream sockets on one machine, which also pass file descriptors.
 #pragma once
 

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Every function of the program that may run remotely, and how to call it.
 ///
 /// Instantiating `Remote<F>` makes `Recorded<F>::entry`, which links itself into a list before

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Reads a value that `Writer` wrote, or that an attacker wrote to look like one.
 ///
 /// Strict: every length is checked against the bytes that are left before anything is allocated,

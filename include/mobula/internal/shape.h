@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief What kind of thing a type is, as far as serialization asks.
 ///
 /// Containers are recognised by what they can do, not by name, so that a user's program does not

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Parameters and result of what `Remote<F>` is given.
 #pragma once
 

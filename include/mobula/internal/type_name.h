@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Printed names of types and functions, for messages and for `FunctionKey`.
 #pragma once
 

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Writes one value as a MessagePack document plus large buffers beside it.
 ///
 /// The templates of encode.h call this for every leaf. Numbers and strings are appended inline;

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Eviction policy `fifo`: the copy that was created first goes first, however much it is
 /// used.
 ///

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Eviction policy `largest_first`: of the copies not used for longest, the largest goes.
 ///
 /// One large object that goes makes the room for which `lru` would drop many small ones, and each

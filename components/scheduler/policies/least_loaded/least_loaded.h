@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Scheduling policy `least_loaded`: the node with the shortest queue, then the least used.
 ///
 /// Chance decides among equals. Key: `sample_nodes` 32.

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Scheduling policy `locality`: the node that already holds most bytes of the arguments.
 ///
 /// Moves the computation to the data, however busy the node is, as long as it fits. Without hints,

@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Scheduling policy `pack`: the most used node that still fits.
 ///
 /// Leaves whole nodes free for big requests and for the autoscaler to remove. Key: `sample_nodes`

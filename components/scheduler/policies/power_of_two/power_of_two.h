@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Scheduling policy `power_of_two`: two nodes by chance, and the less loaded of them.
 ///
 /// Nearly as even as looking at all of them, at the cost of looking at two (Mitzenmacher); and many

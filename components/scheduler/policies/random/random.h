@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Scheduling policy `random`: any node that fits, each as likely.
 ///
 /// The baseline to beat. No keys. Cost: O(1) while many fit.

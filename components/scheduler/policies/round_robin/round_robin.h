@@ -1,4 +1,5 @@
 /// \file
+/// \edge
 /// \brief Scheduling policy `round_robin`: the next node, in the order of ids, that fits.
 ///
 /// Blind to load, but fair and simple. No keys. Cost: O(nodes skipped).
