@@ -43,7 +43,7 @@ void Throw(Error error) {
     case ErrorCode::kUnavailable: throw UnavailableError(std::move(error));
     case ErrorCode::kDeadlineExceeded: throw GetTimeoutError(std::move(error));
     case ErrorCode::kCancelled: throw CancelledError(std::move(error));
-    case ErrorCode::kResourceExhausted: throw StoreFullError(std::move(error));
+    case ErrorCode::kResourceExhausted: throw LimitExceededError(std::move(error));
     case ErrorCode::kPermissionDenied: throw PermissionDeniedError(std::move(error));
     case ErrorCode::kVersionMismatch: throw VersionMismatchError(std::move(error));
     case ErrorCode::kInfeasible: throw InfeasibleError(std::move(error));
@@ -53,6 +53,7 @@ void Throw(Error error) {
     case ErrorCode::kObjectLost: throw ObjectLostError(std::move(error));
     case ErrorCode::kTaskFailed: throw TaskError(std::move(error));
     case ErrorCode::kCorrupt: throw CorruptError(std::move(error));
+    case ErrorCode::kStoreFull: throw StoreFullError(std::move(error));
     case ErrorCode::kInternal: break;
   }
   throw Exception(std::move(error));

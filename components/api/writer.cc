@@ -123,7 +123,7 @@ Result<SerializedValue> Writer::Finish() && {
   }
   if (const auto runtime = value_.size > kWrittenAtOnceMax ? CurrentRuntime() : nullptr) {
     if (const std::uint64_t most = runtime->ValueBytesMax(); value_.size > most) {
-      return mobula::Fail(ErrorCode::kResourceExhausted, "the value is {}, the store holds {}",
+      return mobula::Fail(ErrorCode::kStoreFull, "the value is {}, the store holds {}",
                           FormatSize(value_.size), FormatSize(most));
     }
   }

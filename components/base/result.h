@@ -37,6 +37,7 @@ enum class ErrorCode : std::uint8_t {
   kTaskFailed,           ///< User code threw. Give up, or fix the task.
   kCorrupt,              ///< Bytes do not mean what they should. Close the source of them.
   kInternal,             ///< The operating system or Mobula misbehaved. Report it.
+  kStoreFull,            ///< The object store has no room. Drop references, or retry later.
 };
 
 /// \return the stable lower-case name of `code`, such as "not_found"; "unknown" for a stranger.

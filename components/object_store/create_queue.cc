@@ -30,11 +30,11 @@ void CreateQueue::Create(const Request& request, Done<StoredObject> done) {
   if (!in_line && Try(request, result) == Outcome::kDone) return done(std::move(result));
   // The queue is bounded, because each request in it keeps a task or a pull waiting.
   if (waiting_.size() >= options_.creates_waiting_max) {
-    return done(Fail(ErrorCode::kResourceExhausted,
+    return done(Fail(ErrorCode::kStoreFull,
                      "object {} is {} and {} others wait for room already (creates_waiting_max)",
                      request.id.Short(), FormatSize(request.size_bytes), waiting_.size()));
   }
-  Error reason = result ? Error(ErrorCode::kResourceExhausted, "others are before it in line")
+  Error reason = result ? Error(ErrorCode::kStoreFull, "others are before it in line")
                         : std::move(result.error());
   waiting_.push_back(
       {request, loop_.Now() + options_.create_wait_max, std::move(done), std::move(reason)});
@@ -46,7 +46,7 @@ CreateQueue::Outcome CreateQueue::Try(const Request& request, Result<StoredObjec
   result = store_.Create(request.id, request.size_bytes, request.kind, request.client);
   if (result) return Outcome::kDone;
   switch (result.error().code()) {
-    case ErrorCode::kResourceExhausted:
+    case ErrorCode::kStoreFull:
       // Room may appear with the next release or delete, but the store never grows.
       return request.size_bytes > store_.Usage().capacity_bytes ? Outcome::kDone
                                                                 : Outcome::kWaitForRoom;

@@ -4,7 +4,7 @@
 /// Writers of this node and pulls from other nodes wait in one queue, first come first served, so
 /// that many small objects cannot starve a large one. The queue moves whenever the store says that
 /// something changed. Bounds: `create_wait_max` for each wait, `creates_waiting_max` for the length
-/// of the queue; at either bound the answer is kResourceExhausted with the store's numbers.
+/// of the queue; at either bound the answer is kStoreFull with the store's numbers.
 #pragma once
 
 #include <list>
@@ -38,7 +38,7 @@ class CreateQueue {
   };
   /// Creates now or when there is room. `done` may run inside this call. Errors: kAlreadyExists at
   /// once if a sealed copy is here, and after the wait if another writer is still at it;
-  /// kResourceExhausted at once if it can never fit, else after the wait.
+  /// kStoreFull at once if it can never fit, else after the wait.
   void Create(const Request& request, Done<StoredObject> done);
   /// A client is gone: its requests leave the queue without an answer.
   void DropClient(StoreClientId client);

@@ -63,7 +63,7 @@ class ObjectStore {
   //! [object-store-interface]
   /// Makes room (evicting unpinned secondary copies if need be) and gives memory to write. Nothing
   /// is evicted for what does not fit even then.
-  /// kAlreadyExists if the id is here; kResourceExhausted if it does not fit: the message has the
+  /// kAlreadyExists if the id is here; kStoreFull if it does not fit: the message has the
   /// object's size and the store's numbers, and `Usage()` tells whether waiting can help.
   [[nodiscard]] virtual Result<StoredObject> Create(const ObjectId& id, std::uint64_t size_bytes,
                                                     CopyKind kind, StoreClientId creator) = 0;

@@ -57,10 +57,10 @@ Result<StoredObject> ObjectTable::Create(const ObjectId& id, std::uint64_t size_
 
 std::unexpected<Error> ObjectTable::NoRoom(const ObjectId& id, std::uint64_t size_bytes) const {
   if (size_bytes > capacity_bytes_) {
-    return Fail(ErrorCode::kResourceExhausted, "object {} is {}, the store holds {}", id.Short(),
+    return Fail(ErrorCode::kStoreFull, "object {} is {}, the store holds {}", id.Short(),
                 FormatSize(size_bytes), FormatSize(capacity_bytes_));
   }
-  return Fail(ErrorCode::kResourceExhausted,
+  return Fail(ErrorCode::kStoreFull,
               "object {} is {}, the store of {} has {} in use ({} primary copies, {} evictable)",
               id.Short(), FormatSize(size_bytes), FormatSize(capacity_bytes_),
               FormatSize(used_bytes_), FormatSize(primary_bytes_), FormatSize(evictable_bytes_));

@@ -25,7 +25,7 @@ class Puller {
   virtual ~Puller() = default;
   /// Makes a sealed copy here. Pulls of one object are joined; their hints add up.
   /// kNotFound if each node of the hint has it not, has left, or was out of reach for long;
-  /// kResourceExhausted if it does not fit here; kCancelled after `Stop`.
+  /// kStoreFull if it does not fit here; kCancelled after `Stop`.
   virtual void Pull(const ObjectId& id, const ObjectHint& hint, PullWaiter waiter) = 0;
   /// Fails all waiters and stops moving bytes. Twice is harmless.
   virtual void Stop() = 0;

@@ -33,7 +33,7 @@ class StoreClient {
   virtual ~StoreClient() = default;
 
   /// Reserves memory to write an object into. Waits for room up to the store's `create_wait_max`.
-  /// kResourceExhausted with the numbers; kAlreadyExists; kUnavailable if the raylet is gone.
+  /// kStoreFull with the numbers; kAlreadyExists; kUnavailable if the raylet is gone.
   virtual void Create(const ObjectId& id, std::uint64_t size_bytes, Done<WritablePayload> done) = 0;
   /// Makes a created object visible as a primary copy. The writable memory must not be touched
   /// after this call. kNotFound if it was not created here; kUnavailable if the raylet is gone.
@@ -44,7 +44,7 @@ class StoreClient {
   /// Gives a pinned view, pulling the object from another node first if need be. It stays pinned
   /// until the last copy of the payload is dropped.
   /// kNotFound if no node of the hint has it (any more): the owner decides what that means;
-  /// kResourceExhausted if it does not fit here; kUnavailable if the raylet is gone.
+  /// kStoreFull if it does not fit here; kUnavailable if the raylet is gone.
   virtual void Get(const ObjectId& id, const ObjectHint& hint, Done<Payload> done) = 0;
   /// \return what the store holds at most: a larger object can never be created.
   [[nodiscard]] virtual std::uint64_t capacity_bytes() const = 0;

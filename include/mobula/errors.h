@@ -73,6 +73,11 @@ struct InfeasibleError final : Exception {
 struct StoreFullError final : Exception {
   using Exception::Exception;
 };
+/// A bound other than the store's is reached: processes of a node, requests that wait, references
+/// or arguments of one task, bytes of one message. The message names the bound and the numbers.
+struct LimitExceededError final : Exception {
+  using Exception::Exception;
+};
 /// The worker's program is not the caller's.
 struct VersionMismatchError final : Exception {
   using Exception::Exception;

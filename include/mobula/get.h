@@ -48,8 +48,9 @@ T DecodeOrThrow(const Payload& bytes) {
 /// Waits for a value. Blocks; other tasks may use this one's CPU meanwhile.
 ///
 /// Throws what became of it instead: TaskError if its task threw, WorkerDiedError, NodeDiedError,
-/// ObjectLostError, OwnerDiedError, InfeasibleError; GetTimeoutError when the time is over;
-/// InvalidArgumentError for a ref that names nothing; NotInitializedError.
+/// ObjectLostError, OwnerDiedError, InfeasibleError, StoreFullError, LimitExceededError;
+/// GetTimeoutError when the time is over; InvalidArgumentError for a ref that names nothing;
+/// NotInitializedError.
 template <typename T>
 T Get(const ObjectRef<T>& ref, Timeout timeout = {}) {
   return internal::DecodeOrThrow<T>(

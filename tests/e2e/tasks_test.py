@@ -126,6 +126,18 @@ class TasksTest(cluster.ClusterTest):
         print("peak memory, MiB:", peaks)
         self.assertLess(max(peaks.values()), 1536, peaks)  # sanitizers keep a shadow of an eighth
 
+    def test_a_bound_that_is_not_the_stores_is_not_a_full_store(self):
+        yaml = self.box / "head.yaml"
+        yaml.write_text("node: { role: head, resources: { cpu: 2 } }\ngcs: { port: 0 }\n"
+                        "workers: { max: 1, prestart: 1 }\n")
+        text = self.run_mobula("start", "--config", yaml)
+        self.address = next(line.split()[1] for line in text.splitlines() if "address " in line)
+        text = self.behave("too_many_workers")
+        self.assertIn("type=mobula::LimitExceededError", text)
+        self.assertIn("workers.max", text)
+        self.assertNotIn("StoreFullError", text)
+        self.assertIn("square 49", text)
+
     def test_writing_to_an_object_hurts_only_the_writer(self):
         self.start_head()
         text = self.behave("scribble")

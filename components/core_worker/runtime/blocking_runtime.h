@@ -44,7 +44,7 @@ class BlockingRuntime final : public internal::Runtime {
   [[nodiscard]] RuntimeContext Context() const override;
 
   /// Writes an object into this node's store, on the calling thread. One that is there already, of
-  /// an earlier attempt, will do. kResourceExhausted, kUnavailable. \pre lock not held.
+  /// an earlier attempt, will do. kStoreFull, kUnavailable. \pre lock not held.
   [[nodiscard]] Result<void> StoreObject(const ObjectId& id,
                                          const internal::SerializedValue& value);
 

@@ -16,7 +16,7 @@ void ToStatus(const Error& error, ErrorStatus* status) {
 }
 
 Error FromStatus(const ErrorStatus& status) {
-  constexpr auto kLast = static_cast<std::uint32_t>(ErrorCode::kInternal);
+  constexpr auto kLast = static_cast<std::uint32_t>(ErrorCode::kStoreFull);
   const bool known = status.code() >= 1 && status.code() <= kLast;
   Error error(known ? static_cast<ErrorCode>(status.code()) : ErrorCode::kInternal,
               status.message());

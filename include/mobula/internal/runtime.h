@@ -108,12 +108,12 @@ class Runtime {
   virtual ~Runtime() = default;
 
   /// Queues a task. Does not wait, except for room in the store for arguments above 100 KiB.
-  /// \return one reference per result. kInvalidArgument, kResourceExhausted.
+  /// \return one reference per result. kInvalidArgument, kStoreFull.
   [[nodiscard]] virtual Result<std::vector<ReferencePtr>> Submit(const FunctionKey& function,
                                                                  std::vector<Argument> arguments,
                                                                  std::uint32_t result_count,
                                                                  const TaskOptions& options) = 0;
-  /// Stores a value. May wait for room. kResourceExhausted if it can never fit.
+  /// Stores a value. May wait for room. kStoreFull if it can never fit.
   [[nodiscard]] virtual Result<ReferencePtr> Put(SerializedValue value) = 0;
   /// \return the size of the largest value that this node can store at all.
   [[nodiscard]] virtual std::uint64_t ValueBytesMax() const = 0;

@@ -158,7 +158,7 @@ class Writer {
   void Reserve(std::size_t bytes) { document_.reserve(bytes); }
   /// \return the value; only its size if measured. kInvalidArgument for what cannot be written:
   ///         deeper than `kDepthMax`, longer than 2^32 - 1, a variant that lost its value.
-  ///         kResourceExhausted with both sizes for what can never fit into this node's store.
+  ///         kStoreFull with both sizes for what can never fit into this node's store.
   [[nodiscard]] Result<SerializedValue> Finish() &&;
 
  private:

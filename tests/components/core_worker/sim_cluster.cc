@@ -21,8 +21,8 @@ class Store final : public object_store::StoreClient {
     if (node_.objects.contains(id)) {
       room = Fail(ErrorCode::kAlreadyExists, "object {} is here", id.Short());
     } else if (used > node_.capacity_bytes) {
-      room = Fail(ErrorCode::kResourceExhausted, "object {} of {} bytes: the store holds {}",
-                  id.Short(), size_bytes, node_.capacity_bytes);
+      room = Fail(ErrorCode::kStoreFull, "object {} of {} bytes: the store holds {}", id.Short(),
+                  size_bytes, node_.capacity_bytes);
     } else {
       node_.unsealed[id] = *room;
     }

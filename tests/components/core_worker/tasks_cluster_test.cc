@@ -133,7 +133,7 @@ TEST_F(TasksTest, AFullStoreFailsTheTaskThatReturnsTooMuch) {
   Process& driver = cluster.AddDriver(cluster.AddNode(1, 500));
   const Result<std::string> result = driver.Get(driver.Submit("fill", {"x"}));
   ASSERT_FALSE(result);
-  EXPECT_EQ(result.error().code(), ErrorCode::kResourceExhausted) << result.error().ToString();
+  EXPECT_EQ(result.error().code(), ErrorCode::kStoreFull) << result.error().ToString();
   cluster.ExpectNothingLeft();
 }
 

@@ -93,7 +93,7 @@ TEST_F(StoreServiceTest, AnObjectThatCanNeverFitFailsAtOnceWithTheNumbers) {
   Told<WritablePayload> created;
   anna_->client->Create(TestId(1), 3ULL << 30, created.Callback());
   loop_.RunReady();
-  EXPECT_EQ(created.What(), "resource_exhausted");
+  EXPECT_EQ(created.What(), "store_full");
   EXPECT_NE(created.Message().find("is 3 GiB, the store holds 1 MiB"), std::string::npos)
       << created.Message();
 }
@@ -126,7 +126,7 @@ TEST_F(StoreServiceTest, CreateGivesUpAfterItsWaitAndLetsTheNextOneIn) {
   loop_.RunFor(milliseconds(1999));
   EXPECT_EQ(large.What(), "");
   loop_.RunFor(milliseconds(2));
-  EXPECT_EQ(large.What(), "resource_exhausted");
+  EXPECT_EQ(large.What(), "store_full");
   EXPECT_NE(large.Message().find("is 50 KiB, the store of 62.5 KiB"), std::string::npos)
       << large.Message();
   EXPECT_TRUE(small.Ok()) << "who waited behind it fits";
@@ -141,7 +141,7 @@ TEST_F(StoreServiceTest, TheLineOfCreatesIsBounded) {
   anna_->client->Create(TestId(3), 64, refused.Callback());
   loop_.RunReady();
   EXPECT_EQ(waits.What(), "");
-  EXPECT_EQ(refused.What(), "resource_exhausted");
+  EXPECT_EQ(refused.What(), "store_full");
 }
 
 TEST_F(StoreServiceTest, ASecondWriterWaitsForTheFirst) {

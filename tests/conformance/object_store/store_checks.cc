@@ -92,14 +92,14 @@ Violation AbortGivesTheRoomBack(const StoreFactory& make) {
 Violation CapacityIsNeverExceeded(const StoreFactory& make) {
   const auto store = make(10 * kBlock);
   if (!FailedWith(store->Create(IdOf(99), 10 * kBlock + 1, CopyKind::kPrimary, kAnna),
-                  ErrorCode::kResourceExhausted)) {
+                  ErrorCode::kStoreFull)) {
     return "an object larger than the store is refused";
   }
   for (int n = 1; n <= 10; ++n) {
     if (!Put(*store, n, kBlock, CopyKind::kPrimary)) return "the whole capacity can be used";
   }
   const auto more = store->Create(IdOf(11), 1, CopyKind::kPrimary, kAnna);
-  if (!FailedWith(more, ErrorCode::kResourceExhausted)) return "a full store refuses";
+  if (!FailedWith(more, ErrorCode::kStoreFull)) return "a full store refuses";
   if (!more.error().message().contains("1 B")) return "the refusal names the size";
   return Unless(store->Usage().used_bytes <= store->Usage().capacity_bytes, "used <= capacity");
 }

@@ -130,13 +130,13 @@ TEST_P(StoreClientConformanceTest, AnIdIsCreatedOnce) {
 }
 
 TEST_P(StoreClientConformanceTest, AFullStoreIsToldWithItsNumbers) {
-  Cite("Waits for room up to the store's `create_wait_max`. kResourceExhausted with the numbers;");
+  Cite("Waits for room up to the store's `create_wait_max`. kStoreFull with the numbers;");
   Told<WritablePayload> never;
-  EXPECT_EQ(Create(1, kCapacity + 1, &never), "resource_exhausted");
+  EXPECT_EQ(Create(1, kCapacity + 1, &never), "store_full");
   EXPECT_NE(never.Message().find("1 MiB"), std::string::npos) << never.Message();
   ASSERT_EQ(Put(2, kCapacity), "ok");
   Told<WritablePayload> not_now;
-  EXPECT_EQ(Create(3, 100, &not_now), "resource_exhausted");
+  EXPECT_EQ(Create(3, 100, &not_now), "store_full");
   EXPECT_NE(not_now.Message().find("100 B"), std::string::npos) << not_now.Message();
 }
 

@@ -115,7 +115,7 @@ class Walk {
     }
     if (!created) {
       // An arena may have the room in pieces; then it has given up all it could evict.
-      if (created.error().code() != ErrorCode::kResourceExhausted) return "wrong error of Create";
+      if (created.error().code() != ErrorCode::kStoreFull) return "wrong error of Create";
       return fits && (store_->SharedDescriptor() < 0 || EvictableBytes() > 0)
                  ? Violation("Create of what fits must work")
                  : Violation();

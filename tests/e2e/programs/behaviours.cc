@@ -80,6 +80,9 @@ int DieOnce() {
   return mobula::GetRuntimeContext().attempt;
 }
 
+/// Waits for a task of its own, which needs a second worker.
+int SquareElsewhere(int x) { return Get(Remote<Square>(x)); }
+
 struct Owned {
   ObjectRef<Bytes> stored;
   ObjectRef<int> small;
@@ -120,6 +123,8 @@ void Report(const std::function<void()>& action) {
     Say("OwnerDiedError " + std::string(error.what()));
   } catch (const mobula::StoreFullError& error) {
     Say("StoreFullError " + std::string(error.what()));
+  } catch (const mobula::LimitExceededError& error) {
+    Say("LimitExceededError " + std::string(error.what()));
   } catch (const mobula::InfeasibleError& error) {
     Say("InfeasibleError " + std::string(error.what()));
   } catch (const mobula::GetTimeoutError& error) {
@@ -174,6 +179,11 @@ void TooLarge(const std::vector<std::string>& words) {
   Report([&] { (void)Remote<SizeOf>(Huge(bytes)); });
   CheckThatAllIsWell();
   (void)WaitForPipe(words.at(1));
+}
+
+void TooManyWorkers(const std::vector<std::string>&) {
+  Report([] { (void)Get(Remote<SquareElsewhere>(7)); });
+  CheckThatAllIsWell();
 }
 
 void ScribbleOnAnObject(const std::vector<std::string>&) {
@@ -256,6 +266,7 @@ int Drive(int argc, char** argv) {
       {"fail", Fail},
       {"infeasible", Infeasible},
       {"too_large", TooLarge},
+      {"too_many_workers", TooManyWorkers},
       {"timeout", Timeout},
       {"owner", Owner},
       {"hold", Hold},

@@ -26,7 +26,7 @@ TEST(ErrorsTest, EveryCodeHasItsException) {
   EXPECT_TRUE(Throws<UnavailableError>(ErrorCode::kUnavailable));
   EXPECT_TRUE(Throws<GetTimeoutError>(ErrorCode::kDeadlineExceeded));
   EXPECT_TRUE(Throws<CancelledError>(ErrorCode::kCancelled));
-  EXPECT_TRUE(Throws<StoreFullError>(ErrorCode::kResourceExhausted));
+  EXPECT_TRUE(Throws<LimitExceededError>(ErrorCode::kResourceExhausted));
   EXPECT_TRUE(Throws<PermissionDeniedError>(ErrorCode::kPermissionDenied));
   EXPECT_TRUE(Throws<VersionMismatchError>(ErrorCode::kVersionMismatch));
   EXPECT_TRUE(Throws<InfeasibleError>(ErrorCode::kInfeasible));
@@ -36,6 +36,7 @@ TEST(ErrorsTest, EveryCodeHasItsException) {
   EXPECT_TRUE(Throws<ObjectLostError>(ErrorCode::kObjectLost));
   EXPECT_TRUE(Throws<TaskError>(ErrorCode::kTaskFailed));
   EXPECT_TRUE(Throws<CorruptError>(ErrorCode::kCorrupt));
+  EXPECT_TRUE(Throws<StoreFullError>(ErrorCode::kStoreFull));
   EXPECT_TRUE(Throws<Exception>(ErrorCode::kInternal));
   EXPECT_THROW(Throw(Error(ErrorCode::kNodeDied, "why")), std::runtime_error);
 }

@@ -76,7 +76,7 @@ TEST(LargeValueTest, WhatCanNeverFitIsRefusedWithBothSizes) {
     SCOPED_TRACE(TypeName<T>());
     const Result<SerializedValue> written = EncodeValue(value);
     ASSERT_FALSE(written);
-    EXPECT_EQ(written.error().code(), ErrorCode::kResourceExhausted);
+    EXPECT_EQ(written.error().code(), ErrorCode::kStoreFull);
     EXPECT_THAT(written.error().message(),
                 AllOf(HasSubstr("the value is 3"), HasSubstr("the store holds 2 MiB")));
     EXPECT_THROW((void)Put(value), StoreFullError);

@@ -129,7 +129,7 @@ TEST_F(PullManagerTest, WhatCanNeverFitFailsAtOnce) {
   Told<void> told;
   Pull(1, {1}, told);
   loop_.RunFor(milliseconds(100));
-  EXPECT_EQ(told.What(), "resource_exhausted");
+  EXPECT_EQ(told.What(), "store_full");
   EXPECT_EQ(Node(1).transfer.sent_bytes(), 0U);
 }
 

@@ -356,5 +356,12 @@ TEST(ErrorCodecTest, ErrorsSurviveTheWireWithTheirOrigin) {
   EXPECT_EQ(DecodeError("").code(), ErrorCode::kInternal);
 }
 
+TEST(ErrorCodecTest, EveryCodeSurvivesTheWire) {
+  for (std::uint8_t code = 1; ErrorCodeName(static_cast<ErrorCode>(code)) != "unknown"; ++code) {
+    const Error got = DecodeError(EncodeError(Error(static_cast<ErrorCode>(code), "why")));
+    EXPECT_EQ(got.code(), static_cast<ErrorCode>(code)) << ErrorCodeName(got.code());
+  }
+}
+
 }  // namespace
 }  // namespace mobula::transport::rpc
