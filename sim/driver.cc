@@ -24,7 +24,7 @@ Driver::Driver(World& world, std::string name, std::string raylet_endpoint,
       doing_(graphs_.size(), "joining"),
       graphs_left_(graphs_.size()),
       process_(world, std::move(name), OptionsOf(std::move(raylet_endpoint))),
-      program_(world, process_.loop(), process_.core(), Program::Place::kDriver) {}
+      program_(world, process_.loop(), process_.core(), nullptr) {}
 
 Driver::~Driver() {
   CutOff();

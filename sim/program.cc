@@ -51,7 +51,8 @@ ReferencePtr Program::Submit(const Plan& plan, const std::vector<Known>& argumen
   options.max_retries = world_.plant == Plant::kSkipRetryOnWorkerDeath ? 0 : plan.max_retries();
   options.name = world_.oracle.NameOf(plan.id());
   ++world_.counters.submitted;
-  return core_.Submit({.module = "", .offset = 1, .name = "Run"}, std::move(all), 1, options)[0];
+  return core_.Submit(task_, {.module = "", .offset = 1, .name = "Run"}, std::move(all), 1,
+                      options)[0];
 }
 
 Task<bool> Program::Sleep(Duration time) {
@@ -86,9 +87,9 @@ Task<ReferencePtr> Program::Put(std::uint64_t hash, std::uint32_t padding_bytes)
     internal::SerializedValue value;
     value.document = std::move(bytes);
     value.size = size;
-    co_return core_.PutInline(std::move(value));
+    co_return core_.PutInline(task_, std::move(value));
   }
-  const ObjectId id = core_.NextPutId();
+  const ObjectId id = core_.NextPutId(task_);
   const Result<bool> stored = co_await Store(id, std::move(bytes));
   if (!stored) co_return Fail(stored.error());
   std::vector<ReferencePtr> none;
@@ -96,19 +97,19 @@ Task<ReferencePtr> Program::Put(std::uint64_t hash, std::uint32_t padding_bytes)
 }
 
 Task<Payload> Program::Fetch(Known wanted) {
-  if (place_ == Place::kTask) {
-    core_.SetBlocked(true);
+  if (task_ != nullptr) {
+    core_.SetBlocked(task_, true);
     world_.capacity.OnBlocked(core_.self());
   }
   Result<Payload> value = co_await AwaitCallback<Payload>(
       [this, &wanted](auto done) { core_.Get(wanted.reference, std::move(done)); });
-  if (place_ == Place::kTask) core_.SetBlocked(false);
+  if (task_ != nullptr) core_.SetBlocked(task_, false);
   ++world_.counters.gets;
   const bool is_infeasible = world_.oracle.IsInfeasible(wanted.id);
   if (!value) ++(is_infeasible ? world_.counters.infeasible : world_.counters.errors);
   world_.loop.Mix(wanted.id +
                   (value ? 0ULL : static_cast<std::uint64_t>(value.error().code()) << 32U));
-  const Reader reader = place_ == Place::kTask ? Reader::kTask : Reader::kDriver;
+  const Reader reader = task_ != nullptr ? Reader::kTask : Reader::kDriver;
   if (auto wrong = world_.oracle.Judge(wanted.id, value, reader)) world_.Violate(std::move(*wrong));
   if (value) co_return value;
   co_return Fail(ErrorCode::kTaskFailed, "getting {}: {}", world_.oracle.NameOf(wanted.id),

@@ -25,10 +25,10 @@ struct Known {
 /// Threads: one. Lifetime: world and loop outlive it; coroutines belong to the caller's group.
 class Program {
  public:
-  enum class Place : std::uint8_t { kDriver, kTask };  ///< Tasks give their CPU back to wait.
-
-  Program(World& world, EventLoop& loop, core_worker::CoreWorker& core, Place place)
-      : world_(world), loop_(loop), core_(core), place_(place) {}
+  /// \param task in whose name it acts, and which gives its CPU back to wait; null: a driver.
+  Program(World& world, EventLoop& loop, core_worker::CoreWorker& core,
+          core_worker::TaskHandle task)
+      : world_(world), loop_(loop), core_(core), task_(task) {}
 
   [[nodiscard]] internal::ReferencePtr Submit(const Plan& plan, const std::vector<Known>& arguments,
                                               const std::vector<Known>& contained);
@@ -55,7 +55,7 @@ class Program {
   World& world_;
   EventLoop& loop_;
   core_worker::CoreWorker& core_;
-  const Place place_;
+  const core_worker::TaskHandle task_;
 };
 
 /// \return what the runtime is asked for a task of this plan.

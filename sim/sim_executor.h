@@ -12,26 +12,22 @@ namespace mobula::sim {
 class SimulatedExecutor final : public core_worker::TaskExecutor {
  public:
   SimulatedExecutor(World& world, EventLoop& loop, core_worker::CoreWorker& core)
-      : world_(world),
-        loop_(loop),
-        core_(core),
-        program_(world, loop, core, Program::Place::kTask) {}
+      : world_(world), loop_(loop), core_(core) {}
 
-  void Run(core_worker::RunnableTask task) override;
+  /// As in the processes of tasks. The oracle of capacity counts on it: a lease pays for one task.
+  [[nodiscard]] std::size_t lane_count() const override { return 1; }
+  void Run(core_worker::TaskHandle task, core_worker::TaskCall call) override;
   void Stop() { tasks_.Stop(); }
 
  private:
-  using Outputs = std::vector<core_worker::TaskOutput>;
-  Task<Outputs> Execute(core_worker::RunnableTask task);
-  Task<std::uint64_t> ReadInputs(const Call& call, std::vector<Payload> arguments);
-  Task<internal::ReferencePtr> RunChildren(const Plan& plan, std::uint64_t& hash);
-  Task<Outputs> Return(TaskId task, const Plan& plan, std::uint64_t hash,
-                       internal::ReferencePtr inner);
+  using Output = core_worker::TaskOutput;
+  Task<Output> Execute(core_worker::TaskHandle task, core_worker::TaskCall given);
+  Task<Output> Return(Program& program, TaskId task, const Plan& plan, std::uint64_t hash,
+                      internal::ReferencePtr inner);
 
   World& world_;
   EventLoop& loop_;
   core_worker::CoreWorker& core_;
-  Program program_;
   std::vector<internal::ReferencePtr> leaked_;  // planted bug
   TaskGroup tasks_;
 };

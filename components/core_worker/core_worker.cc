@@ -41,23 +41,17 @@ class CoreWorker::Impl {
                 .pipeline_time = config.pipeline_time,
                 .lease_idle_max = config.lease_idle_max},
                deps.random.Fork("leases")),
-        execution({deps.loop, deps.raylet, references, getter, sender},
-                  [this](const RunningTask& task) { EnterTask(task); }) {}
+        execution({deps.loop, deps.raylet, references, getter, sender}) {}
 
-  void EnterTask(const RunningTask& task) {
-    context.task = task.id;
-    context.attempt = task.attempt;
-    context.depth = task.constants->depth();
-    context.next_child = 0;
-    context.next_put = 0;
-    context.task_name = task.constants->name();
+  [[nodiscard]] TaskContext& ContextOf(TaskHandle caller) {
+    return caller != nullptr ? caller->context : own_context;
   }
   [[nodiscard]] TaskKindPtr KindOf(const internal::FunctionKey& function,
-                                   std::uint32_t result_count,
-                                   const internal::TaskOptions& options);
+                                   std::uint32_t result_count, const internal::TaskOptions& options,
+                                   std::uint32_t depth);
   [[nodiscard]] TaskKindPtr NewKind(const internal::FunctionKey& function,
                                     std::uint32_t result_count,
-                                    const internal::TaskOptions& options);
+                                    const internal::TaskOptions& options, std::uint32_t depth);
   [[nodiscard]] bool MayExit() const {
     return execution.task_count() == 0 && sender.unfinished_count() == 0 &&
            tasks.unfinished_count() == 0 && references.owned().LentCount() == 0;
@@ -88,7 +82,8 @@ class CoreWorker::Impl {
   NodeId node;
   JobId job;
   std::string raylet_endpoint;
-  Context context;
+  bool is_driver = false;
+  TaskContext own_context;         // of what is done outside any task
   std::vector<TaskKindPtr> kinds;  // the last ones used; most tasks are of the first
   std::uint64_t last_kind = 0;
   std::vector<std::function<void(const Error&)>> must_exit;
@@ -108,20 +103,22 @@ void CoreWorker::AddHandlers(rpc::ServiceTable& services) {
                   alive.Bind([impl](auto& request, CallContext call, auto respond) {
                     impl->execution.OpenLease(request, *call.peer, std::move(respond));
                   }));
-  const auto hear = [&](const auto& method, auto handler) {
+  const auto on_notification = [&](const auto& method, auto handler) {
     services.HandleNotification(method, alive.Bind(std::move(handler)));
   };
-  hear(protocol::kPushTasks, [impl](auto& tasks, auto& peer) {
+  on_notification(protocol::kPushTasks, [impl](auto& tasks, auto& peer) {
     const auto done = impl->execution.PushTasks(std::move(tasks));
     if (!done) peer.Break(done.error());
   });
-  hear(protocol::kTakeBack, [impl](auto& request, auto&) { impl->execution.TakeBack(request); });
-  hear(protocol::kReleaseHandoff,
-       [impl](auto& request, auto&) { impl->sender.ReleaseHandoffs(request); });
-  hear(protocol::kTasksDone,
-       [impl](auto& tasks, auto&) { impl->leases.OnTasksDone(std::move(tasks)); });
-  hear(protocol::kReclaimLeases, [impl](auto& request, auto&) { impl->leases.OnReclaim(request); });
-  hear(protocol::kNodeDied, [impl](const protocol::NodeDiedRequest& request, auto&) {
+  on_notification(protocol::kTakeBack,
+                  [impl](auto& request, auto&) { impl->execution.TakeBack(request); });
+  on_notification(protocol::kReleaseHandoff,
+                  [impl](auto& request, auto&) { impl->sender.ReleaseHandoffs(request); });
+  on_notification(protocol::kTasksDone,
+                  [impl](auto& tasks, auto&) { impl->leases.OnTasksDone(std::move(tasks)); });
+  on_notification(protocol::kReclaimLeases,
+                  [impl](auto& request, auto&) { impl->leases.OnReclaim(request); });
+  on_notification(protocol::kNodeDied, [impl](const protocol::NodeDiedRequest& request, auto&) {
     const NodeId node = NodeId::FromBinaryOrNil(request.node_id());
     impl->leases.OnNodeDied(node, request.reason());
     impl->references.DropNode(node, request.reason());
@@ -158,7 +155,8 @@ void CoreWorker::Start(Membership membership, std::unique_ptr<object_store::Stor
   // All of a node must agree on what is small, so the raylet's word counts more than our own.
   if (membership.inline_bytes_max > 0) impl.config.inline_bytes_max = membership.inline_bytes_max;
   impl.store = std::move(store);
-  impl.context.task = DriverTaskId(impl.job, WorkerId::FromBinaryOrNil(impl.self.worker_id()));
+  impl.is_driver = executor == nullptr;
+  impl.own_context.task = DriverTaskId(impl.job, WorkerId::FromBinaryOrNil(impl.self.worker_id()));
   impl.references.SetSelf(impl.self);
   impl.getter.Start(*impl.store, impl.node, impl.raylet_endpoint);
   impl.sender.Start(impl.self, impl.raylet_endpoint, *impl.store, impl.config.inline_bytes_max);
@@ -174,19 +172,18 @@ void CoreWorker::Start(Membership membership, std::unique_ptr<object_store::Stor
   impl.deps.raylet.OnGone(lost);
 }
 
-CoreWorker::Context& CoreWorker::context() { return impl_->context; }
+TaskContext& CoreWorker::ContextOf(TaskHandle caller) { return impl_->ContextOf(caller); }
 
 TaskKindPtr CoreWorker::Impl::KindOf(const internal::FunctionKey& function,
                                      std::uint32_t result_count,
-                                     const internal::TaskOptions& options) {
-  const std::uint32_t depth = context.depth + 1;
+                                     const internal::TaskOptions& options, std::uint32_t depth) {
   const auto it = std::ranges::find_if(kinds, [&](const TaskKindPtr& kind) {
     return kind->function == function && kind->result_count == result_count &&
            kind->depth == depth && kind->options == options;
   });
   // The last kinds used are kept, the latest first: a program submits few kinds, mostly in a row.
   if (it == kinds.begin() && it != kinds.end()) return *it;
-  TaskKindPtr found = it != kinds.end() ? *it : NewKind(function, result_count, options);
+  TaskKindPtr found = it != kinds.end() ? *it : NewKind(function, result_count, options, depth);
   if (it != kinds.end()) {
     kinds.erase(it);
   } else if (kinds.size() == kKindsMax) {
@@ -197,13 +194,13 @@ TaskKindPtr CoreWorker::Impl::KindOf(const internal::FunctionKey& function,
 
 TaskKindPtr CoreWorker::Impl::NewKind(const internal::FunctionKey& function,
                                       std::uint32_t result_count,
-                                      const internal::TaskOptions& options) {
+                                      const internal::TaskOptions& options, std::uint32_t depth) {
   SchedulingKey key;
   for (const auto& [name, amount] : options.resources) {
     key.resources.Set(name, Amount::FromDouble(amount));
   }
   key.strategy = options.strategy;
-  key.depth = context.depth + 1;
+  key.depth = depth;
   const boost::intrusive_ptr<TaskKind> kind(new TaskKind);
   kind->number = ++last_kind;
   kind->function = function;
@@ -224,11 +221,12 @@ TaskKindPtr CoreWorker::Impl::NewKind(const internal::FunctionKey& function,
   return kind;
 }
 
-std::vector<internal::ReferencePtr> CoreWorker::Submit(const internal::FunctionKey& function,
+std::vector<internal::ReferencePtr> CoreWorker::Submit(TaskHandle caller,
+                                                       const internal::FunctionKey& function,
                                                        std::vector<internal::Argument> arguments,
                                                        std::uint32_t result_count,
                                                        const internal::TaskOptions& options) {
-  Context& context = impl_->context;
+  TaskContext& context = impl_->ContextOf(caller);
   // A task may run again while children of its earlier attempt still do. So each attempt has its
   // own share of the numbers from which the names of children are made.
   const TaskId id =
@@ -244,21 +242,21 @@ std::vector<internal::ReferencePtr> CoreWorker::Submit(const internal::FunctionK
     argument.value.CopyTo(given->AddValue(argument.value.size));
     std::ranges::move(argument.value.references, std::back_inserter(given->holds));
   }
-  auto results =
-      impl_->tasks.Submit(id, impl_->KindOf(function, result_count, options), std::move(given));
+  auto results = impl_->tasks.Submit(
+      id, impl_->KindOf(function, result_count, options, context.depth + 1), std::move(given));
   impl_->leases.PushIfMany();
   return results;
 }
 
-internal::ReferencePtr CoreWorker::PutInline(internal::SerializedValue value) {
+internal::ReferencePtr CoreWorker::PutInline(TaskHandle caller, internal::SerializedValue value) {
   std::string bytes(value.size, '\0');
   value.CopyTo(std::as_writable_bytes(std::span(bytes)));
-  return impl_->references.NewOwned(NextPutId(), Payload::FromString(std::move(bytes)),
+  return impl_->references.NewOwned(NextPutId(caller), Payload::FromString(std::move(bytes)),
                                     std::move(value.references));
 }
 
-ObjectId CoreWorker::NextPutId() {
-  Context& context = impl_->context;
+ObjectId CoreWorker::NextPutId(TaskHandle caller) {
+  TaskContext& context = impl_->ContextOf(caller);
   // Another attempt may put other bytes while those of the earlier one are still in the store.
   constexpr std::uint64_t kPuts = (1ULL << kAttemptShift) - 1;
   const std::uint64_t attempt = context.attempt;
@@ -291,10 +289,17 @@ internal::ReferencePtr CoreWorker::Borrow(const ObjectId& id, std::string_view o
   return impl_->references.Hold(id, impl_->references.Intern(owner));
 }
 
-void CoreWorker::FinishTask(Result<std::vector<TaskOutput>> outputs) {
-  impl_->execution.FinishTask(std::move(outputs));
+void CoreWorker::OnResult(TaskHandle task, std::uint32_t index, TaskOutput output, IsLast is_last) {
+  impl_->execution.OnResult(*task, index, std::move(output), is_last);
 }
-void CoreWorker::SetBlocked(bool blocked) { impl_->execution.SetBlocked(blocked); }
+void CoreWorker::OnTaskFailed(TaskHandle task, const Error& error) {
+  impl_->execution.OnTaskFailed(*task, error);
+}
+void CoreWorker::SetBlocked(TaskHandle task, bool blocked) {
+  impl_->execution.SetBlocked(*task, blocked);
+}
+TaskHandle CoreWorker::SoleTask() { return impl_->execution.SoleTask(); }
+bool CoreWorker::is_driver() const { return impl_->is_driver; }
 object_store::StoreClient& CoreWorker::store() { return *impl_->store; }
 ReferenceTable& CoreWorker::references() { return impl_->references; }
 const protocol::Address& CoreWorker::self() const { return impl_->self; }

@@ -3,7 +3,7 @@
 ///
 /// A `CoreWorker` is in every driver and worker. As owner it turns submitted tasks into pushes to
 /// leased workers, keeps their results, retries what failed and makes again what was lost. As
-/// worker it queues pushed tasks, fetches their arguments, runs one at a time through its
+/// worker it queues pushed tasks, fetches their arguments, runs them in the lanes of its
 /// `TaskExecutor` and sends results back. It never blocks; the threads of user code block in
 /// blocking_runtime.h.
 ///
@@ -25,6 +25,8 @@
 #include "components/core_worker/core_worker_config.h"
 #include "components/core_worker/owner/references.h"
 #include "components/core_worker/task_executor.h"
+#include "components/core_worker/task_handle.h"
+#include "components/core_worker/task_output.h"
 #include "components/object_store/store_client.h"
 #include "components/protocol/common.pb.h"
 #include "components/transport/rpc/client_pool.h"
@@ -67,25 +69,19 @@ class CoreWorker {
   [[nodiscard]] const CoreWorkerConfig& config() const;
 
   // ---- owner ----
-  /// The task in whose name things are submitted: a driver's only one, or what a worker runs.
-  struct Context {
-    TaskId task;
-    std::uint32_t attempt = 0;
-    std::uint32_t depth = 0;
-    std::uint64_t next_child = 0;
-    std::uint32_t next_put = 0;
-    std::string task_name = {};  ///< Empty in a driver.
-  };
-  [[nodiscard]] Context& context();
-
+  // `caller` is the task in whose name it is done; null: the program itself.
+  /// \return what names what `caller` submits and puts next.
+  [[nodiscard]] TaskContext& ContextOf(TaskHandle caller);
   /// Queues a task. Arguments above `inline_bytes_max` must have been `Put` by the caller before.
   [[nodiscard]] std::vector<internal::ReferencePtr> Submit(
-      const internal::FunctionKey& function, std::vector<internal::Argument> arguments,
-      std::uint32_t result_count, const internal::TaskOptions& options);
+      TaskHandle caller, const internal::FunctionKey& function,
+      std::vector<internal::Argument> arguments, std::uint32_t result_count,
+      const internal::TaskOptions& options);
   /// A new owned object. Small values are kept inline and are ready at once.
-  [[nodiscard]] internal::ReferencePtr PutInline(internal::SerializedValue value);
+  [[nodiscard]] internal::ReferencePtr PutInline(TaskHandle caller,
+                                                 internal::SerializedValue value);
   /// Large values: the caller creates with this id, writes, seals, then calls `FinishPut`.
-  [[nodiscard]] ObjectId NextPutId();
+  [[nodiscard]] ObjectId NextPutId(TaskHandle caller);
   [[nodiscard]] internal::ReferencePtr FinishPut(const ObjectId& id, std::uint64_t size_bytes,
                                                  std::vector<internal::ReferencePtr> contained);
   /// Calls back once with the value, pulled to this node and pinned, or the error it ended in.
@@ -97,10 +93,17 @@ class CoreWorker {
   [[nodiscard]] internal::ReferencePtr Borrow(const ObjectId& id, std::string_view owner);
 
   // ---- worker ----
-  /// The running task ended with one output per result, or failed. Then the next one runs.
-  void FinishTask(Result<std::vector<TaskOutput>> outputs);
-  /// The running task waits: its CPU goes to others, unstarted tasks to their owners. Calls nest.
-  void SetBlocked(bool blocked);
+  /// A running task has result number `index`; they come in order. After the last one the task is
+  /// over, and the next one may run in its lane.
+  void OnResult(TaskHandle task, std::uint32_t index, TaskOutput output, IsLast is_last);
+  /// A running task is over without all of its results.
+  void OnTaskFailed(TaskHandle task, const Error& error);
+  /// A running task waits, or goes on. When all do, the CPU goes to others and unstarted tasks go
+  /// back to their owners. Calls nest.
+  void SetBlocked(TaskHandle task, bool blocked);
+  /// \return the running task if there is exactly one, else null.
+  [[nodiscard]] TaskHandle SoleTask();
+  [[nodiscard]] bool is_driver() const;  ///< It runs no tasks.
 
   [[nodiscard]] object_store::StoreClient& store();
   [[nodiscard]] ReferenceTable& references();

@@ -8,33 +8,37 @@
 
 #include "components/base/ids.h"
 #include "components/base/payload.h"
+#include "components/core_worker/task_handle.h"
 #include "components/protocol/worker.pb.h"
-#include "mobula/internal/runtime.h"
 
 namespace mobula::core_worker {
 
 using TaskConstantsPtr = std::shared_ptr<const protocol::TaskConstants>;  // of a lease, its tasks
-/// A task whose arguments are here.
-struct RunnableTask {
+
+/// What an executor needs to know of a task. Its arguments are here.
+struct TaskCall {
   TaskId id;
   std::uint32_t attempt = 0;  ///< 0 first.
   TaskConstantsPtr constants;
   std::vector<Payload> arguments;  ///< In order; pinned while held.
 };
 
-/// One result of a task. A large value is best written to the store by the executor (its thread
-/// copies without the state lock); then only its size and references are told.
-struct TaskOutput {
-  internal::SerializedValue value;  ///< `size` and `references` always; bytes unless stored.
-  bool is_stored = false;  ///< Created and sealed in this node's store under the result's id.
-};
-
-/// What runs user code, one task at a time. Real: a thread (blocking_runtime.h). Simulated: timers.
+//! [task-executor-interface]
+/// Runs user code in lanes: one task a lane at a time, tasks of different lanes side by side. A
+/// worker for tasks has one lane, because its lease pays for one task; an actor may have more.
+///
+/// Real: a thread a lane (runtime/thread_executor.h). Simulated: timers.
+/// Threads: called with the state lock held. Lifetime: outlives the core worker's last call.
 class TaskExecutor {
  public:
   virtual ~TaskExecutor() = default;
-  /// Begins to run `task`, never inside this call; the end is told with `CoreWorker::FinishTask`.
-  virtual void Run(RunnableTask task) = 0;
+  /// \return how many tasks may run at a time: at least 1, always the same.
+  [[nodiscard]] virtual std::size_t lane_count() const = 0;
+  /// Begins to run `call` in a free lane, never inside this call. What comes of it is told with
+  /// `CoreWorker::OnResult` or `OnTaskFailed` under the same handle; the last one frees the lane.
+  /// \pre fewer than `lane_count` tasks run.
+  virtual void Run(TaskHandle task, TaskCall call) = 0;
 };
+//! [task-executor-interface]
 
 }  // namespace mobula::core_worker

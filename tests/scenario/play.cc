@@ -72,7 +72,7 @@ class Transcript {
 struct ScriptDriver {
   ScriptDriver(sim::World& world, std::string name, core_worker::AssemblyOptions options)
       : process(world, std::move(name), std::move(options)),
-        program(world, process.loop(), process.core(), Program::Place::kDriver) {}
+        program(world, process.loop(), process.core(), nullptr) {}
   sim::SimulatedProcess process;
   Program program;
   std::map<std::string, Known> values;

@@ -19,7 +19,7 @@ class RayletLeasesTest : public testing::Test {
   struct Driver {
     Driver(World& world, std::string name, core_worker::AssemblyOptions options)
         : process(world, std::move(name), std::move(options)),
-          program(world, process.loop(), process.core(), Program::Place::kDriver) {}
+          program(world, process.loop(), process.core(), nullptr) {}
     SimulatedProcess process;
     Program program;
     std::size_t done = 0;

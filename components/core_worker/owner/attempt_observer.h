@@ -8,6 +8,7 @@
 
 #include "components/core_worker/owner/object_state.h"
 #include "components/core_worker/owner/submitted_task.h"
+#include "components/core_worker/task_output.h"
 #include "components/protocol/worker.pb.h"
 
 namespace mobula::core_worker {
@@ -30,8 +31,6 @@ struct ResultValue {
   std::vector<ContainedReference> contained;
 };
 
-/// Is another result of the same attempt to come?
-enum class IsLast : bool { kNo, kYes };
 /// Was it this task's fault, as far as we can know?
 enum class Charge : std::uint8_t { kOneRetry, kFree };
 

@@ -18,6 +18,13 @@ namespace {
 /// pushed while it submits more.
 constexpr std::uint64_t kSubmitsPerLook = 64;
 
+/// What this thread runs, and in which runtime: a process in embedded mode has several.
+struct ThreadTask {
+  const BlockingRuntime* runtime = nullptr;
+  TaskHandle task = nullptr;
+};
+constinit thread_local ThreadTask t_task;
+
 }  // namespace
 
 BlockingRuntime::BlockingRuntime(CoreWorker& core, EventLoop& loop) : core_(core), loop_(loop) {
@@ -25,6 +32,17 @@ BlockingRuntime::BlockingRuntime(CoreWorker& core, EventLoop& loop) : core_(core
 }
 
 BlockingRuntime::~BlockingRuntime() = default;
+
+void BlockingRuntime::SetTask(TaskHandle task) { t_task = {this, task}; }
+
+TaskHandle BlockingRuntime::ThreadsTask() const {
+  return t_task.runtime == this ? t_task.task : nullptr;
+}
+
+TaskHandle BlockingRuntime::Caller() const {
+  const TaskHandle own = ThreadsTask();
+  return own != nullptr ? own : core_.SoleTask();
+}
 
 void BlockingRuntime::Close(const Error& reason) {
   if (!closed_) closed_ = Error(ErrorCode::kUnavailable, reason.message());
@@ -44,13 +62,13 @@ void BlockingRuntime::Sleep(Lock& lock, Waiter& waiter, std::optional<Duration> 
     });
   }
   // A task that waits lends its CPU to others, or its own children might never run.
-  const bool is_task = task_thread_.load() == std::this_thread::get_id();
-  if (is_task) core_.SetBlocked(true);
+  const TaskHandle task = ThreadsTask();
+  if (task != nullptr) core_.SetBlocked(task, true);
   waiters_.insert(&waiter);
   const auto is_over = [&] { return done() || waiter.is_late || closed_; };
   loop_.Await(lock, waiter.changed, std::ref(is_over));
   waiters_.erase(&waiter);
-  if (is_task) core_.SetBlocked(false);
+  if (task != nullptr) core_.SetBlocked(task, false);
 }
 
 /// Waits for one answer of the store. That is short, so the task's CPU is not given back meanwhile.
@@ -101,7 +119,7 @@ Result<void> BlockingRuntime::StoreObject(const ObjectId& id, const SerializedVa
 }
 
 Result<ReferencePtr> BlockingRuntime::PutLarge(Lock& lock, SerializedValue value) {
-  const ObjectId id = core_.NextPutId();
+  const ObjectId id = core_.NextPutId(Caller());
   Result<void> stored = Store(lock, id, value);
   if (!stored) return Fail(std::move(stored.error()));
   return core_.FinishPut(id, value.size, std::move(value.references));
@@ -111,7 +129,7 @@ Result<ReferencePtr> BlockingRuntime::Put(SerializedValue value) {
   Lock lock(loop_.StateLock());
   if (closed_) return Fail(*closed_);
   if (value.size > core_.config().inline_bytes_max) return PutLarge(lock, std::move(value));
-  return core_.PutInline(std::move(value));
+  return core_.PutInline(Caller(), std::move(value));
 }
 
 std::uint64_t BlockingRuntime::ValueBytesMax() const {
@@ -160,7 +178,7 @@ Result<std::vector<ReferencePtr>> BlockingRuntime::Submit(const internal::Functi
     argument.reference = std::move(*put);
   }
   if (closed_) return Fail(*closed_);
-  auto results = core_.Submit(function, std::move(arguments), result_count, options);
+  auto results = core_.Submit(Caller(), function, std::move(arguments), result_count, options);
   if (++submitted_ % kSubmitsPerLook == 0) {  // a worker starts while more is submitted
     Waiter nobody;
     loop_.Await(lock, nobody.changed,
@@ -257,14 +275,14 @@ ReferencePtr BlockingRuntime::Borrow(const ObjectId& id, std::shared_ptr<const s
 
 RuntimeContext BlockingRuntime::Context() const {
   const Lock lock(loop_.StateLock());
-  const CoreWorker::Context& context = core_.context();
+  const TaskContext& context = core_.ContextOf(Caller());
   return {.node_id = NodeId::FromBinaryOrNil(core_.self().node_id()),
           .worker_id = WorkerId::FromBinaryOrNil(core_.self().worker_id()),
           .job_id = core_.job(),
           .task_id = context.task,
-          .task_name = context.task_name,
+          .task_name = std::string(context.task_name),
           .attempt = static_cast<std::int32_t>(context.attempt),
-          .is_driver = task_thread_.load() == std::thread::id()};
+          .is_driver = core_.is_driver()};
 }
 
 }  // namespace mobula::core_worker

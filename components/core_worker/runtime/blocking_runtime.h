@@ -6,11 +6,9 @@
 /// are copied without the lock. Called by: the templates of include/mobula, thread_executor.h.
 #pragma once
 
-#include <atomic>
 #include <mutex>
 #include <optional>
 #include <set>
-#include <thread>
 #include <vector>
 
 #include "components/base/event_loop.h"
@@ -48,14 +46,19 @@ class BlockingRuntime final : public internal::Runtime {
   [[nodiscard]] Result<void> StoreObject(const ObjectId& id,
                                          const internal::SerializedValue& value);
 
-  /// While this thread waits, the worker counts as blocked. Threads: the one that runs tasks.
-  void SetTaskThread() { task_thread_ = std::this_thread::get_id(); }
+  /// From now on this thread acts for `task`, which counts as blocked while it waits; null: for
+  /// none. Threads: the one that runs the task.
+  void SetTask(TaskHandle task);
   /// Ends all waits with `reason` and refuses later calls. Happens by itself when the raylet is
   /// lost. Threads: the state lock is held. Twice is harmless.
   void Close(const Error& reason);
 
  private:
   using Lock = std::unique_lock<std::mutex>;
+  /// \return the task of this thread, null if it runs none. A thread that user code has made acts
+  ///         for the task that runs, if there is only one; else for the process itself.
+  [[nodiscard]] TaskHandle ThreadsTask() const;
+  [[nodiscard]] TaskHandle Caller() const;
   /// One blocked call.
   struct Waiter {
     WaitPoint changed;
@@ -72,7 +75,6 @@ class BlockingRuntime final : public internal::Runtime {
 
   CoreWorker& core_;
   EventLoop& loop_;
-  std::atomic<std::thread::id> task_thread_;
   std::uint64_t submitted_ = 0;
   std::optional<Error> closed_;
   std::set<Waiter*> waiters_;

@@ -1,6 +1,8 @@
 #include "components/core_worker/worker/execution.h"
 
 #include <algorithm>
+#include <span>
+#include <utility>
 
 #include "components/base/check.h"
 #include "components/core_worker/owner/status_codec.h"
@@ -15,15 +17,13 @@ Error CorruptBatch() { return {ErrorCode::kCorrupt, "a batch of tasks is not wel
 
 }  // namespace
 
-Execution::Execution(Deps deps, std::function<void(const RunningTask&)> on_run)
-    : deps_(deps), on_run_(std::move(on_run)) {}
-
 void Execution::Start(const JobId& job, const protocol::Program& program,
                       object_store::StoreClient& store, TaskExecutor* executor) {
   job_ = job;
   program_ = program;
   store_ = &store;
   executor_ = executor;
+  if (executor != nullptr) lanes_.Open(executor->lane_count());
   is_started_ = true;
   // An owner may learn our address from the raylet before we have read the raylet's answer. What it
   // sent meanwhile is handled now, in the order in which it came.
@@ -90,8 +90,8 @@ Result<void> Execution::PushTasks(protocol::PushTasksRequest request) {
   // We refused this lease, or it has ended. Its owner was told and pushes these tasks elsewhere.
   if (lease == leases_.end()) return {};
   Result<void> decoded = Decode(lease->second, std::move(*request.mutable_tasks()));
-  // The running task waits for others, perhaps for these very tasks: they must run elsewhere.
-  if (blocked_ > 0) GiveBackAll();
+  // All running tasks wait, perhaps for these very tasks: they must run elsewhere.
+  if (lanes_.AreStuck()) GiveBackAll();
   Step(deps_.loop.Now());
   return decoded;
 }
@@ -114,10 +114,7 @@ Result<void> Execution::Decode(const ServedLeasePtr& lease, std::string tasks) {
     if (constants == nullptr) return Fail(CorruptBatch());  // a task of a slot never filled
     Queued& task = queue_.emplace_back();
     task.sequence = ++last_sequence_;
-    task.lease = lease;
-    task.id = entry.id;
-    task.attempt = entry.attempt;
-    task.constants = constants;
+    task.task = {.lease = lease, .id = entry.id, .attempt = entry.attempt, .constants = constants};
     if (entry.bytes.empty() || DecodeArguments(batch, entry.bytes, task)) continue;
     queue_.pop_back();
     return Fail(CorruptBatch());
@@ -150,17 +147,18 @@ bool Execution::DecodeArguments(const Payload& batch, std::string_view bytes, Qu
 }
 
 //! [execution-step]
-/// Fetches arguments for the first few tasks and runs tasks in the order pushed. The order matters:
-/// when this process dies, the owner charges a retry to the oldest task that it has no answer for.
+/// Fetches arguments for the first few tasks and begins tasks in the order pushed, as long as a
+/// lane is free. The order matters: when this process dies, the owner charges a retry to the oldest
+/// task that it has no answer for.
 /// A task that waits for its arguments holds up those behind it, but not for long: the owner takes
 /// them back when a task lasts longer than expected.
 void Execution::Step(TimePoint now) {
   for (std::size_t i = 0; i < std::min(queue_.size(), kPrefetchTasks); ++i) {
     if (queue_[i].fetching != nullptr) Fetch(queue_[i]);
   }
-  if (running_ || queue_.empty() || !queue_.front().IsReady()) return;
-  started_ = now;
-  Run(TakeOut(queue_.begin()));
+  while (lanes_.HasFree() && !queue_.empty() && queue_.front().IsReady()) {
+    Run(TakeOut(queue_.begin()), now);
+  }
 }
 //! [execution-step]
 
@@ -209,8 +207,8 @@ void Execution::OnFetched(Sequence sequence, std::size_t place, Result<Payload> 
     // task's own error.
     const Queued failed = TakeOut(it);
     StopFetching(failed);
-    deps_.sender.Send(Begun(failed), Fail(Error(value.error()).Context("fetching an argument")),
-                      Duration(0));
+    deps_.sender.SendFailure(failed.task, Error(value.error()).Context("fetching an argument"),
+                             Duration(0));
   }
   Step(deps_.loop.Now());
 }
@@ -220,41 +218,68 @@ Execution::Queue::iterator Execution::Find(Sequence sequence) {
   return it != queue_.end() && it->sequence == sequence ? it : queue_.end();
 }
 
-RunningTask Execution::Begun(const Queued& task) const {
-  return {.lease = task.lease, .id = task.id, .attempt = task.attempt, .constants = task.constants};
+void Execution::Run(Queued task, TimePoint now) {
+  RunningTask& running = lanes_.Begin(std::move(task.task), now);
+  // A task begins beside others that wait: this process needs its CPU again.
+  TellBlocked();
+  executor_->Run(&running, {.id = running.task.id,
+                            .attempt = running.task.attempt,
+                            .constants = running.task.constants,
+                            .arguments = std::move(task.arguments)});
 }
 
-void Execution::Run(Queued task) {
-  // From here on what user code submits and puts is named after this task.
-  running_ = Begun(task);
-  on_run_(*running_);
-  executor_->Run({.id = task.id,
-                  .attempt = task.attempt,
-                  .constants = std::move(task.constants),
-                  .arguments = std::move(task.arguments)});
-}
-
-void Execution::FinishTask(Result<std::vector<TaskOutput>> outputs) {
-  Check(running_.has_value(), "only a running task ends");
-  Check(blocked_ == 0, "a task that ends does not wait for anything");
-  const RunningTask done = *std::exchange(running_, std::nullopt);
+void Execution::OnResult(RunningTask& task, std::uint32_t index, TaskOutput output,
+                         IsLast is_last) {
+  Check(index == task.outputs.size(), "the results of a task come in order");
+  // Results leave together with the last one: the owner counts a task as done or not done.
+  if (is_last == IsLast::kNo) {
+    task.outputs.push_back(std::move(output));
+    return;
+  }
   const TimePoint now = deps_.loop.Now();  // the end of one is the start of the next
-  deps_.sender.Send(done, std::move(outputs), now - started_);
-  Step(now);
-  if (!running_) deps_.sender.Flush();  // its owner has nothing else from us to wait for
+  const Duration took = now - task.started;
+  std::vector<TaskOutput> earlier = std::exchange(task.outputs, {});
+  const PushedTask done = lanes_.End(task);
+  if (earlier.empty()) {
+    deps_.sender.Send(done, std::span(&output, 1), took);
+  } else {
+    earlier.push_back(std::move(output));
+    deps_.sender.Send(done, earlier, took);
+  }
+  OnTaskEnded(now);
 }
 
-void Execution::SetBlocked(bool blocked) {
-  blocked_ += blocked ? 1 : -1;
-  Check(blocked_ >= 0, "a task wakes as often as it blocked");
-  // Calls nest: only the first wait and the last awakening change what the raylet must know.
-  if (blocked_ != (blocked ? 1 : 0)) return;
+void Execution::OnTaskFailed(RunningTask& task, const Error& error) {
+  const TimePoint now = deps_.loop.Now();
+  const Duration took = now - task.started;
+  task.outputs.clear();  // one result that is missing makes the others worthless
+  deps_.sender.SendFailure(lanes_.End(task), error, took);
+  OnTaskEnded(now);
+}
+
+void Execution::OnTaskEnded(TimePoint now) {
+  Step(now);
+  // The tasks that are left may all wait. Then the CPU of the one that ended is free.
+  TellBlocked();
+  // Nothing runs, so the owners have nothing else from us to wait for.
+  if (lanes_.running_count() == 0) deps_.sender.Flush();
+}
+
+void Execution::SetBlocked(RunningTask& task, bool blocked) {
+  lanes_.SetBlocked(task, blocked);
+  TellBlocked();
+  // The task may wait for one that is queued behind it, which would then wait for ever.
+  if (blocked && lanes_.AreStuck()) GiveBackAll();
+}
+
+/// The raylet lends our CPU to others while all tasks here wait. It is told of changes only.
+void Execution::TellBlocked() {
+  if (lanes_.AllWait() == is_blocked_) return;
+  is_blocked_ = !is_blocked_;
   protocol::SetBlockedRequest request;
-  request.set_blocked(blocked);
+  request.set_blocked(is_blocked_);
   deps_.raylet.Notify(protocol::kSetBlocked, request);
   deps_.raylet.Flush();
-  // The task may wait for one that is queued behind it, which would then wait for ever.
-  if (blocked) GiveBackAll();
 }
 
 // The owner has found a better place for tasks that have not begun here. It names how many we keep,
@@ -264,7 +289,7 @@ void Execution::TakeBack(const protocol::TakeBackRequest& request) {
   std::uint32_t kept = 0;
   Queue stay;
   for (Queued& task : std::exchange(queue_, {})) {
-    if (task.lease->id != lease || kept++ < request.keep()) {
+    if (task.task.lease->id != lease || kept++ < request.keep()) {
       stay.push_back(std::move(task));
     } else {
       GiveBack(std::move(task));
@@ -282,11 +307,11 @@ void Execution::GiveBackAll() {
 void Execution::GiveBack(Queued task, std::string missing_id) {
   StopFetching(task);
   protocol::TaskResult result;
-  result.set_task_id(std::string(task.id.Binary()));
-  result.set_attempt(task.attempt);
+  result.set_task_id(std::string(task.task.id.Binary()));
+  result.set_attempt(task.task.attempt);
   result.set_unstarted(true);
   if (!missing_id.empty()) result.add_missing_ids(std::move(missing_id));
-  deps_.sender.Add(task.lease, std::move(result));
+  deps_.sender.Add(task.task.lease, std::move(result));
 }
 
 Execution::Queued Execution::TakeOut(Queue::iterator task) {
@@ -300,15 +325,15 @@ Execution::Queued Execution::TakeOut(Queue::iterator task) {
 }
 
 void Execution::OnPeerClosed(const rpc::Peer& peer) {
-  // An owner is gone. Nobody waits for its queued tasks; the running one cannot be stopped, but its
-  // result will find no link and be dropped.
+  // An owner is gone. Nobody waits for its queued tasks; running ones cannot be stopped, but their
+  // results will find no link and be dropped.
   std::erase_if(early_, [&](const Early& early) { return early.peer == &peer; });
   const auto link = links_.extract(&peer);
   if (link.empty()) return;
   deps_.sender.DropPeer(peer);
   link.mapped()->peer = nullptr;
   std::erase_if(queue_, [this](const Queued& task) {
-    const bool is_dropped = task.lease->link->peer == nullptr;
+    const bool is_dropped = task.task.lease->link->peer == nullptr;
     if (is_dropped) StopFetching(task);
     return is_dropped;
   });
@@ -327,7 +352,6 @@ void Execution::Stop() {
   queue_.clear();
   leases_.clear();
   links_.clear();
-  running_.reset();
 }
 
 }  // namespace mobula::core_worker

@@ -1,8 +1,8 @@
 /// \file
 /// \brief The worker's side: pushed tasks wait here for their arguments and their turn.
 ///
-///     PushTasks ─► queued ─► fetching ─► ready ──its turn──► running ──FinishTask──► TasksDone
-///                    └──────────┴──────────┴─► given back: taken back, the running task blocks,
+///     PushTasks ─► queued ─► fetching ─► ready ──a free lane──► running ──last result──► TasksDone
+///                    └──────────┴──────────┴─► given back: taken back, all running tasks wait,
 ///                                              or an argument is not where the owner was told
 ///
 /// A task that has not begun can always be given back and costs no retry. So nothing sits behind a
@@ -10,17 +10,15 @@
 #pragma once
 
 #include <deque>
-#include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "components/base/lifetime.h"
 #include "components/core_worker/core_worker.h"
 #include "components/core_worker/owner/object_getter.h"
-#include "components/core_worker/task_codec.h"
+#include "components/core_worker/worker/lanes.h"
 #include "components/core_worker/worker/result_sender.h"
 #include "components/protocol/worker.pb.h"
 
@@ -36,8 +34,7 @@ class Execution {
     ObjectGetter& getter;
     ResultSender& sender;
   };
-  /// \param on_run runs before each task: from now on its name stands for what is submitted.
-  Execution(Deps deps, std::function<void(const RunningTask&)> on_run);
+  explicit Execution(Deps deps) : deps_(deps) {}
   /// What arrived before is looked at now. \param executor null for a driver.
   void Start(const JobId& job, const protocol::Program& program, object_store::StoreClient& store,
              TaskExecutor* executor);
@@ -52,9 +49,13 @@ class Execution {
   /// An owner is gone: its queued tasks are dropped; the result of a running one will be.
   void OnPeerClosed(const rpc::Peer& peer);
 
-  void FinishTask(Result<std::vector<TaskOutput>> outputs);
-  void SetBlocked(bool blocked);
-  [[nodiscard]] std::size_t task_count() const { return queue_.size() + (running_ ? 1 : 0); }
+  /// Of a running task: as `CoreWorker` says.
+  void OnResult(RunningTask& task, std::uint32_t index, TaskOutput output, IsLast is_last);
+  void OnTaskFailed(RunningTask& task, const Error& error);
+  void SetBlocked(RunningTask& task, bool blocked);
+  /// \return the running task if there is exactly one, else null.
+  [[nodiscard]] TaskHandle SoleTask() { return lanes_.Sole(); }
+  [[nodiscard]] std::size_t task_count() const { return queue_.size() + lanes_.running_count(); }
   void Stop();
 
  private:
@@ -71,10 +72,7 @@ class Execution {
   };
   struct Queued {
     Sequence sequence = 0;
-    ServedLeasePtr lease;
-    TaskId id;
-    std::uint32_t attempt = 0;
-    TaskConstantsPtr constants;
+    PushedTask task;
     std::vector<Payload> arguments;
     std::unique_ptr<Fetching> fetching;  ///< Null: all arguments are here.
 
@@ -95,15 +93,15 @@ class Execution {
   void Fetch(Queued& task);
   void OnFetched(Sequence sequence, std::size_t place, Result<Payload> value);
   [[nodiscard]] Queue::iterator Find(Sequence sequence);
-  [[nodiscard]] RunningTask Begun(const Queued& task) const;
-  void Run(Queued task);
+  void Run(Queued task, TimePoint now);
+  void OnTaskEnded(TimePoint now);
+  void TellBlocked();
   void GiveBack(Queued task, std::string missing_id = {});
   void GiveBackAll();
   Queued TakeOut(Queue::iterator task);
   void StopFetching(const Queued& task);
 
   Deps deps_;
-  std::function<void(const RunningTask&)> on_run_;
   bool is_started_ = false;
   std::vector<Early> early_;  // in order of arrival
   JobId job_;
@@ -114,9 +112,8 @@ class Execution {
   std::map<const rpc::Peer*, std::shared_ptr<OwnerLink>> links_;  // found, never walked
   Queue queue_;                                                   // in the order pushed
   Sequence last_sequence_ = 0;
-  std::optional<RunningTask> running_;
-  TimePoint started_{};  // that one
-  int blocked_ = 0;
+  Lanes lanes_;
+  bool is_blocked_ = false;  // as the raylet was told last
   Lifetime alive_;
 };
 

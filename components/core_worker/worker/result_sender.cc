@@ -1,6 +1,9 @@
 // \edge: takes messages apart and calls what the chapter explains
 #include "components/core_worker/worker/result_sender.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "components/base/check.h"
 #include "components/core_worker/owner/status_codec.h"
 #include "components/protocol/convert.h"
@@ -25,6 +28,14 @@ void NameContained(const internal::SerializedValue& value, protocol::ObjectResul
   }
 }
 
+protocol::TaskResult ResultOf(const PushedTask& task, Duration took) {
+  protocol::TaskResult result;
+  result.set_task_id(std::string(task.id.Binary()));
+  result.set_attempt(task.attempt);
+  result.set_duration_ns(took.count());
+  return result;
+}
+
 }  // namespace
 
 void ResultSender::Start(const protocol::Address& self, std::string raylet_endpoint,
@@ -36,23 +47,20 @@ void ResultSender::Start(const protocol::Address& self, std::string raylet_endpo
   inline_bytes_max_ = inline_bytes_max;
 }
 
-void ResultSender::Send(const RunningTask& task, Result<std::vector<TaskOutput>> outputs,
-                        Duration took) {
-  if (outputs && AddValue(task, *outputs, took)) return;
+void ResultSender::SendFailure(const PushedTask& task, const Error& error, Duration took) {
+  protocol::TaskResult result = ResultOf(task, took);
+  SetFailure(task, error, &result);
+  Add(task.lease, std::move(result));
+}
+
+void ResultSender::Send(const PushedTask& task, std::span<TaskOutput> outputs, Duration took) {
+  Check(outputs.size() == task.constants->result_count(), "a task ends with one output per result");
+  if (outputs.size() == 1 && AddValue(task, outputs.front(), took)) return;
   // All other outcomes are put together in a draft, which may have to wait for the store.
   auto draft = std::make_shared<Draft>();  // owners: this call, callbacks of the store
   draft->task = task;
-  draft->result.set_task_id(std::string(task.id.Binary()));
-  draft->result.set_attempt(task.attempt);
-  draft->result.set_duration_ns(took.count());
-  if (!outputs) {
-    SetFailure(task, outputs.error(), &draft->result);
-    Add(task.lease, std::move(draft->result));
-    return;
-  }
-  Check(outputs->size() == task.constants->result_count(),
-        "a task ends with one output per result");
-  draft->outputs = std::move(*outputs);
+  draft->result = ResultOf(task, took);
+  std::ranges::move(outputs, std::back_inserter(draft->outputs));
   std::size_t inline_bytes = 0;
   std::vector<std::size_t> large;
   for (std::size_t i = 0; i < draft->outputs.size(); ++i) {
@@ -128,7 +136,7 @@ void ResultSender::OnStored(const std::shared_ptr<Draft>& draft, const Result<vo
 }
 
 void ResultSender::Complete(const std::shared_ptr<Draft>& draft) {
-  const RunningTask& task = draft->task;
+  const PushedTask& task = draft->task;
   // The raylet must know whose the copies are, also if the owner is gone: then it deletes them.
   if (draft->stored.ids_size() > 0) {
     *draft->stored.mutable_owner() = task.lease->owner;
@@ -145,7 +153,7 @@ void ResultSender::Complete(const std::shared_ptr<Draft>& draft) {
   Add(task.lease, std::move(draft->result));
 }
 
-void ResultSender::SetFailure(const RunningTask& task, const Error& error,
+void ResultSender::SetFailure(const PushedTask& task, const Error& error,
                               protocol::TaskResult* result) const {
   protocol::Failure failure = protocol::ToMessage(error);
   failure.set_task_name(task.constants->name());
@@ -156,11 +164,9 @@ void ResultSender::SetFailure(const RunningTask& task, const Error& error,
 
 /// Most tasks end like this: one small value without references. It is written straight into the
 /// batch that leaves next, without a message object of its own.
-bool ResultSender::AddValue(const RunningTask& task, const std::vector<TaskOutput>& outputs,
-                            Duration took) {
-  if (outputs.size() != 1 || task.constants->result_count() != 1) return false;
-  const internal::SerializedValue& value = outputs[0].value;
-  if (outputs[0].is_stored || !value.references.empty() || value.size > inline_bytes_max_ ||
+bool ResultSender::AddValue(const PushedTask& task, const TaskOutput& output, Duration took) {
+  const internal::SerializedValue& value = output.value;
+  if (output.is_stored || !value.references.empty() || value.size > inline_bytes_max_ ||
       value.size > kInlineBytesPerMessage) {
     return false;
   }

@@ -6,46 +6,19 @@
 /// results are held here until the receiver has registered too (hand over hand, references.h).
 #pragma once
 
-#include <array>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "components/base/lifetime.h"
 #include "components/core_worker/core_worker.h"
-#include "components/core_worker/task_codec.h"
+#include "components/core_worker/worker/pushed_task.h"
 #include "components/protocol/raylet.pb.h"
 #include "components/protocol/worker.pb.h"
 
 namespace mobula::core_worker {
-
-/// The connection of an owner that leases us. Owners: execution, and the leases it pushes under.
-struct OwnerLink {
-  explicit OwnerLink(rpc::Peer* connected) : peer(connected) {}
-  rpc::Peer* peer;  ///< Null once it is closed.
-};
-
-/// A lease under which somebody pushes tasks to us.
-struct ServedLease {
-  LeaseId id;
-  std::shared_ptr<OwnerLink> link;
-  protocol::Address owner;
-  std::array<TaskConstantsPtr, kConstantsSlots> constants;  ///< As of the last task that arrived.
-  protocol::TasksDoneRequest outbox;
-  std::size_t outbox_tasks = 0;
-  std::size_t outbox_bytes = 0;
-};
-/// Owners: the worker's table of leases, tasks queued under it, results on their way.
-using ServedLeasePtr = std::shared_ptr<ServedLease>;
-
-/// What is remembered of a task while it runs.
-struct RunningTask {
-  ServedLeasePtr lease;
-  TaskId id;
-  std::uint32_t attempt = 0;
-  TaskConstantsPtr constants;
-};
 
 /// Threads: the state lock. Lifetime: everything in `Deps` outlives it.
 class ResultSender {
@@ -59,8 +32,10 @@ class ResultSender {
   void Start(const protocol::Address& self, std::string raylet_endpoint,
              object_store::StoreClient& store, std::uint64_t inline_bytes_max);
 
-  /// Sends the outcome, after storing what is large. A store without room makes it a failure.
-  void Send(const RunningTask& task, Result<std::vector<TaskOutput>> outputs, Duration took);
+  /// Sends all results of a task, moved out of `outputs`, after storing what is large. A store
+  /// without room makes it a failure.
+  void Send(const PushedTask& task, std::span<TaskOutput> outputs, Duration took);
+  void SendFailure(const PushedTask& task, const Error& error, Duration took);
   /// Sends anything else about a task of this lease.
   void Add(const ServedLeasePtr& lease, protocol::TaskResult result);
   /// Sends what was added now. Else it leaves soon, or when there is a batch of it.
@@ -77,19 +52,19 @@ class ResultSender {
  private:
   /// An outcome that is being put together.
   struct Draft {
-    RunningTask task;
+    PushedTask task;
     protocol::TaskResult result;
     std::vector<TaskOutput> outputs;
     protocol::AdoptObjectsRequest stored;
     std::size_t waiting_for = 0;
     std::optional<Error> error;
   };
-  bool AddValue(const RunningTask& task, const std::vector<TaskOutput>& outputs, Duration took);
+  bool AddValue(const PushedTask& task, const TaskOutput& output, Duration took);
   void CountIn(const ServedLeasePtr& lease, std::size_t bytes);
   void Store(const std::shared_ptr<Draft>& draft, std::size_t index);
   void OnStored(const std::shared_ptr<Draft>& draft, const Result<void>& stored);
   void Complete(const std::shared_ptr<Draft>& draft);
-  void SetFailure(const RunningTask& task, const Error& error, protocol::TaskResult* result) const;
+  void SetFailure(const PushedTask& task, const Error& error, protocol::TaskResult* result) const;
   void FlushLease(const ServedLeasePtr& lease);
 
   struct Handoff {

@@ -42,7 +42,7 @@ class HandoverTest : public ::testing::Test {
     // Gives the reference it was given to a task of its own.
     cluster.programs["pass"] = [](const TaskRunPtr& run) {
       const ReferencePtr inner = run->Borrow(run->Argument(0));
-      const ReferencePtr outer = run->process().core.PutInline(Serialize(Mention(inner), {inner}));
+      const ReferencePtr outer = run->Put(Serialize(Mention(inner), {inner}));
       run->Get(run->Submit("read", {outer}), [run](const Result<std::string>& value) {
         run->Return(value ? *value : value.error().ToString());
       });
@@ -53,7 +53,7 @@ class HandoverTest : public ::testing::Test {
     driver = &cluster.AddDriver(cluster.AddNode(4));
   }
   ReferencePtr PutMention(const ReferencePtr& inner) {
-    return driver->core.PutInline(Serialize(Mention(inner), {inner}));
+    return driver->core.PutInline(nullptr, Serialize(Mention(inner), {inner}));
   }
   ReferencePtr Borrow(const std::string& mention) {
     return driver->core.Borrow(
@@ -173,7 +173,7 @@ TEST_F(HandoverTest, AsInlineArgumentOfAPendingTask) {
   arguments[1].reference = gate;
   internal::FunctionKey key;
   key.name = "read_first";
-  ReferencePtr read = driver->core.Submit(key, std::move(arguments), 1, {}).front();
+  ReferencePtr read = driver->core.Submit(nullptr, key, std::move(arguments), 1, {}).front();
   inner.reset();
   gate.reset();
   cluster.RunFor(milliseconds(200));
@@ -192,8 +192,7 @@ TEST_F(HandoverTest, FireAndForgetTasksRunAndLeaveNothing) {
 
 TEST_F(HandoverTest, AReleaseLostWithItsConnectionIsToldAgain) {
   cluster.programs["make_two"] = [](const TaskRunPtr& run) {
-    std::vector<ReferencePtr> two = {run->process().core.PutInline(Serialize("one")),
-                                     run->process().core.PutInline(Serialize("two"))};
+    std::vector<ReferencePtr> two = {run->Put(Serialize("one")), run->Put(Serialize("two"))};
     const std::string first = Mention(two[0]);
     run->Return(first, std::move(two));
   };
@@ -268,7 +267,7 @@ TEST_F(HandoverTest, AHundredThousandReferencesAreReturnedPassedWatchedAndReleas
   cluster.programs["make_many"] = [](const TaskRunPtr& run) {
     std::vector<ReferencePtr> made(kMany);
     for (ReferencePtr& reference : made) {
-      reference = run->process().core.PutInline(Serialize("a value"));
+      reference = run->Put(Serialize("a value"));
     }
     const std::string first = Mention(made.front());
     run->Return(first, std::move(made));
@@ -290,7 +289,8 @@ TEST_F(HandoverTest, AHundredThousandReferencesAreReturnedPassedWatchedAndReleas
   arguments[0].value = Serialize("many", all);
   internal::FunctionKey key;
   key.name = "count";
-  EXPECT_EQ(driver->Get(driver->core.Submit(key, std::move(arguments), 1, {}).front()), "counted");
+  EXPECT_EQ(driver->Get(driver->core.Submit(nullptr, key, std::move(arguments), 1, {}).front()),
+            "counted");
 
   std::size_t known = 0;
   for (const ReferencePtr& reference : all) {
@@ -304,7 +304,7 @@ TEST_F(HandoverTest, AHundredThousandReferencesAreReturnedPassedWatchedAndReleas
 
 TEST_F(HandoverTest, MoreReferencesThanAMessageHoldsAreATypedError) {
   cluster.programs["make_more"] = [](const TaskRunPtr& run) {
-    const ReferencePtr own = run->process().core.PutInline(Serialize("own"));
+    const ReferencePtr own = run->Put(Serialize("own"));
     const ReferencePtr given = run->Borrow(run->Argument(0));
     std::vector<ReferencePtr> both;  // whose owners take turns, so that each is named every time
     for (std::size_t i = 0; i < kMany / 2; ++i) both.insert(both.end(), {own, given});

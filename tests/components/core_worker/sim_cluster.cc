@@ -79,21 +79,22 @@ std::string Mention(const ReferencePtr& reference) {
 // ---- TaskRun ----
 
 void TaskRun::Return(std::string text, std::vector<ReferencePtr> references) {
-  std::vector<TaskOutput> outputs(1);
-  outputs[0].value = Serialize(std::move(text), std::move(references));
-  task_.arguments.clear();
-  process_.core.FinishTask(std::move(outputs));
+  call_.arguments.clear();
+  process_.core.OnResult(handle_, 0, {.value = Serialize(std::move(text), std::move(references))},
+                         IsLast::kYes);
 }
 
 void TaskRun::ReturnAll(std::vector<std::string> texts) {
-  std::vector<TaskOutput> outputs;
-  for (std::string& text : texts) outputs.push_back({.value = Serialize(std::move(text))});
-  task_.arguments.clear();
-  process_.core.FinishTask(std::move(outputs));
+  call_.arguments.clear();
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    process_.core.OnResult(handle_, static_cast<std::uint32_t>(i),
+                           {.value = Serialize(std::move(texts[i]))},
+                           i + 1 == texts.size() ? IsLast::kYes : IsLast::kNo);
+  }
 }
 
 void TaskRun::Throw(std::string message) {
-  process_.core.FinishTask(Fail(Error(ErrorCode::kTaskFailed, std::move(message))));
+  process_.core.OnTaskFailed(handle_, Error(ErrorCode::kTaskFailed, std::move(message)));
 }
 
 void TaskRun::After(Duration time, std::function<void()> next) {
@@ -103,16 +104,20 @@ void TaskRun::After(Duration time, std::function<void()> next) {
 
 ReferencePtr TaskRun::Submit(const std::string& program, std::vector<Value> arguments,
                              const Options& options) {
-  return process_.Submit(program, std::move(arguments), options);
+  return process_.SubmitAll(program, std::move(arguments), options, handle_).front();
+}
+
+ReferencePtr TaskRun::Put(internal::SerializedValue value) {
+  return process_.core.PutInline(handle_, std::move(value));
 }
 
 ReferencePtr TaskRun::Borrow(const std::string& mention) { return process_.Borrow(mention); }
 
 void TaskRun::Get(const ReferencePtr& reference, Next next) {
-  process_.core.SetBlocked(true);
+  process_.core.SetBlocked(handle_, true);
   process_.core.Get(reference, process_.alive.Bind([self = shared_from_this(),
                                                     next = std::move(next)](Result<Payload> value) {
-    self->process_.core.SetBlocked(false);
+    self->process_.core.SetBlocked(self->handle_, false);
     next(value ? Result<std::string>(std::string(value->text())) : Fail(value.error()));
   }));
 }
@@ -155,17 +160,20 @@ Process::~Process() {
   assembly->Stop();
 }
 
-void Process::Run(RunnableTask task) {
-  const std::string name = task.constants->function().name();
+std::size_t Process::lane_count() const { return cluster.lanes; }
+
+void Process::Run(TaskHandle task, TaskCall call) {
+  const std::string name = call.constants->function().name();
   ++tasks_started;
-  cluster.loop.Post(alive.Bind([this, name, task = std::move(task)]() mutable {
+  cluster.loop.Post(alive.Bind([this, name, task, call = std::move(call)]() mutable {
     ++cluster.runs[name];
-    cluster.programs.at(name)(std::make_shared<TaskRun>(*this, std::move(task)));
+    cluster.programs.at(name)(std::make_shared<TaskRun>(*this, task, std::move(call)));
   }));
 }
 
 std::vector<ReferencePtr> Process::SubmitAll(const std::string& program,
-                                             std::vector<Value> arguments, const Options& options) {
+                                             std::vector<Value> arguments, const Options& options,
+                                             TaskHandle caller) {
   std::vector<internal::Argument> encoded;
   for (Value& value : arguments) {
     internal::Argument& argument = encoded.emplace_back();
@@ -181,7 +189,7 @@ std::vector<ReferencePtr> Process::SubmitAll(const std::string& program,
   task.retry_exceptions = options.retry_exceptions;
   internal::FunctionKey key;
   key.name = program;
-  return core.Submit(key, std::move(encoded), options.result_count, task);
+  return core.Submit(caller, key, std::move(encoded), options.result_count, task);
 }
 
 ReferencePtr Process::Borrow(const std::string& mention) {
@@ -191,7 +199,7 @@ ReferencePtr Process::Borrow(const std::string& mention) {
 }
 
 ReferencePtr Process::PutLarge(std::string text) {
-  const ObjectId id = core.NextPutId();
+  const ObjectId id = core.NextPutId(nullptr);
   const std::size_t size = text.size();
   node.objects[id] = Payload::FromString(std::move(text));
   return core.FinishPut(id, size, {});

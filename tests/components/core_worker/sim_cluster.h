@@ -48,11 +48,13 @@ struct Options {
 class TaskRun : public std::enable_shared_from_this<TaskRun> {
  public:
   using Next = std::function<void(Result<std::string>)>;
-  TaskRun(Process& process, RunnableTask task) : process_(process), task_(std::move(task)) {}
+  TaskRun(Process& process, TaskHandle handle, TaskCall call)
+      : process_(process), handle_(handle), call_(std::move(call)) {}
   [[nodiscard]] std::string Argument(std::size_t i) const {
-    return std::string(task_.arguments.at(i).text());
+    return std::string(call_.arguments.at(i).text());
   }
-  [[nodiscard]] std::uint32_t attempt() const { return task_.attempt; }
+  [[nodiscard]] std::uint32_t attempt() const { return call_.attempt; }
+  [[nodiscard]] TaskHandle handle() const { return handle_; }
   [[nodiscard]] Process& process() { return process_; }
   void Return(std::string text, std::vector<ReferencePtr> references = {});
   void ReturnAll(std::vector<std::string> texts);
@@ -60,13 +62,15 @@ class TaskRun : public std::enable_shared_from_this<TaskRun> {
   void After(Duration time, std::function<void()> next);
   ReferencePtr Submit(const std::string& program, std::vector<Value> arguments,
                       const Options& options = {});
+  ReferencePtr Put(internal::SerializedValue value);
   ReferencePtr Borrow(const std::string& mention);
   /// Blocked meanwhile, as a user's thread would be.
   void Get(const ReferencePtr& reference, Next next);
 
  private:
   Process& process_;
-  RunnableTask task_;
+  TaskHandle handle_;
+  TaskCall call_;
 };
 using TaskRunPtr = std::shared_ptr<TaskRun>;
 using TestProgram = std::function<void(const TaskRunPtr&)>;
@@ -76,10 +80,11 @@ class Process final : public TaskExecutor {
  public:
   Process(Cluster& cluster, Node& node, bool is_driver);
   ~Process() override;
-  void Run(RunnableTask task) override;
-  /// As `TaskRun::Submit`, with the process's own name.
+  [[nodiscard]] std::size_t lane_count() const override;
+  void Run(TaskHandle task, TaskCall call) override;
+  /// In the name of `caller`, or else of the process.
   std::vector<ReferencePtr> SubmitAll(const std::string& program, std::vector<Value> arguments,
-                                      const Options& options = {});
+                                      const Options& options = {}, TaskHandle caller = nullptr);
   ReferencePtr Submit(const std::string& program, std::vector<Value> arguments,
                       const Options& options = {}) {
     return SubmitAll(program, std::move(arguments), options).front();
@@ -194,6 +199,7 @@ class Cluster {
   Random random;
   std::unique_ptr<transport::Transport> transport;
   CoreWorkerConfig config;
+  std::size_t lanes = 1;           ///< Of the workers that start from now on.
   std::string program = "test 1";  ///< Of processes made from now on.
   std::map<std::string, TestProgram> programs;
   std::map<std::string, int> runs;  ///< How often each program was started.

@@ -21,7 +21,7 @@ class Played {
     node = &cluster.AddNode(1);
     owner = &cluster.AddDriver(*node);
     borrower = &cluster.AddDriver(*node);
-    small = owner->core.PutInline(Serialize("small"));
+    small = owner->core.PutInline(nullptr, Serialize("small"));
     large = owner->PutLarge(std::string(1000, 'x'));
     for (int i = 0; i < 3; ++i) results.push_back(owner->Submit("slow", {}));
     borrowed = borrower->Borrow(Mention(results[2]));
