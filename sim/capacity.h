@@ -1,5 +1,5 @@
 /// \file
-/// \brief Judges that no node runs more than it has, by what the tasks do and not by its own books.
+/// \brief Checks that no node runs more than it has, by what the tasks do and not by its own books.
 ///
 /// Resources other than CPU belong to a task from its first moment to its last, so their sum over
 /// the running tasks of a node never exceeds its total. CPUs are lent out while a task waits in

@@ -18,8 +18,8 @@ void DestroyLater(World& world, std::unique_ptr<T> dead) {
 Cluster::Cluster(World& world) : world_(world), random_(world.loop.random().Fork("faults")) {}
 
 Cluster::~Cluster() {
-  for (auto& driver : drivers_) driver->CutOff();
-  for (auto& node : nodes_) node->CutOff();
+  for (auto& driver : drivers_) driver->Kill();
+  for (auto& node : nodes_) node->Kill();
 }
 
 void Cluster::StartNodes() {
@@ -114,7 +114,7 @@ void Cluster::KillNode() {
 
 void Cluster::EndNode(std::size_t index) {
   world_.oracle.OnFault(Fault::kNodeKilled);
-  nodes_[index]->CutOff();
+  nodes_[index]->Kill();
   // The new node has what the dead one had, so every task that could run before can run again.
   ResourceSet resources = nodes_[index]->resources();
   DestroyLater(world_, std::move(nodes_[index]));
@@ -132,7 +132,7 @@ void Cluster::KillDriver() {
   world_.Line(LogLevel::kInfo, "-- killing driver " + name);
   world_.oracle.OnDriverKilled(name.substr(name.find('.') + 1));  // its node's name comes first
   ++world_.counters.driver_kills;
-  drivers_[index]->CutOff();
+  drivers_[index]->Kill();
   DestroyLater(world_, std::move(drivers_[index]));
   drivers_.erase(drivers_.begin() + static_cast<std::ptrdiff_t>(index));
 }
@@ -183,7 +183,7 @@ std::string Cluster::Leftovers() const {
 
 void Cluster::EndDrivers() {
   for (auto& driver : drivers_) {
-    driver->CutOff();
+    driver->Kill();
     DestroyLater(world_, std::move(driver));
   }
   drivers_.clear();

@@ -27,7 +27,7 @@ Driver::Driver(World& world, std::string name, std::string raylet_endpoint,
       program_(world, process_.loop(), process_.core(), nullptr) {}
 
 Driver::~Driver() {
-  CutOff();
+  Kill();
   tasks_.Stop();
 }
 

@@ -19,7 +19,7 @@ class Driver {
 
   /// Joins, then works through all graphs at once.
   void Start();
-  void CutOff() { process_.CutOff(); }
+  void Kill() { process_.Kill(); }
   [[nodiscard]] bool IsDone() const { return graphs_left_ == 0; }
   /// \return the names of graphs that have not ended.
   [[nodiscard]] std::string Unfinished() const;

@@ -67,12 +67,13 @@ void Oracle::AddPut(std::uint32_t id, std::uint64_t constant, std::string name) 
 }
 
 void Oracle::AddTask(const Plan& plan, std::span<const std::uint32_t> arguments,
-                     std::span<const std::uint32_t> contained, std::string name, Ask ask) {
+                     std::span<const std::uint32_t> contained, std::string name,
+                     Feasibility feasibility) {
   Expected expected;
   expected.name = std::move(name);
   expected.hash = plan.constant();
   expected.retries_min = plan.max_retries();
-  expected.is_infeasible = ask == Ask::kInfeasible;
+  expected.is_infeasible = feasibility == Feasibility::kInfeasible;
   //! [expected]
   const auto read = [&](std::uint32_t id) {  // what the task does with a value it has
     const Expected& other = At(id);
@@ -125,8 +126,8 @@ std::uint64_t Oracle::faults() const {
   return sum;
 }
 
-std::optional<std::string> Oracle::Judge(std::uint32_t id, const Result<Payload>& outcome,
-                                         Reader reader) const {
+std::optional<std::string> Oracle::CheckOutcome(std::uint32_t id, const Result<Payload>& outcome,
+                                                Reader reader) const {
   const Expected& expected = At(id);
   // Nothing has to go wrong for a task that no node can run: it must end in this one error.
   if (expected.is_infeasible) {

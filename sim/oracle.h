@@ -42,11 +42,11 @@ enum class Reader : std::uint8_t { kDriver, kTask };
 class Oracle {
  public:
   /// Whether some node is big enough for a task, or will be in time.
-  enum class Ask : std::uint8_t { kFeasible, kInfeasible };
+  enum class Feasibility : std::uint8_t { kFeasible, kInfeasible };
   /// A task that will be submitted with these arguments (by id); its children too.
   void AddTask(const Plan& plan, std::span<const std::uint32_t> arguments,
                std::span<const std::uint32_t> contained, std::string name,
-               Ask ask = Ask::kFeasible);
+               Feasibility feasibility = Feasibility::kFeasible);
   /// An object that will be Put.
   void AddPut(std::uint32_t id, std::uint64_t constant, std::string name);
   /// \return ids that nobody has: for plans.
@@ -59,8 +59,9 @@ class Oracle {
     killed_drivers_.insert(name);
   }
   /// \return what is wrong with this outcome of a Get of the plan's result; nothing if it is right.
-  [[nodiscard]] std::optional<std::string> Judge(std::uint32_t id, const Result<Payload>& outcome,
-                                                 Reader reader = Reader::kDriver) const;
+  [[nodiscard]] std::optional<std::string> CheckOutcome(std::uint32_t id,
+                                                        const Result<Payload>& outcome,
+                                                        Reader reader = Reader::kDriver) const;
   /// \return the plan of the object that the value of `id` refers to; 0: it refers to none.
   [[nodiscard]] std::uint32_t InnerOf(std::uint32_t id) const { return At(id).inner; }
   /// \return what one value adds to the hash of the task that reads it.

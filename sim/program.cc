@@ -110,7 +110,8 @@ Task<Payload> Program::Fetch(Known wanted) {
   world_.loop.Mix(wanted.id +
                   (value ? 0ULL : static_cast<std::uint64_t>(value.error().code()) << 32U));
   const Reader reader = task_ != nullptr ? Reader::kTask : Reader::kDriver;
-  if (auto wrong = world_.oracle.Judge(wanted.id, value, reader)) world_.Violate(std::move(*wrong));
+  if (auto wrong = world_.oracle.CheckOutcome(wanted.id, value, reader))
+    world_.Violate(std::move(*wrong));
   if (value) co_return value;
   co_return Fail(ErrorCode::kTaskFailed, "getting {}: {}", world_.oracle.NameOf(wanted.id),
                  value.error().ToString());

@@ -1,6 +1,6 @@
 /// \file
 /// \edge
-/// \brief What simulated programs do with a core worker: submit, put, and get with judgement.
+/// \brief What simulated programs do with a core worker: submit, put, and get and compare.
 #pragma once
 
 #include <cstdint>

@@ -11,7 +11,7 @@ SimulatedLauncher::SimulatedLauncher(World& world, EventLoop& loop, std::string 
       random_(world.loop.random().Fork(host_ + ".launcher")) {}
 
 SimulatedLauncher::~SimulatedLauncher() {
-  CutOff();
+  KillAll();
   workers_.clear();
 }
 
@@ -58,18 +58,18 @@ void SimulatedLauncher::End(std::int64_t pid, ExitStatus status) {
   if (on_exit.empty()) return;
   jobs_.erase(pid);
   if (auto worker = workers_.extract(pid)) {
-    worker.mapped()->CutOff();
+    worker.mapped()->Kill();
     world_.capacity.OnWorkerEnded(worker.mapped()->core().self());
     world_.loop.Post([dead = std::move(worker.mapped())]() mutable { dead.reset(); });
   }
   loop_.Post([status, tell = std::move(on_exit.mapped())]() mutable { tell(status); });
 }
 
-void SimulatedLauncher::CutOff() {
+void SimulatedLauncher::KillAll() {
   alive_.End();
   on_exit_.clear();
   jobs_.clear();
-  for (const auto& [pid, worker] : workers_) worker->CutOff();
+  for (const auto& [pid, worker] : workers_) worker->Kill();
 }
 
 }  // namespace mobula::sim

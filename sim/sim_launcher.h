@@ -26,8 +26,8 @@ class SimulatedLauncher final : public raylet::WorkerLauncher {
   void Kill(std::int64_t pid) override;
   void EndJob(const JobId& job) override;
 
-  /// The host loses power: silences all workers.
-  void CutOff();
+  /// The host loses power: ends all workers, and nobody is told.
+  void KillAll();
   /// The workers that live, by pid.
   [[nodiscard]] const std::map<std::int64_t, std::unique_ptr<SimulatedProcess>>& workers() const {
     return workers_;

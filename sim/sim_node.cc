@@ -75,7 +75,7 @@ Result<void> SimulatedNode::Build() {
 }
 
 SimulatedNode::~SimulatedNode() {
-  CutOff();
+  Kill();
   if (raylet_) raylet_->Stop();
   if (gcs_client_) gcs_client_->Stop();
   services_.Stop();
@@ -99,10 +99,10 @@ void SimulatedNode::OnMustExit(std::function<void(const Error&)> callback) {
   raylet_->OnMustExit(std::move(callback));
 }
 
-void SimulatedNode::CutOff() {
+void SimulatedNode::Kill() {
   world_.network.Kill(process_);
   loop_.Kill();
-  if (launcher_) launcher_->CutOff();
+  if (launcher_) launcher_->KillAll();
 }
 
 void SimulatedNode::CheckInvariants() const {

@@ -29,7 +29,7 @@ class SimulatedNode {
   /// Runs if the raylet must end, or a service of the head failed.
   void OnMustExit(std::function<void(const Error&)> callback);
   /// The host loses power: nothing of it acts any more. Destroy it by a later event.
-  void CutOff();
+  void Kill();
 
   [[nodiscard]] const std::string& host() const { return host_; }
   [[nodiscard]] const ResourceSet& resources() const { return resources_; }

@@ -32,12 +32,12 @@ SimulatedProcess::SimulatedProcess(World& world, std::string name, AssemblyOptio
 
 SimulatedProcess::~SimulatedProcess() {
   // A killed process runs no more code, so its coroutines go before the core worker that they use.
-  CutOff();
+  Kill();
   if (executor_) executor_->Stop();
   assembly_->Stop();
 }
 
-void SimulatedProcess::CutOff() {
+void SimulatedProcess::Kill() {
   world_.network.Kill(name_);
   loop_.Kill();
 }

@@ -2,8 +2,8 @@
 /// \edge
 /// \brief A driver or worker of the simulation: a core worker on a loop that can be killed.
 ///
-///     made ──Start──► joining ──► joined ──raylet says so, raylet lost──► `on_end` ─► CutOff
-///       └───────────────┴───────────┴── CutOff, at any moment: silent at once, destroyed later
+///     made ──Start──► joining ──► joined ──raylet says so, raylet lost──► `on_end` ─► Kill
+///       └───────────────┴───────────┴── Kill, at any moment: silent at once, destroyed later
 #pragma once
 
 #include <functional>
@@ -33,7 +33,7 @@ class SimulatedProcess {
   /// Runs when the process should end by itself.
   void OnEnd(std::function<void(const Error&)> callback) { on_end_ = std::move(callback); }
   /// Silences it as a kill does. It may be destroyed by a later event of the world's loop.
-  void CutOff();
+  void Kill();
 
   [[nodiscard]] core_worker::CoreWorker& core() { return assembly_->core(); }
   [[nodiscard]] EventLoop& loop() { return loop_; }

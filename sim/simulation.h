@@ -4,7 +4,7 @@
 ///     boot ─► work, with faults inside the window ─► quiet: nothing is left of finished work
 ///                                                      ─► drivers leave: no process is left
 ///
-/// Safety is judged all the time (the oracle, every invariant); liveness once the faults are over:
+/// Safety is checked all the time (the oracle, every invariant); liveness once the faults are over:
 /// each phase ends within a bound of virtual time. The same configuration and seed give the same
 /// run, to the last event. Book: \ref ch_how_we_know.
 #pragma once

@@ -202,8 +202,9 @@ std::vector<Graph> MakeGraphs(const SimConfig& config, const std::vector<Resourc
           std::ranges::any_of(arguments, [&](std::uint32_t id) { return oracle.InnerOf(id) != 0; });
       maker.DrawAmounts(item.plan, !waits);
       const bool is_feasible = maker.HasNodeFor(item.plan);
-      oracle.AddTask(item.plan, arguments, contained, name,
-                     is_feasible ? Oracle::Ask::kFeasible : Oracle::Ask::kInfeasible);
+      oracle.AddTask(
+          item.plan, arguments, contained, name,
+          is_feasible ? Oracle::Feasibility::kFeasible : Oracle::Feasibility::kInfeasible);
     }
     for (std::size_t i = 0; i < graph.items.size(); ++i) {  // all ends, and some on the way
       graph.items[i].is_fetched = !is_used[i] || maker.random().Chance(0.3);

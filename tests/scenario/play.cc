@@ -86,8 +86,8 @@ class Stage {
   }
   ~Stage() {
     world_.on_line = nullptr;
-    for (const auto& [name, driver] : drivers_) driver->process.CutOff();
-    for (const auto& [host, node] : nodes_) node->CutOff();
+    for (const auto& [name, driver] : drivers_) driver->process.Kill();
+    for (const auto& [host, node] : nodes_) node->Kill();
   }
 
   void Do(const Command& command) {
@@ -256,12 +256,12 @@ class Stage {
     if (kind == "driver") {
       auto driver = drivers_.extract(name);
       if (driver.empty()) Refuse("no driver " + name);
-      driver.mapped()->process.CutOff();
+      driver.mapped()->process.Kill();
       world_.loop.Post([dead = std::move(driver.mapped())]() mutable { dead.reset(); });
     } else if (kind == "node") {
       auto node = nodes_.extract(name);
       if (node.empty()) Refuse("no node " + name);
-      node.mapped()->CutOff();
+      node.mapped()->Kill();
       world_.loop.Post([dead = std::move(node.mapped())]() mutable { dead.reset(); });
     } else if (kind == "worker") {
       const std::size_t dot = name.find(".w");

@@ -26,8 +26,8 @@ class RayletLeasesTest : public testing::Test {
   };
 
   ~RayletLeasesTest() override {
-    for (const auto& driver : drivers_) driver->process.CutOff();
-    for (const auto& node : nodes_) node->CutOff();
+    for (const auto& driver : drivers_) driver->process.Kill();
+    for (const auto& node : nodes_) node->Kill();
   }
   void AddNode() {
     auto node = SimulatedNode::Make(world_, fmt::format("n{}", nodes_.size()), nodes_.empty(),

@@ -1,4 +1,4 @@
-// The judge is judged first: what it knows, what it excuses and what it does not.
+// The oracle itself is tested: what it knows, what it excuses and what it does not.
 
 #include "sim/oracle.h"
 
@@ -25,8 +25,8 @@ class OracleTest : public testing::Test {
   Result<Payload> Good() const {
     return Payload::FromString(EncodeValue(oracle_.HashOf(plan_.id()), 10, nullptr));
   }
-  std::string Judged(const Result<Payload>& outcome) const {
-    return oracle_.Judge(plan_.id(), outcome).value_or("right");
+  std::string Outcome(const Result<Payload>& outcome) const {
+    return oracle_.CheckOutcome(plan_.id(), outcome).value_or("right");
   }
 
   Oracle oracle_;
@@ -34,32 +34,32 @@ class OracleTest : public testing::Test {
 };
 
 TEST_F(OracleTest, KnowsTheValueOfATask) {
-  EXPECT_EQ(Judged(Good()), "right");
-  EXPECT_THAT(Judged(Payload::FromString(EncodeValue(8, 10, nullptr))), HasSubstr("wrong value"));
+  EXPECT_EQ(Outcome(Good()), "right");
+  EXPECT_THAT(Outcome(Payload::FromString(EncodeValue(8, 10, nullptr))), HasSubstr("wrong value"));
 }
 
 TEST_F(OracleTest, SeesADamagedByte) {
   std::string bytes(Good()->text());
   bytes.back() ^= 1;
-  EXPECT_THAT(Judged(Payload::FromString(bytes)), HasSubstr("padding"));
+  EXPECT_THAT(Outcome(Payload::FromString(bytes)), HasSubstr("padding"));
 }
 
 TEST_F(OracleTest, ExcusesNoErrorWithoutAFault) {
-  EXPECT_THAT(Judged(Fail(ErrorCode::kWorkerDied, "x")), HasSubstr("nothing was killed"));
+  EXPECT_THAT(Outcome(Fail(ErrorCode::kWorkerDied, "x")), HasSubstr("nothing was killed"));
 }
 
 TEST_F(OracleTest, ExcusesAWorkerDeathWhenTheRetriesMayBeUsedUp) {
   oracle_.OnFault(Fault::kWorkerKilled);
-  EXPECT_THAT(Judged(Fail(ErrorCode::kWorkerDied, "x")), HasSubstr("may be retried 1 times"));
+  EXPECT_THAT(Outcome(Fail(ErrorCode::kWorkerDied, "x")), HasSubstr("may be retried 1 times"));
   oracle_.OnFault(Fault::kNodeKilled);
-  EXPECT_EQ(Judged(Fail(ErrorCode::kWorkerDied, "x")), "right");
+  EXPECT_EQ(Outcome(Fail(ErrorCode::kWorkerDied, "x")), "right");
 }
 
 TEST_F(OracleTest, ExcusesNoLostObjectThatCanBeMadeAgain) {
   oracle_.OnFault(Fault::kNodeKilled);
-  EXPECT_THAT(Judged(Fail(ErrorCode::kObjectLost, "x")), HasSubstr("can run again"));
-  EXPECT_THAT(Judged(Fail(ErrorCode::kOwnerDied, "x")), HasSubstr("its owner lives"));
-  EXPECT_THAT(Judged(Fail(ErrorCode::kTaskFailed, "x")), HasSubstr("waits for anything"));
+  EXPECT_THAT(Outcome(Fail(ErrorCode::kObjectLost, "x")), HasSubstr("can run again"));
+  EXPECT_THAT(Outcome(Fail(ErrorCode::kOwnerDied, "x")), HasSubstr("its owner lives"));
+  EXPECT_THAT(Outcome(Fail(ErrorCode::kTaskFailed, "x")), HasSubstr("waits for anything"));
 }
 
 TEST_F(OracleTest, KnowsWhatATaskMakesOfItsArgumentsAndChildren) {
@@ -74,8 +74,8 @@ TEST_F(OracleTest, KnowsWhatATaskMakesOfItsArgumentsAndChildren) {
   oracle_.AddTask(outer, arguments, {}, "outer");
   EXPECT_EQ(oracle_.HashOf(outer.id()), Mix(Mix(3, 7), 5));
   oracle_.OnFault(Fault::kWorkerKilled);  // the child has no retries, and its owner may die
-  EXPECT_FALSE(oracle_.Judge(outer.id(), Fail(ErrorCode::kTaskFailed, "x")));
-  EXPECT_FALSE(oracle_.Judge(outer.id(), Fail(ErrorCode::kWorkerDied, "x")));
+  EXPECT_FALSE(oracle_.CheckOutcome(outer.id(), Fail(ErrorCode::kTaskFailed, "x")));
+  EXPECT_FALSE(oracle_.CheckOutcome(outer.id(), Fail(ErrorCode::kWorkerDied, "x")));
 }
 
 TEST_F(OracleTest, ExcusesALostObjectThatWasMadeFromAPut) {
@@ -86,9 +86,10 @@ TEST_F(OracleTest, ExcusesALostObjectThatWasMadeFromAPut) {
   reader.set_max_retries(2);
   oracle_.AddTask(reader, std::vector{put}, {}, "reader");
   oracle_.OnFault(Fault::kNodeKilled);
-  EXPECT_FALSE(oracle_.Judge(reader.id(), Fail(ErrorCode::kObjectLost, "x")));
-  EXPECT_FALSE(oracle_.Judge(put, Fail(ErrorCode::kObjectLost, "x"), Reader::kTask));
-  EXPECT_TRUE(oracle_.Judge(put, Fail(ErrorCode::kObjectLost, "x"))) << "who gets it holds it";
+  EXPECT_FALSE(oracle_.CheckOutcome(reader.id(), Fail(ErrorCode::kObjectLost, "x")));
+  EXPECT_FALSE(oracle_.CheckOutcome(put, Fail(ErrorCode::kObjectLost, "x"), Reader::kTask));
+  EXPECT_TRUE(oracle_.CheckOutcome(put, Fail(ErrorCode::kObjectLost, "x")))
+      << "who gets it holds it";
 }
 
 TEST_F(OracleTest, KnowsWhatAKilledDriverOwned) {
@@ -97,26 +98,26 @@ TEST_F(OracleTest, KnowsWhatAKilledDriverOwned) {
   oracle_.AddTask(plan, {}, {}, "d1.chain0#1");
   const Result<Payload> outcome = Fail(ErrorCode::kOwnerDied, "x");
   oracle_.OnDriverKilled("d0");
-  EXPECT_TRUE(oracle_.Judge(plan.id(), outcome));
+  EXPECT_TRUE(oracle_.CheckOutcome(plan.id(), outcome));
   oracle_.OnDriverKilled("d1");
-  EXPECT_FALSE(oracle_.Judge(plan.id(), outcome));
+  EXPECT_FALSE(oracle_.CheckOutcome(plan.id(), outcome));
 }
 
 TEST_F(OracleTest, WantsTheOneErrorForWhatNoNodeCanRunAndForWhatTakesItsValue) {
   Plan plan;
   plan.set_id(oracle_.NewId());
-  oracle_.AddTask(plan, {}, {}, "giant", Oracle::Ask::kInfeasible);
+  oracle_.AddTask(plan, {}, {}, "giant", Oracle::Feasibility::kInfeasible);
   Plan next;
   next.set_id(oracle_.NewId());
   oracle_.AddTask(next, std::vector{plan.id()}, {}, "next");
   for (const std::uint32_t id : {plan.id(), next.id()}) {
-    EXPECT_FALSE(oracle_.Judge(id, Fail(ErrorCode::kInfeasible, "x")));
+    EXPECT_FALSE(oracle_.CheckOutcome(id, Fail(ErrorCode::kInfeasible, "x")));
     const Result<Payload> value = Payload::FromString(EncodeValue(oracle_.HashOf(id), 1, nullptr));
-    EXPECT_TRUE(oracle_.Judge(id, value)) << "no node can have run it";
-    EXPECT_TRUE(oracle_.Judge(id, Fail(ErrorCode::kWorkerDied, "x")));
+    EXPECT_TRUE(oracle_.CheckOutcome(id, value)) << "no node can have run it";
+    EXPECT_TRUE(oracle_.CheckOutcome(id, Fail(ErrorCode::kWorkerDied, "x")));
   }
   oracle_.OnFault(Fault::kNodeKilled);
-  EXPECT_THAT(Judged(Fail(ErrorCode::kInfeasible, "x")), HasSubstr("big enough node"));
+  EXPECT_THAT(Outcome(Fail(ErrorCode::kInfeasible, "x")), HasSubstr("big enough node"));
 }
 
 class CapacityTest : public testing::Test {
