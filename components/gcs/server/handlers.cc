@@ -6,6 +6,12 @@
 #include "components/protocol/gcs_methods.h"
 
 namespace mobula::gcs {
+namespace {
+
+/// Fenced nodes that are remembered. At the bound all are forgotten: some are logged once more.
+constexpr std::size_t kFencedKeptMax = 1000;
+
+}  // namespace
 
 void Server::Impl::HandleNodes() {
   services_.Handle(protocol::kRegisterNode, [this](auto& request, const auto& context,
@@ -36,10 +42,7 @@ void Server::Impl::HandleNodes() {
     protocol::HeartbeatReply reply;
     reply.set_known(nodes_.Heartbeat(request, SessionOf(*context.peer), deps_.loop.Now(), step));
     // The node was declared dead while it could not hear it. This answer is how it learns that.
-    if (!reply.known()) {
-      deps_.log.Info("node", "fenced", "node={} epoch={}",
-                     NodeId::FromBinaryOrNil(request.node_id()).Short(), request.epoch());
-    }
+    if (!reply.known()) LogFenced(NodeId::FromBinaryOrNil(request.node_id()), request.epoch());
     Answer(std::move(step), std::move(respond), std::move(reply));
   });
   services_.Handle(protocol::kLeaveNode, [this](auto& request, const auto&, auto respond) {
@@ -53,6 +56,14 @@ void Server::Impl::HandleNodes() {
     nodes_.ForEach([&reply](const protocol::NodeInfo& node) { *reply.add_nodes() = node; });
     Answer({}, std::move(respond), std::move(reply));
   });
+}
+
+void Server::Impl::LogFenced(const NodeId& id, std::uint64_t epoch) {
+  // When a partition heals, all heartbeats that the node sent meanwhile arrive at once. Each gets
+  // the same answer, but only the first is news.
+  if (!fenced_.emplace(id, epoch).second) return;
+  deps_.log.Info("node", "fenced", "node={} epoch={}", id.Short(), epoch);
+  if (fenced_.size() > kFencedKeptMax) fenced_.clear();
 }
 
 void Server::Impl::HandleWorkers() {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -70,6 +71,7 @@ class Server::Impl {
   [[nodiscard]] Duration WallNow() const { return deps_.loop.clock().WallNow(); }
 
   void HandleNodes();
+  void LogFenced(const NodeId& id, std::uint64_t epoch);
   void HandleWorkers();
   void HandleJobs();
   void HandleKeyValue();
@@ -80,6 +82,7 @@ class Server::Impl {
   Deps deps_;
   ServerConfig config_;
   NodeTable nodes_;
+  std::set<std::pair<NodeId, std::uint64_t>> fenced_;  // by id and epoch: told that they are dead
   JobTable jobs_;
   DeathTable deaths_;
   KeyValue key_value_;

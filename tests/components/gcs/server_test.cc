@@ -1,7 +1,10 @@
 #include "components/gcs/server.h"
 
+#include <algorithm>
+
 #include "components/gcs/faulty/storage.h"
 #include "components/protocol/gcs.pb.h"
+#include "components/protocol/gcs_methods.h"
 #include "tests/components/gcs/gcs_world.h"
 
 namespace mobula::gcs {
@@ -65,6 +68,29 @@ TEST(GcsServerTest, APausedNodeIsDeadAfterTheTimeoutAndFencedWhenItWakes) {
   EXPECT_EQ(node->fenced, 1);
   EXPECT_EQ(observer.Take(), "") << "nothing it said since counts";
   EXPECT_EQ(world.Look(*observer.client, 'a').death_reason(), "no heartbeat for 5 s");
+}
+
+TEST(GcsServerTest, AFencedNodeIsLoggedOnceHoweverManyOfItsHeartbeatsArrive) {
+  GcsWorld world;
+  world.StartServer();
+  auto node = world.AddNode('a');
+  (void)world.Await<protocol::LeaveNodeReply>(
+      [&](auto done) { node->client.LeaveNode("unplugged", std::move(done)); });
+  // What the node had sent before the network parted, and did not take back.
+  rpc::Client late(world.loop, *world.transport, "inproc://gcs", Random(9), rpc::ClientOptions());
+  late.Connect();
+  protocol::HeartbeatRequest beat;
+  beat.set_node_id(NodeIdOf('a'));
+  beat.set_epoch(node->epoch);
+  for (int i = 0; i < 5; ++i) {
+    const auto reply = world.Await<protocol::HeartbeatReply>(
+        [&](auto done) { late.Call(protocol::kHeartbeat, beat, std::move(done)); });
+    ASSERT_TRUE(reply.has_value());
+    EXPECT_FALSE(reply->known()) << "each of them is told";
+  }
+  EXPECT_EQ(
+      std::ranges::count_if(world.lines, [](const auto& line) { return line.contains("fenced"); }),
+      1);
 }
 
 TEST(GcsServerTest, ADeadNodeIdNeverComesBackButAFreshOneDoes) {
