@@ -14,6 +14,8 @@ void Raylet::AddHandlers() {
                    [this](auto& request, const CallContext& call, auto respond) {
                      Register(request, *call.peer, std::move(respond));
                    });
+  // A driver says how it ended, before it closes its connection. The GCS keeps the first end that
+  // it is told, so the loss of the connection that follows changes nothing.
   services_.Handle(protocol::kEndJob, [this](auto& request, const CallContext&, auto respond) {
     deps_.gcs.FinishJob(JobId::FromBinaryOrNil(request.job_id()),
                         request.failure().empty() ? "SUCCEEDED" : "FAILED", request.failure(),
@@ -24,9 +26,10 @@ void Raylet::AddHandlers() {
                    [this](auto& request, const CallContext&, auto respond) {
                      DescribeDeath(request, std::move(respond));
                    });
+  // Only a worker has a lease whose CPU can be lent. A driver that waits in `Get` holds nothing.
   services_.HandleNotification(protocol::kSetBlocked, [this](auto& request, rpc::Peer& peer) {
     if (const WorkerId* worker = pool_.WorkerAt(peer))
-      leases_.SetBlocked(*worker, request.blocked());
+      leases_.granted().SetBlocked(*worker, request.blocked());
   });
   services_.HandleNotification(protocol::kAdoptObjects, [this](auto& request, rpc::Peer& peer) {
     owners_.Adopt(request, &peer);
@@ -34,7 +37,7 @@ void Raylet::AddHandlers() {
   services_.Handle(protocol::kFreeObjects, [this](auto& request, const CallContext&, auto respond) {
     owners_.Free(request);
     respond(protocol::Ack());
-    ReportSoon();
+    ReportSoon();  // the store has more room, which schedulers elsewhere count with
   });
   services_.Handle(protocol::kRequestLease,
                    [this](auto& request, const CallContext& call, auto respond) {
@@ -44,30 +47,35 @@ void Raylet::AddHandlers() {
     leases_.Cancel(request.request_id());
   });
   services_.HandleNotification(protocol::kKeepLeases, [this](auto& request, rpc::Peer& peer) {
-    leases_.Keep(request, peer);
+    leases_.granted().Keep(request, peer);
   });
   services_.Handle(protocol::kReturnLease, [this](auto& request, const CallContext&, auto respond) {
-    leases_.Return(LeaseId::FromBinaryOrNil(request.lease_id()));
+    leases_.granted().Return(LeaseId::FromBinaryOrNil(request.lease_id()));
     respond(protocol::Ack());
   });
   services_.Handle(protocol::kEndLostWorker,
                    [this](auto& request, const CallContext&, auto respond) {
-                     leases_.EndLostWorker(request, std::move(respond));
+                     leases_.granted().EndLostWorker(request, std::move(respond));
                    });
 }
 
-/// Only who answers for a process says that it is dead: the GCS, or the raylet of its node.
+// A process that cannot be reached may still be alive. Only the GCS, or the raylet of its own node,
+// may declare it dead.
 void Raylet::DescribeDeath(const protocol::DescribeDeathRequest& request,
                            rpc::Respond<protocol::DescribeDeathReply> respond) {
   const WorkerId worker = WorkerId::FromBinaryOrNil(request.worker_id());
   const NodeId node = NodeId::FromBinaryOrNil(request.node_id());
   const std::string* const cause = owners_.CauseOfDeath(worker, node);
+  // We have heard of no death, and the process belongs to another living node. Its raylet knows.
   if (const std::string other = EndpointOf(node); cause == nullptr && !other.empty()) {
     return deps_.peers.Get(other)->Call(protocol::kDescribeDeath, request, std::move(respond));
   }
+  // Without a cause in the reply nothing is known: the node may have joined just now.
   protocol::DescribeDeathReply reply;
   if (node == config_.node_id) reply.set_cause("its raylet no longer knows it");
   if (cause != nullptr) reply.set_cause(*cause);
+  // If it is one of ours and alive, the answer waits for its end. The asker only wants to know: its
+  // lost connection is no reason to kill a process that others may reach.
   pool_.DescribeDeath(
       worker,
       [reply, respond = std::move(respond)](const auto& death) mutable {
@@ -88,6 +96,8 @@ protocol::RegisterWorkerReply Raylet::Welcome(const JobId& job) const {
 
 void Raylet::Register(const protocol::RegisterWorkerRequest& request, rpc::Peer& peer,
                       rpc::Respond<protocol::RegisterWorkerReply> respond) {
+  // Our socket can be found before the head has answered us. Until then there is no cluster to
+  // join.
   if (cluster_id_.empty()) {
     return respond(Fail(ErrorCode::kUnavailable, "this node has not joined its cluster yet"));
   }
@@ -100,7 +110,7 @@ void Raylet::Register(const protocol::RegisterWorkerRequest& request, rpc::Peer&
   Result<void> registered = pool_.Register(filled, peer);
   if (!registered) return respond(Fail(std::move(registered.error())));
   respond(Welcome(JobId::FromBinaryOrNil(request.job_id())));
-  leases_.Step();
+  leases_.Step();  // a request that was short of workers may get this one
 }
 
 void Raylet::RegisterDriver(const protocol::RegisterWorkerRequest& request, rpc::Peer& peer,
@@ -113,11 +123,15 @@ void Raylet::RegisterDriver(const protocol::RegisterWorkerRequest& request, rpc:
   job.set_node_id(address.node_id());
   job.set_pid(address.pid());
   job.set_entrypoint(request.program().build());
+  // The GCS gives the job its id. A driver that loses its connection and repeats this gets a job of
+  // its new connection; the one begun here ends with the old.
   rpc::Peer* const driver = &peer;
   deps_.gcs.StartJob(job, alive_.Bind([this, driver, address, program = request.program(),
                                        respond = std::move(respond)](Result<JobId> id) mutable {
     if (!id) return respond(Fail(std::move(id.error()).Context("starting the job")));
-    if (respond.IsAbandoned()) {  // the driver left meanwhile; `driver` may be gone
+    // The driver left while the GCS was asked, and `driver` may be gone with it. Nobody else would
+    // ever end this job.
+    if (respond.IsAbandoned()) {
       deps_.gcs.FinishJob(*id, "FAILED", "the driver left while it joined", [](auto) {});
       return;
     }

@@ -13,7 +13,7 @@ namespace {
 using protocol::RequestLeaseReply;
 using protocol::RequestLeaseRequest;
 
-/// How long a spilled ask counts against a node that reports nothing of it.
+/// How long a spilled request counts against a node that reports nothing of it.
 constexpr Duration kSpillReportMax = std::chrono::milliseconds(250);
 
 Result<scheduler::ResourceRequest> ToRequest(const RequestLeaseRequest& message) {
@@ -31,22 +31,21 @@ Result<scheduler::ResourceRequest> ToRequest(const RequestLeaseRequest& message)
   return request;
 }
 
-/// What a worker frees while it waits in `Get`; memory, GPUs and the rest it goes on holding.
-ResourceSet Lendable(const ResourceSet& resources) {
-  ResourceSet cpu;
-  cpu.Set(kCpu, resources.Get(kCpu));
-  return cpu;
-}
-
 JobId JobOf(const RequestLeaseRequest& request) { return JobId::FromBinaryOrNil(request.job_id()); }
 
 }  // namespace
 
 LeaseManager::LeaseManager(Deps deps, const RayletConfig& config, Hooks hooks)
-    : deps_(deps), config_(config), hooks_(std::move(hooks)), reclaim_timer_(deps_.loop) {}
+    : deps_(deps),
+      config_(config),
+      hooks_(std::move(hooks)),
+      granted_({deps_.loop, deps_.scheduler, deps_.pool, deps_.log}, config, [this] { Step(); }),
+      reclaim_timer_(deps_.loop) {}
 
 void LeaseManager::Request(RequestLeaseRequest request, rpc::Peer& peer,
                            rpc::Respond<RequestLeaseReply> respond) {
+  // The same request came twice. A second entry would bring a second worker, for which its owner
+  // has no use.
   if (tickets_.contains(request.request_id())) {
     return respond(Fail(ErrorCode::kAlreadyExists, "lease request {} is already waiting",
                         ToHex(request.request_id())));
@@ -60,10 +59,11 @@ void LeaseManager::Request(RequestLeaseRequest request, rpc::Peer& peer,
   lease.wants = *std::move(wanted);
   lease.depth = request.depth();
   lease.hops = request.hops();
+  // Its queue is bounded. The owner is told and tries again later.
   Result<void> queued = deps_.scheduler.Submit(std::move(lease));
   if (!queued) return respond(Fail(std::move(queued.error())));
   tickets_[request.request_id()] = ticket;
-  Ask& record = asks_[ticket];
+  PendingRequest& record = requests_[ticket];
   record.request = std::move(request);
   record.peer = &peer;
   record.respond = std::move(respond);
@@ -71,6 +71,8 @@ void LeaseManager::Request(RequestLeaseRequest request, rpc::Peer& peer,
 }
 
 void LeaseManager::Step() {
+  // What is done about one decision may change the books and so call this again. The change is
+  // taken up in one more round, not in the middle of this one.
   if (std::exchange(is_stepping_, true)) {
     step_again_ = true;
     return;
@@ -78,101 +80,115 @@ void LeaseManager::Step() {
   do {
     step_again_ = false;
     for (scheduler::Action& next : deps_.scheduler.Step()) {
-      if (auto* grant = std::get_if<scheduler::action::Grant>(&next)) {
-        Grant(grant->ticket, grant->resources);
-      } else if (auto* spill = std::get_if<scheduler::action::SpillTo>(&next)) {
-        Spill(std::move(*spill));
-      } else if (auto* reject = std::get_if<scheduler::action::Reject>(&next)) {
-        const auto it = asks_.find(reject->ticket);
-        if (it == asks_.end()) continue;
-        it->second.respond(Fail(ErrorCode::kResourceExhausted, "{}", reject->reason));
-        Drop(reject->ticket);
-      } else if (auto* never = std::get_if<scheduler::action::Infeasible>(&next)) {
-        const auto it = asks_.find(never->ticket);
-        if (it == asks_.end()) continue;
-        deps_.log.Info("lease", "infeasible", "ticket={} reason=\"{}\"", never->ticket,
-                       never->reason);
-        it->second.infeasible = std::make_unique<Timer>(deps_.loop);
-        it->second.infeasible->Set(config_.infeasible_grace,
-                                   [this, ticket = never->ticket, reason = never->reason] {
-                                     FailInfeasible(ticket, reason);
-                                   });
-      }
+      std::visit([this](auto& action) { Apply(std::move(action)); }, next);
     }
   } while (step_again_);
   is_stepping_ = false;
   hooks_.on_change();
-  if (!asks_.empty() && !reclaim_timer_.IsSet()) {
+  // What is still pending waits for leases that are out. Their holders are told at the end of this
+  // turn, when all requests that arrived in it are known.
+  if (!requests_.empty() && !reclaim_timer_.IsSet()) {
     reclaim_timer_.Set(Duration(0), [this] { Reclaim(); });
   }
 }
 
-void LeaseManager::Grant(std::uint64_t ticket, const ResourceSet& resources) {
-  const auto it = asks_.find(ticket);
-  if (it == asks_.end()) {
-    deps_.scheduler.Return(resources);
+void LeaseManager::Apply(scheduler::action::Reject reject) {
+  // The request has been sent on often enough, and this node can never serve it. Its owner begins
+  // anew at home.
+  const auto it = requests_.find(reject.ticket);
+  if (it == requests_.end()) return;
+  it->second.respond(Fail(ErrorCode::kResourceExhausted, "{}", reject.reason));
+  Drop(reject.ticket);
+}
+
+void LeaseManager::Apply(scheduler::action::Infeasible never) {
+  const auto it = requests_.find(never.ticket);
+  if (it == requests_.end()) return;
+  deps_.log.Info("lease", "infeasible", "ticket={} reason=\"{}\"", never.ticket, never.reason);
+  // No node is big enough now, but an autoscaler may be starting one. The request stays queued and
+  // is refused only if that is still so when the grace is over.
+  it->second.infeasible = std::make_unique<Timer>(deps_.loop);
+  it->second.infeasible->Set(config_.infeasible_grace, [this, never = std::move(never)] {
+    FailInfeasible(never.ticket, never.reason);
+  });
+}
+
+void LeaseManager::Apply(scheduler::action::Grant grant) {
+  const auto it = requests_.find(grant.ticket);
+  // What was done about an earlier decision of this step has cancelled it. Its resources are free
+  // for the others.
+  if (it == requests_.end()) {
+    deps_.scheduler.Return(grant.resources);
     step_again_ = true;
     return;
   }
-  it->second.is_granted = true;
+  it->second.is_decided = true;
   it->second.infeasible.reset();
+  // The resources are taken from here on. The program comes first, which may have to be fetched,
+  // and then a worker that runs it, which may have to be started.
   hooks_.prepare_job(
-      it->second.request, false, alive_.Bind([this, ticket, resources](Result<void> ready) {
-        const auto ask = asks_.find(ticket);
-        if (ask == asks_.end() || !ready) {
-          return FinishGrant(ticket, resources,
-                             ready ? Fail(ErrorCode::kCancelled, "nobody waits any more")
-                                   : Fail(std::move(ready.error())));
+      it->second.request, false,
+      alive_.Bind([this, grant = std::move(grant)](Result<void> ready) mutable {
+        const auto pending = requests_.find(grant.ticket);
+        if (pending == requests_.end()) {
+          ready = Fail(ErrorCode::kCancelled, "nobody waits any more");
         }
-        deps_.pool.Take(JobOf(ask->second.request),
-                        alive_.Bind([this, ticket, resources](Result<protocol::Address> worker) {
-                          FinishGrant(ticket, resources, std::move(worker));
-                        }));
+        if (!ready) return FinishGrant(grant, Fail(std::move(ready.error())));
+        deps_.pool.Take(
+            JobOf(pending->second.request),
+            alive_.Bind([this, grant = std::move(grant)](Result<protocol::Address> worker) {
+              FinishGrant(grant, std::move(worker));
+            }));
       }));
 }
 
-void LeaseManager::FinishGrant(std::uint64_t ticket, const ResourceSet& resources,
+void LeaseManager::FinishGrant(const scheduler::action::Grant& grant,
                                Result<protocol::Address> worker) {
-  const auto it = asks_.find(ticket);
-  const bool is_wanted = it != asks_.end() && !it->second.respond.IsAbandoned();
+  const auto it = requests_.find(grant.ticket);
+  const bool is_wanted = it != requests_.end() && !it->second.respond.IsAbandoned();
+  // There is no worker, or its owner has cancelled or left meanwhile. The grant is undone as if it
+  // had never been, and others get the worker and the resources.
   if (!worker || !is_wanted) {
     if (worker) deps_.pool.GiveBack(WorkerId::FromBinaryOrNil(worker->worker_id()));
-    if (it != asks_.end()) {
+    if (it != requests_.end()) {
       if (is_wanted) {
         it->second.respond(Fail(std::move(worker.error()).Context("no worker for the lease")));
       }
-      Drop(ticket);
+      Drop(grant.ticket);
     }
-    deps_.scheduler.Return(resources);
+    deps_.scheduler.Return(grant.resources);
     Step();
     return;
   }
+  // The lease exists from here on, before its owner knows of it. If the reply is lost with the
+  // connection, the owner does not name the lease in its `KeepLeases`, and it ends.
   const auto id = deps_.random.NewId<LeaseId>();
-  Lease& lease = leases_[id];
-  lease.worker = WorkerId::FromBinaryOrNil(worker->worker_id());
-  lease.owner = WorkerId::FromBinaryOrNil(it->second.request.owner().worker_id());
-  lease.owner_node = NodeId::FromBinaryOrNil(it->second.request.owner().node_id());
-  lease.job = JobOf(it->second.request);
-  lease.resources = resources;
-  lease.peer = it->second.peer;
-  lease.granted = deps_.loop.Now();
-  by_worker_[lease.worker] = id;
   ++deps_.metrics.Counter("leases_granted_total");
+  const WorkerId worker_id = WorkerId::FromBinaryOrNil(worker->worker_id());
   if (deps_.log.IsOn(LogLevel::kDebug)) {
     deps_.log.Debug("lease", "granted", "lease={} worker={} resources={}", id.Short(),
-                    lease.worker.Short(), resources.ToString());
+                    worker_id.Short(), grant.resources.ToString());
   }
+  const RequestLeaseRequest& request = it->second.request;
+  granted_.Add(id, {.worker = worker_id,
+                    .owner = WorkerId::FromBinaryOrNil(request.owner().worker_id()),
+                    .owner_node = NodeId::FromBinaryOrNil(request.owner().node_id()),
+                    .job = JobOf(request),
+                    .resources = grant.resources,
+                    .granted = deps_.loop.Now(),
+                    .peer = it->second.peer});
   RequestLeaseReply reply;
   reply.mutable_grant()->set_lease_id(std::string(id.Binary()));
   *reply.mutable_grant()->mutable_worker() = std::move(*worker);
   it->second.respond(reply);
-  Drop(ticket);
+  Drop(grant.ticket);
 }
 
-void LeaseManager::Spill(scheduler::action::SpillTo spill) {
-  const auto it = asks_.find(spill.ticket);
-  if (it == asks_.end()) return ReplySpill(spill, {});
-  it->second.is_granted = true;  // out of the scheduler's queue
+void LeaseManager::Apply(scheduler::action::SpillTo spill) {
+  const auto it = requests_.find(spill.ticket);
+  if (it == requests_.end()) return ReplySpill(spill, {});
+  it->second.is_decided = true;
+  // The other node can only start workers of a program that it can fetch, so ours is shared first.
   hooks_.prepare_job(it->second.request, true,
                      alive_.Bind([this, spill = std::move(spill)](Result<void> shared) {
                        ReplySpill(spill, shared);
@@ -180,15 +196,18 @@ void LeaseManager::Spill(scheduler::action::SpillTo spill) {
 }
 
 void LeaseManager::ReplySpill(const scheduler::action::SpillTo& spill, const Result<void>& shared) {
+  // The scheduler counts this request against the other node until that node reports. If the owner
+  // never goes there, this takes the count off again.
   deps_.loop.Schedule(kSpillReportMax, alive_.Bind([this, spill] {
     if (deps_.scheduler.ExpireSpill(spill)) Step();
   }));
-  const auto it = asks_.find(spill.ticket);
-  if (it == asks_.end()) return;
+  const auto it = requests_.find(spill.ticket);
+  if (it == requests_.end()) return;
   const std::string endpoint = hooks_.endpoint_of(spill.node);
   if (!shared) {
     it->second.respond(Fail(shared.error()));
   } else if (endpoint.empty()) {
+    // The node died while the program was being shared. The owner's next request finds another.
     it->second.respond(Fail(ErrorCode::kUnavailable,
                             "node {} left while the lease was being sent "
                             "there; ask again",
@@ -208,8 +227,8 @@ void LeaseManager::FailInfeasible(std::uint64_t ticket, std::string reason) {
   // The grace is over, and only the present cluster counts. News since the last step may let the
   // request run, or give it a fresh grace; a node that could serve it may have joined and be busy.
   Step();
-  const auto it = asks_.find(ticket);
-  if (it == asks_.end() || it->second.is_granted || it->second.infeasible->IsSet()) return;
+  const auto it = requests_.find(ticket);
+  if (it == requests_.end() || it->second.is_decided || it->second.infeasible->IsSet()) return;
   if (!deps_.scheduler.IsInfeasible(ticket)) return;
   deps_.scheduler.Cancel(ticket);
   RequestLeaseReply reply;
@@ -219,157 +238,52 @@ void LeaseManager::FailInfeasible(std::uint64_t ticket, std::string reason) {
 }
 
 void LeaseManager::Drop(std::uint64_t ticket) {
-  const auto it = asks_.find(ticket);
-  if (it == asks_.end()) return;
+  const auto it = requests_.find(ticket);
+  if (it == requests_.end()) return;
   tickets_.erase(it->second.request.request_id());
-  asks_.erase(it);
+  requests_.erase(it);
 }
 
 void LeaseManager::Cancel(const std::string& request_id) {
+  // The answer may have crossed this message. Then the owner returns the lease that it gets.
   const auto it = tickets_.find(request_id);
   if (it == tickets_.end()) return;
   const std::uint64_t ticket = it->second;
-  // A granted one is still on its way to a worker; FinishGrant finds it gone and gives back.
-  if (!asks_.at(ticket).is_granted) deps_.scheduler.Cancel(ticket);
+  // A granted one waits for its worker. `FinishGrant` will find it gone and give everything back.
+  if (!requests_.at(ticket).is_decided) deps_.scheduler.Cancel(ticket);
   Drop(ticket);
   hooks_.on_change();
 }
 
-void LeaseManager::CancelAll(const std::function<bool(const Ask&)>& over) {
+void LeaseManager::CancelAll(const std::function<bool(const PendingRequest&)>& over) {
   std::vector<std::string> requests;
-  for (const auto& [ticket, ask] : asks_) {
-    if (over(ask)) requests.push_back(ask.request.request_id());
+  for (const auto& [ticket, pending] : requests_) {
+    if (over(pending)) requests.push_back(pending.request.request_id());
   }
   for (const std::string& request : requests) Cancel(request);
 }
 
-void LeaseManager::Return(const LeaseId& lease) { End(lease, true); }
-
-void LeaseManager::EndLostWorker(const protocol::EndLostWorkerRequest& request,
-                                 rpc::Respond<protocol::EndLostWorkerReply> respond) {
-  const LeaseId id = LeaseId::FromBinaryOrNil(request.lease_id());
-  const WorkerId worker = WorkerId::FromBinaryOrNil(request.worker_id());
-  // The pool answers when the process is gone. The lease ends only then: its resources are in use
-  // as long as the process is.
-  auto answer = [this, id, respond = std::move(respond)](
-                    const std::optional<protocol::WorkerDeath>& death) mutable {
-    End(id, false);
-    protocol::EndLostWorkerReply reply;
-    reply.set_cause(death ? death->cause() : "its raylet no longer knows it");
-    if (death) reply.set_pid(death->pid());
-    if (death) reply.set_log_tail(death->log_tail());
-    respond(reply);
-  };
-  deps_.pool.DescribeDeath(worker, alive_.Bind(std::move(answer)));
-}
-
-void LeaseManager::End(const LeaseId& id, bool worker_lives) {
-  const auto it = leases_.find(id);
-  if (it == leases_.end()) return;
-  const Lease lease = std::move(it->second);
-  leases_.erase(it);
-  by_worker_.erase(lease.worker);
-  if (lease.is_blocked) deps_.scheduler.RestoreToUnblocked(Lendable(lease.resources));
-  deps_.scheduler.Return(lease.resources);
-  if (worker_lives) deps_.pool.GiveBack(lease.worker);
-  Step();
-}
-
-void LeaseManager::Keep(const protocol::KeepLeasesRequest& request, rpc::Peer& peer) {
-  const std::set<std::string> kept(request.lease_ids().begin(), request.lease_ids().end());
-  std::vector<LeaseId> over;
-  for (auto& [id, lease] : leases_) {
-    if (lease.owner.Binary() != request.owner_id()) continue;
-    if (!kept.contains(std::string(id.Binary()))) over.push_back(id);
-    lease.peer = &peer;
-    lease.orphan.reset();
-    lease.told = Lease::Told::kNothing;
-  }
-  for (const LeaseId& id : over) End(id, true);
-  Step();
-}
-
-void LeaseManager::SetBlocked(const WorkerId& worker, bool blocked) {
-  const auto it = by_worker_.find(worker);
-  if (it == by_worker_.end()) return;
-  Lease& lease = leases_.at(it->second);
-  if (lease.is_blocked == blocked) return;
-  lease.is_blocked = blocked;
-  if (blocked) {
-    deps_.scheduler.LendFromBlocked(Lendable(lease.resources));
-  } else {
-    deps_.scheduler.RestoreToUnblocked(Lendable(lease.resources));
-  }
-  Step();
-}
-
-void LeaseManager::OnProcessEnded(const WorkerId& process) {
-  if (const auto it = by_worker_.find(process); it != by_worker_.end()) End(it->second, false);
-  EndAll([&](const Lease& lease) { return lease.owner == process; });
-}
-
-void LeaseManager::OnNodeDied(const NodeId& node) {
-  EndAll([&](const Lease& lease) { return lease.owner_node == node; });
-}
-
-void LeaseManager::EndAll(const std::function<bool(const Lease&)>& which) {
-  std::vector<LeaseId> over;
-  for (const auto& [id, lease] : leases_) {
-    if (which(lease)) over.push_back(id);
-  }
-  for (const LeaseId& id : over) {
-    const WorkerId worker = leases_.at(id).worker;
-    End(id, false);
-    deps_.pool.Kill(worker);
-  }
-}
-
 void LeaseManager::OnPeerClosed(rpc::Peer& peer) {
-  CancelAll([&](const Ask& ask) { return ask.peer == &peer; });
-  for (auto& [id, lease] : leases_) {
-    if (lease.peer != &peer) continue;
-    lease.peer = nullptr;
-    lease.orphan = std::make_unique<Timer>(deps_.loop);
-    lease.orphan->Set(config_.lease_orphan_grace, [this, id = id] {
-      const WorkerId worker = leases_.at(id).worker;
-      deps_.log.Info("lease", "orphaned", "lease={} worker={}", id.Short(), worker.Short());
-      End(id, false);
-      deps_.pool.Kill(worker);
-    });
-  }
+  // Nobody is left to take the answers to these.
+  CancelAll([&](const PendingRequest& pending) { return pending.peer == &peer; });
+  granted_.OnPeerClosed(peer);
 }
 
 void LeaseManager::EndJob(const JobId& job) {
-  CancelAll([&](const Ask& ask) { return JobOf(ask.request) == job; });
-  EndAll([&](const Lease& lease) { return lease.job == job; });
+  CancelAll([&](const PendingRequest& pending) { return JobOf(pending.request) == job; });
+  granted_.EndJob(job);
 }
 
 void LeaseManager::Reclaim() {
   std::set<WorkerId> waiting;
-  for (const auto& [ticket, ask] : asks_) {
-    if (ask.is_granted) continue;
-    waiting.insert(WorkerId::FromBinaryOrNil(ask.request.owner().worker_id()));
-    if (waiting.size() > 1) break;  // enough to know that it is not one alone
+  for (const auto& [ticket, pending] : requests_) {
+    // A granted one waits for its worker process, and no returned lease would help it.
+    if (pending.is_decided) continue;
+    waiting.insert(WorkerId::FromBinaryOrNil(pending.request.owner().worker_id()));
+    if (waiting.size() > 1) break;  // enough to know that it is not one owner alone
   }
   if (waiting.empty()) return;
-  bool is_any_young = false;
-  std::vector<std::pair<rpc::Peer*, protocol::ReclaimLeasesRequest>> by_peer;
-  for (auto& [id, lease] : leases_) {
-    if (lease.peer == nullptr || lease.is_blocked) continue;
-    const bool only_holder_waits = waiting.size() == 1 && waiting.contains(lease.owner);
-    const bool is_young = deps_.loop.Now() - lease.granted < config_.lease_share;
-    is_any_young |= is_young && !only_holder_waits;
-    const Lease::Told tell =
-        only_holder_waits || is_young ? Lease::Told::kIfIdle : Lease::Told::kReclaimed;
-    if (tell <= lease.told) continue;
-    lease.told = tell;
-    auto it = std::ranges::find(by_peer, lease.peer, [](const auto& entry) { return entry.first; });
-    if (it == by_peer.end()) it = by_peer.insert(it, {lease.peer, {}});
-    (tell == Lease::Told::kIfIdle ? it->second.add_if_idle_ids() : it->second.add_lease_ids())
-        ->assign(id.Binary());
-  }
-  for (auto& [peer, request] : by_peer) peer->Notify(protocol::kReclaimLeases, request);
-  if (is_any_young) reclaim_timer_.Set(config_.lease_share, [this] { Reclaim(); });
+  if (granted_.Reclaim(waiting)) reclaim_timer_.Set(config_.lease_share, [this] { Reclaim(); });
 }
 
 std::vector<protocol::Demand> LeaseManager::Demands() const {
@@ -385,9 +299,9 @@ std::vector<protocol::Demand> LeaseManager::Demands() const {
 
 void LeaseManager::CheckInvariants() const {
   deps_.scheduler.CheckInvariants();
-  Check(by_worker_.size() == leases_.size(), "one worker serves one lease");
+  granted_.CheckInvariants();
   for (const auto& [request, ticket] : tickets_) {
-    Check(asks_.contains(ticket), "every request id names an ask");
+    Check(requests_.contains(ticket), "every request id names a pending request");
   }
 }
 

@@ -1,15 +1,12 @@
 /// \file
 /// \brief Turns lease requests into grants: the scheduler decides, the worker pool provides.
 ///
-///     RequestLease ─► asked ──Grant──► waiting for a worker ──► granted (reply) ──► over, when
-///                       │                                        returned, or worker or owner died
-///                       ├──SpillTo──► reply: ask that raylet
-///                       └──Infeasible, after `infeasible_grace`──► reply: never, because …
+///     RequestLease ─► pending ──Grant──► waiting for a worker ──► granted (reply)
+///                        ├──SpillTo──► reply: ask that raylet
+///                        └──Infeasible, after `infeasible_grace`──► reply: never, because …
 ///
-/// The check at grant is authoritative: it is made on this node's own books. When requests wait and
-/// leases are out, their holders are told (`ReclaimLeases`): first to return idle ones, and after
-/// `lease_share` to return busy ones too if somebody else waits. So a lease may be kept for as long
-/// as nobody else needs it, and is shared out in slices when somebody does; owners take turns.
+/// The check at grant is authoritative: it is made on this node's own books. A request is pending
+/// until it is answered; what is granted goes on in `GrantedLeases`.
 #pragma once
 
 #include <map>
@@ -23,6 +20,7 @@
 #include "components/base/random.h"
 #include "components/protocol/gcs.pb.h"
 #include "components/protocol/raylet.pb.h"
+#include "components/raylet/granted_leases.h"
 #include "components/raylet/raylet_config.h"
 #include "components/raylet/worker_pool.h"
 #include "components/scheduler/scheduler.h"
@@ -48,78 +46,56 @@ class LeaseManager {
         prepare_job;
     /// \return the endpoint of a raylet; empty if the node is not known.
     std::function<std::string(const NodeId&)> endpoint_of;
-    std::function<void()> on_change;  ///< Books or queue changed: others want to hear.
+    std::function<void()> on_change;  ///< Books or queue changed: the GCS is told.
   };
   LeaseManager(Deps deps, const RayletConfig& config, Hooks hooks);
 
+  /// Answers with a grant, another raylet or why never. kAlreadyExists: a request of this id is
+  /// pending; kInvalidArgument: a malformed one; kResourceExhausted: too many are queued, or no
+  /// worker may be started; kUnavailable: ask again.
   void Request(protocol::RequestLeaseRequest request, rpc::Peer& peer,
                rpc::Respond<protocol::RequestLeaseReply> respond);
+  /// The owner no longer wants an answer. A grant that is on its way all the same is undone.
   void Cancel(const std::string& request_id);
-  /// The owner needs the lease no more; its worker is idle and may be lent to others.
-  void Return(const LeaseId& lease);
-  /// The owner lost its connection to the worker: ends both, and tells how the worker ended.
-  void EndLostWorker(const protocol::EndLostWorkerRequest& request,
-                     rpc::Respond<protocol::EndLostWorkerReply> respond);
-  /// An owner is connected, perhaps again: it holds these leases on, and no others.
-  void Keep(const protocol::KeepLeasesRequest& request, rpc::Peer& peer);
-  /// The worker waits in `Get`: its CPU is lent out until it runs again.
-  void SetBlocked(const WorkerId& worker, bool blocked);
-  /// A worker ended: its lease is over, and so are the leases it held as owner.
-  void OnProcessEnded(const WorkerId& process);
-  /// With a node its owners died: the leases that they held here are over.
-  void OnNodeDied(const NodeId& node);
-  /// A connection that held asks or leases is lost.
+  /// A connection that held lease requests or leases is lost.
   void OnPeerClosed(rpc::Peer& peer);
   void EndJob(const JobId& job);
   /// Asks the scheduler again; call after news of nodes.
   void Step();
   /// \return what waits here and why, for `status`.
   [[nodiscard]] std::vector<protocol::Demand> Demands() const;
-  [[nodiscard]] std::size_t lease_count() const { return leases_.size(); }
-  [[nodiscard]] std::size_t queued_count() const { return asks_.size(); }
+  /// \return the leases that are out, to which all messages about a lease go.
+  [[nodiscard]] GrantedLeases& granted() { return granted_; }
+  [[nodiscard]] const GrantedLeases& granted() const { return granted_; }
+  [[nodiscard]] std::size_t pending_count() const { return requests_.size(); }
   void CheckInvariants() const;
 
  private:
-  struct Ask {
+  struct PendingRequest {
     protocol::RequestLeaseRequest request;
     rpc::Peer* peer = nullptr;
     rpc::Respond<protocol::RequestLeaseReply> respond;
-    bool is_granted = false;  // resources are taken, waiting for a worker
-    std::unique_ptr<Timer> infeasible;
+    bool is_decided = false;            // no longer in the scheduler's queue: granted or spilled
+    std::unique_ptr<Timer> infeasible;  // the grace in which a big enough node may join
   };
-  struct Lease {
-    WorkerId worker;
-    WorkerId owner;
-    NodeId owner_node;
-    JobId job;
-    ResourceSet resources;
-    rpc::Peer* peer = nullptr;  // the holder's connection; null while lost
-    bool is_blocked = false;
-    TimePoint granted{};
-    enum class Told : std::uint8_t { kNothing, kIfIdle, kReclaimed } told = Told::kNothing;
-    std::unique_ptr<Timer> orphan;  // set while the holder's connection is lost
-  };
-
-  void Grant(std::uint64_t ticket, const ResourceSet& resources);
-  void FinishGrant(std::uint64_t ticket, const ResourceSet& resources,
-                   Result<protocol::Address> worker);
-  void Spill(scheduler::action::SpillTo spill);
+  void Apply(scheduler::action::Grant grant);
+  void Apply(scheduler::action::SpillTo spill);
+  void Apply(scheduler::action::Reject reject);
+  void Apply(scheduler::action::Infeasible never);
+  void FinishGrant(const scheduler::action::Grant& grant, Result<protocol::Address> worker);
   void ReplySpill(const scheduler::action::SpillTo& spill, const Result<void>& shared);
   void FailInfeasible(std::uint64_t ticket, std::string reason);
   void Drop(std::uint64_t ticket);
-  void CancelAll(const std::function<bool(const Ask&)>& over);
-  void End(const LeaseId& id, bool worker_lives);
-  /// Ends leases and kills their workers: what those run, nobody waits for.
-  void EndAll(const std::function<bool(const Lease&)>& which);
+  void CancelAll(const std::function<bool(const PendingRequest&)>& over);
+  /// Tells the holders of leases that requests wait, again and again while they do.
   void Reclaim();
 
   Deps deps_;
   const RayletConfig& config_;
   Hooks hooks_;
-  std::map<std::uint64_t, Ask> asks_;             // by ticket
-  std::map<std::string, std::uint64_t> tickets_;  // by request id
-  std::map<LeaseId, Lease> leases_;
-  std::map<WorkerId, LeaseId> by_worker_;
+  std::map<std::uint64_t, PendingRequest> requests_;  // by ticket
+  std::map<std::string, std::uint64_t> tickets_;      // by request id
+  GrantedLeases granted_;
   std::uint64_t last_ticket_ = 0;
   bool is_stepping_ = false;
   bool step_again_ = false;

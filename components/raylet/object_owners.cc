@@ -7,6 +7,8 @@
 namespace mobula::raylet {
 
 void ObjectOwners::OnSealed(const rpc::Peer& peer, const ObjectId& object) {
+  // The process says in a later message whose it is. If it dies in between, nobody would ever free
+  // the copy, so until then it is kept under the process.
   unclaimed_[&peer].insert(object);
 }
 
@@ -14,6 +16,8 @@ void ObjectOwners::OnPeerClosed(const rpc::Peer& peer) {
   const auto unclaimed = unclaimed_.extract(&peer);
   if (unclaimed.empty()) return;
   for (const ObjectId& object : unclaimed.mapped()) {
+    // Another process may have sealed the same object, by running the same task again, and named
+    // its owner. Then the copy is in use.
     if (!owner_of_.contains(object)) remove_(object);
   }
 }
@@ -25,6 +29,7 @@ void ObjectOwners::Adopt(const protocol::AdoptObjectsRequest& request, const rpc
   for (const std::string& binary : request.ids()) {
     const ObjectId object(ObjectId::FromBinaryOrNil(binary));
     if (unclaimed != unclaimed_.end()) unclaimed->second.erase(object);
+    // The task that made it ran longer than its owner lived. Nobody is left to read or free it.
     if (CauseOfDeath(id, node) != nullptr) {
       remove_(object);
       continue;
@@ -35,6 +40,8 @@ void ObjectOwners::Adopt(const protocol::AdoptObjectsRequest& request, const rpc
 
 void ObjectOwners::Own(const ObjectId& object, const WorkerId& owner,
                        const protocol::Address& address) {
+  // The address is needed when the copy is evicted: the owner must be told where it has moved
+  // since.
   Owner& entry = owners_[owner];
   entry.address = address;
   entry.node = NodeId::FromBinaryOrNil(address.node_id());
@@ -68,6 +75,7 @@ void ObjectOwners::OnEvicted(const ObjectId& object) {
   auto& [address, report] = evicted_[it->second];
   address = owners_.at(it->second).address;
   report.add_evicted_ids(std::string(object.Binary()));
+  // The store has dropped it already, so it is no longer anybody's copy here.
   Forget(object);
 }
 
@@ -78,6 +86,8 @@ void ObjectOwners::SendReports() {
 }
 
 void ObjectOwners::Free(const protocol::FreeObjectsRequest& request) {
+  // The owner sends this to every node that it believes to hold a copy. One that was evicted
+  // meanwhile is unknown here, and that is as good.
   for (const std::string& binary : request.ids()) {
     const ObjectId object(ObjectId::FromBinaryOrNil(binary));
     remove_(object);
@@ -86,6 +96,8 @@ void ObjectOwners::Free(const protocol::FreeObjectsRequest& request) {
 }
 
 void ObjectOwners::OnOwnerDied(const WorkerId& owner, const std::string& cause) {
+  // A task of the dead owner may still seal a result here, so its death is remembered. Those
+  // forgotten at the bound cost a copy that stays until the node needs the room.
   if (dead_.size() >= kDeadKeptMax) dead_.clear();
   dead_.emplace(owner, cause);
   const auto it = owners_.find(owner);
@@ -100,6 +112,7 @@ void ObjectOwners::OnOwnerDied(const WorkerId& owner, const std::string& cause) 
 void ObjectOwners::OnNodeDied(const NodeId& node, const std::string& reason) {
   if (dead_nodes_.size() >= kDeadKeptMax) dead_nodes_.clear();
   const std::string& cause = dead_nodes_.emplace(node, "its node died: " + reason).first->second;
+  // With a node all its processes are dead, those too whose copies will arrive only later.
   std::set<WorkerId> gone;
   for (const auto& [worker, owner] : owners_) {
     if (owner.node == node) gone.insert(worker);

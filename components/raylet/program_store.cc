@@ -34,16 +34,20 @@ void ProgramStore::EnsureLocal(const protocol::Program& program, Done<std::strin
   const std::string& hash = program.hash();
   if (const auto it = local_.find(hash); it != local_.end()) return done(it->second);
   if (folder_.empty()) return done(program.path());
+  // An earlier raylet on this host may have fetched it. The name is the hash of its bytes, so an
+  // old file of that name is the right one.
   const std::string path = folder_ + "/" + hash;
   if (deps_.files.Exists(path)) {
     local_[hash] = path;
     done(path);
     return;
   }
+  // The first caller starts the transfer, and those that come meanwhile wait for the same one.
   auto& waiting = fetching_[hash];
   waiting.push_back(std::move(done));
   if (waiting.size() > 1) return;
   tasks_.Spawn<std::string>(Fetch(hash), [this, hash](Result<std::string> fetched) {
+    // A failure is not remembered: the next lease of this program tries again.
     if (fetched) local_[hash] = *fetched;
     auto all = fetching_.extract(hash);
     for (auto& one : all.mapped()) one(fetched);
@@ -51,6 +55,8 @@ void ProgramStore::EnsureLocal(const protocol::Program& program, Done<std::strin
 }
 
 void ProgramStore::EnsureShared(const std::string& hash, Done<void> done) {
+  // Only the raylet that the program came from by path can share it. One that has fetched it knows
+  // that the GCS has it.
   const auto it = local_.find(hash);
   if (folder_.empty() || shared_.contains(hash) || it == local_.end()) return done({});
   auto& waiting = sharing_[hash];
@@ -66,6 +72,8 @@ void ProgramStore::EnsureShared(const std::string& hash, Done<void> done) {
 Task<void> ProgramStore::Share(std::string hash, std::string path) {
   Result<std::string> bytes = deps_.files.Read(path, kProgramBytesMax);
   if (!bytes) co_return Fail(std::move(bytes.error()).Context("sharing the program"));
+  // Its user has compiled it again while the driver runs. Workers elsewhere would run other code
+  // than those here.
   if (HashProgram(*bytes) != hash) {
     co_return Fail(ErrorCode::kVersionMismatch,
                    "{} has changed since the driver was started; start the driver again", path);
@@ -74,8 +82,11 @@ Task<void> ProgramStore::Share(std::string hash, std::string path) {
   Result<std::optional<std::string>> known = co_await AwaitCallback<std::optional<std::string>>(
       [&](auto done) { deps_.gcs.Get(std::string(kSpace), count_key, std::move(done)); });
   if (!known) co_return Fail(std::move(known.error()));
+  // An earlier driver of the same program has shared it.
   if (*known) co_return {};
   const std::size_t count = (bytes->size() + kChunkBytes - 1) / kChunkBytes;
+  // The GCS bounds the size of one value, so the program goes in chunks. Their count is stored
+  // last.
   for (std::size_t i = 0; i <= count; ++i) {
     const bool is_last = i == count;
     std::string key = is_last ? count_key : ChunkKey(hash, i);
@@ -99,6 +110,7 @@ Task<std::string> ProgramStore::Fetch(std::string hash) {
     Result<std::optional<std::string>> value = co_await AwaitCallback<std::optional<std::string>>(
         [&](auto done) { deps_.gcs.Get(std::string(kSpace), std::move(key), std::move(done)); });
     if (!value) co_return Fail(std::move(value.error()).Context("fetching the program"));
+    // The request was not sent on by the raylet where the driver is, which shares before it spills.
     if (!*value) {
       co_return Fail(ErrorCode::kNotFound, "program {} was not shared with the cluster", hash);
     }
@@ -115,6 +127,8 @@ Task<std::string> ProgramStore::Fetch(std::string hash) {
   if (HashProgram(bytes) != hash) {
     co_return Fail(ErrorCode::kCorrupt, "the bytes of program {} do not match its hash", hash);
   }
+  // Atomically: a raylet that ends halfway must not leave half a program under a name that promises
+  // the whole.
   const std::string path = folder_ + "/" + hash;
   Result<void> made = deps_.files.MakeFolder(folder_);
   if (made) made = deps_.files.WriteAtomically(path, bytes, FileMode::kProgram);

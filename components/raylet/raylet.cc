@@ -174,7 +174,7 @@ void Raylet::OnNodeDied(const NodeId& node, const std::string& reason) {
   deps_.peers.Drop(it->second);
   endpoints_.erase(it);
   deps_.scheduler.RemoveNode(node);
-  leases_.OnNodeDied(node);
+  leases_.granted().OnNodeDied(node);
   protocol::NodeDiedRequest notice;
   notice.set_node_id(std::string(node.Binary()));
   notice.set_reason(reason);
@@ -227,7 +227,7 @@ void Raylet::OnProcessEnded(const protocol::WorkerDeath& death) {
 
 void Raylet::OnOwnerDied(const protocol::WorkerDeath& death) {
   const WorkerId owner = WorkerId::FromBinaryOrNil(death.worker_id());
-  leases_.OnProcessEnded(owner);
+  leases_.granted().OnProcessEnded(owner);
   owners_.OnOwnerDied(owner, death.cause());
 }
 
@@ -280,8 +280,8 @@ void Raylet::OnMustExit(std::function<void(const Error&)> callback) {
 Raylet::Census Raylet::Count() const {
   return {.workers = pool_.worker_count(),
           .idle_workers = pool_.idle_count(),
-          .leases = leases_.lease_count(),
-          .queued = leases_.queued_count(),
+          .leases = leases_.granted().size(),
+          .queued = leases_.pending_count(),
           .drivers = pool_.driver_count()};
 }
 

@@ -10,7 +10,6 @@
 namespace mobula::raylet {
 namespace {
 
-constexpr std::size_t kDeathsKeptMax = 1000;
 constexpr std::size_t kEndedJobsMax = 10'000;
 constexpr std::size_t kStartFailuresMax = 3;  // in a row, then waiting leases fail
 constexpr std::size_t kStartDeathsMax = 10;   // the same, by death: somebody may be killing them
@@ -39,6 +38,7 @@ WorkerPool::~WorkerPool() { Stop(); }
 
 void WorkerPool::Stop() {
   if (std::exchange(stopped_, true)) return;
+  // Nobody is told of the ends that follow: the node itself ends, and with it all that would care.
   alive_.End();
   reap_timer_.Cancel();
   for (const auto& [job, record] : jobs_) deps_.launcher.EndJob(job);
@@ -49,10 +49,11 @@ void WorkerPool::Stop() {
   workers_.clear();
   by_worker_id_.clear();
   by_peer_.clear();
-  asking_.clear();
+  deaths_.Stop();
 }
 
 void WorkerPool::AddJob(const JobId& job, protocol::Program program) {
+  // A request that was under way when its job ended must not start workers for it.
   if (stopped_ || jobs_.contains(job) || ended_jobs_.contains(job)) return;
   Job& record = jobs_[job];
   record.program = std::move(program);
@@ -118,6 +119,7 @@ void WorkerPool::OnStarted(const WorkerId& startup, Result<std::int64_t> pid) {
     if (pid) deps_.launcher.Kill(*pid);
     return;
   }
+  // The process runs, and will register itself.
   if (pid) {
     worker->pid = *pid;
     return;
@@ -145,11 +147,12 @@ void WorkerPool::FailStart(const JobId& job, const Error& error, std::size_t fai
 Result<void> WorkerPool::Register(const protocol::RegisterWorkerRequest& request, rpc::Peer& peer) {
   const WorkerId startup = WorkerId::FromBinaryOrNil(request.startup_id());
   Worker* worker = FindByStartup(startup);
+  // It may be one that took so long that its start was given up, or a process of somebody else.
   if (worker == nullptr || (worker->state != State::kStarting && worker->peer != &peer)) {
     return Fail(ErrorCode::kInvalidArgument, "this raylet has not started a worker {}",
                 startup.Short());
   }
-  if (worker->state != State::kStarting) return {};  // asked twice
+  if (worker->state != State::kStarting) return {};  // the same message again
   // From now on it can be reached: it gets the id it chose, and its connection is its life line.
   worker->address = request.address();
   worker->id = WorkerId::FromBinaryOrNil(request.address().worker_id());
@@ -176,7 +179,8 @@ void WorkerPool::RegisterDriver(const protocol::Address& address, const JobId& j
                                 rpc::Peer& peer) {
   const WorkerId id = WorkerId::FromBinaryOrNil(address.worker_id());
   Worker& driver = workers_[id];
-  if (driver.peer != nullptr) by_peer_.erase(driver.peer);  // it has connected again
+  // It has connected again, before the loss of its old connection was noticed here.
+  if (driver.peer != nullptr) by_peer_.erase(driver.peer);
   driver.id = id;
   driver.job = job;
   driver.state = State::kDriver;
@@ -200,6 +204,7 @@ void WorkerPool::Take(const JobId& job, OnWorker done) {
     done(worker.address);
     return;
   }
+  // None is idle. The request gets the first that comes free, be it one returned or a new one.
   record.waiting.push_back(std::move(done));
   StartAsNeeded(record, job);
 }
@@ -251,6 +256,8 @@ void WorkerPool::Kill(const WorkerId& id) {
   const auto it = by_worker_id_.find(id);
   if (it == by_worker_id_.end()) return;
   const Worker& worker = workers_.at(it->second);
+  // A driver is its user's process and not ours to end. Its record stays until its connection is
+  // lost.
   if (worker.state != State::kDriver) deps_.launcher.Kill(worker.pid);
 }
 
@@ -273,6 +280,7 @@ void WorkerPool::OnPeerClosed(rpc::Peer& peer) {
 }
 
 void WorkerPool::OnExit(const WorkerId& startup, ExitStatus status) {
+  // The launcher tells the end of every process. One that registered too late is no longer known.
   Worker* worker = FindByStartup(startup);
   if (worker == nullptr) return;
   const JobId job = worker->job;
@@ -315,25 +323,20 @@ void WorkerPool::HandleEnd(const WorkerId& key, std::string cause) {
   death.set_job_id(std::string(worker.job.Binary()));
   deps_.log.Info("worker", "ended", "worker={} pid={} cause=\"{}\"", worker.id.Short(), worker.pid,
                  death.cause());
-  // An owner may ask for the cause after it has noticed the loss, so deaths are kept for a while.
-  deaths_.push_front(death);
-  if (deaths_.size() > kDeathsKeptMax) deaths_.pop_back();
-  if (auto asking = asking_.extract(worker.id); !asking.empty()) {
-    for (auto& done : asking.mapped()) done(death);
-  }
+  deaths_.Record(death);
   on_death_(death);
 }
 
 void WorkerPool::DescribeDeath(const WorkerId& worker, OnDeath done, IfAlive if_alive) {
-  for (const protocol::WorkerDeath& death : deaths_) {
-    if (death.worker_id() == worker.Binary()) return done(death);
-  }
+  if (const protocol::WorkerDeath* death = deaths_.Find(worker)) return done(*death);
   const auto it = by_worker_id_.find(worker);
   if (it == by_worker_id_.end()) return done(std::nullopt);
-  // It is still alive as far as we know; the answer comes when it ends.
-  asking_[worker].push_back(std::move(done));
+  // It is alive as far as we know. The answer comes when it ends.
+  deaths_.Await(worker, std::move(done));
   Worker& record = workers_.at(it->second);
-  if (record.deadline || if_alive == IfAlive::kWait) return;  // already ending, or may live on
+  // Its owner has lost it and cannot use it again. It gets a little time to end by itself, so that
+  // its own exit status is the answer, and is then killed.
+  if (record.deadline || if_alive == IfAlive::kWait) return;
   record.deadline = std::make_unique<Timer>(deps_.loop);
   record.deadline->Set(kExitAfterLostConnection,
                        [this, pid = record.pid] { deps_.launcher.Kill(pid); });

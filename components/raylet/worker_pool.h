@@ -6,13 +6,11 @@
 ///
 /// A job's first workers are started when its driver registers, one per core, so that the first
 /// task finds one. More are started on demand (blocked workers hold no CPU, so there may be many),
-/// at most `workers_max`. Ends of workers are remembered for a while, so an owner that lost one can
-/// be told how it ended: the exit status or signal, never a guess.
+/// at most `workers_max`.
 #pragma once
 
 #include <deque>
 #include <functional>
-#include <list>
 #include <map>
 #include <memory>
 #include <set>
@@ -27,6 +25,7 @@
 #include "components/protocol/gcs.pb.h"
 #include "components/protocol/raylet.pb.h"
 #include "components/raylet/raylet_config.h"
+#include "components/raylet/worker_deaths.h"
 #include "components/raylet/worker_launcher.h"
 #include "components/transport/rpc/peer.h"
 
@@ -44,7 +43,7 @@ class WorkerPool {
     Random random;
   };
   using OnWorker = Done<protocol::Address>;
-  using OnDeath = std::move_only_function<void(std::optional<protocol::WorkerDeath>)>;
+  using OnDeath = WorkerDeaths::OnDeath;
   enum class IfAlive : std::uint8_t { kKill, kWait };
 
   /// \param on_death is called for every registered worker or driver that ended.
@@ -112,7 +111,7 @@ class WorkerPool {
   /// One start less; after `failures_max` in a row, those who wait for a worker get `error`.
   void FailStart(const JobId& job, const Error& error, std::size_t failures_max);
   void Offer(const WorkerId& id);
-  /// The process is gone: removes its record, remembers how it ended and tells who asked.
+  /// The process is gone: removes its record, and tells those who ask how it ended.
   void HandleEnd(const WorkerId& key, std::string cause);
   void ReapIdle();
   void StartAsNeeded(Job& job, const JobId& id);
@@ -127,8 +126,7 @@ class WorkerPool {
   std::map<WorkerId, Worker> workers_;         // by startup id for ours, by worker id for drivers
   std::map<WorkerId, WorkerId> by_worker_id_;  // registered id → key of workers_
   std::map<const rpc::Peer*, WorkerId> by_peer_;
-  std::list<protocol::WorkerDeath> deaths_;  // newest first, bounded
-  std::map<WorkerId, std::vector<OnDeath>> asking_;
+  WorkerDeaths deaths_;
   Timer reap_timer_;
   std::int64_t& started_;  // counters of `Metrics`
   std::int64_t& ended_;

@@ -82,7 +82,7 @@ TEST(RayletHandlersTest, HowAProcessEndsIsToldOnceItHasEnded) {
   World world({{"CPU", 1}});
   JobId job;
   const auto driver = world.AddDriver(job);
-  const auto grant = world.Granted(driver->Ask(job, {{"CPU", 1}})).grant();
+  const auto grant = world.Granted(driver->RequestLease(job, {{"CPU", 1}})).grant();
   std::optional<std::string> cause;
   const auto ask = [&](const std::string& worker) {
     protocol::DescribeDeathRequest request;
@@ -142,7 +142,8 @@ TEST(RayletHandlersTest, WhoAsksForTheEndOfALiveProcessEndsNobody) {
   JobId job;
   const auto driver = world.AddDriver(job);
   protocol::DescribeDeathRequest request;
-  request.set_worker_id(world.Granted(driver->Ask(job, {{"CPU", 1}})).grant().worker().worker_id());
+  request.set_worker_id(
+      world.Granted(driver->RequestLease(job, {{"CPU", 1}})).grant().worker().worker_id());
   std::optional<ErrorCode> code;
   driver->client->Call(protocol::kDescribeDeath, request,
                        [&](const auto& reply) { code = reply.error().code(); });

@@ -21,9 +21,9 @@ class LeaseManagerTest : public ::testing::Test {
 };
 
 TEST_F(LeaseManagerTest, ABlockedWorkerLendsItsCpuAndKeepsTheRest) {
-  const auto first = world.Granted(driver->Ask(job, kCpuAndTape)).grant();
-  const auto tape = driver->Ask(job, kCpuAndTape);
-  const auto cpu = driver->Ask(job, {{"CPU", 1}});
+  const auto first = world.Granted(driver->RequestLease(job, kCpuAndTape)).grant();
+  const auto tape = driver->RequestLease(job, kCpuAndTape);
+  const auto cpu = driver->RequestLease(job, {{"CPU", 1}});
   world.RunFor(milliseconds(10));
   EXPECT_FALSE(*cpu);
   world.WorkerOf(first).SetBlocked(true);
@@ -40,8 +40,8 @@ TEST_F(LeaseManagerTest, LeasesOfOwnersOnADeadNodeEndAtOnce) {
   const auto elsewhere = world.random.NewId<NodeId>();
   const auto node = world.AddNode(elsewhere);
   const auto owner = world.AddStranger(elsewhere);
-  EXPECT_TRUE(world.Granted(owner->Ask(job, kCpuAndTape)).has_grant());
-  const auto next = driver->Ask(job, kCpuAndTape);
+  EXPECT_TRUE(world.Granted(owner->RequestLease(job, kCpuAndTape)).has_grant());
+  const auto next = driver->RequestLease(job, kCpuAndTape);
   world.RunFor(milliseconds(10));
   EXPECT_FALSE(*next);
   node->LeaveNode("test", [](const auto&) {});
@@ -55,7 +55,7 @@ TEST_F(LeaseManagerTest, ANodeIsSentWorkAgainWhenItReportsNothingOfTheLast) {
   const auto elsewhere = world.random.NewId<NodeId>();
   const auto node = world.AddNode(elsewhere, {{"disc", 1}});
   for (int i = 0; i < 3; ++i) {  // each is over before that node had anything to report
-    EXPECT_TRUE(world.Granted(driver->Ask(job, {{"disc", 1}})).has_spill());
+    EXPECT_TRUE(world.Granted(driver->RequestLease(job, {{"disc", 1}})).has_spill());
   }
 }
 
@@ -79,7 +79,7 @@ class InfeasibleTest : public ::testing::Test {
 };
 
 TEST_F(InfeasibleTest, WhatNoNodeIsBigEnoughForIsRefusedAfterTheGrace) {
-  const auto disc = driver->Ask(job, kDisc);
+  const auto disc = driver->RequestLease(job, kDisc);
   world.RunFor(milliseconds(300));
   EXPECT_FALSE(*disc);
   world.RunFor(milliseconds(200));
@@ -87,8 +87,8 @@ TEST_F(InfeasibleTest, WhatNoNodeIsBigEnoughForIsRefusedAfterTheGrace) {
 }
 
 TEST_F(InfeasibleTest, ABigNodeThatJoinsDuringTheGraceAndIsBusyIsWaitedFor) {
-  const auto first = driver->Ask(job, kDisc);
-  const auto second = driver->Ask(job, kDisc);
+  const auto first = driver->RequestLease(job, kDisc);
+  const auto second = driver->RequestLease(job, kDisc);
   world.RunFor(milliseconds(100));
   const auto node = world.AddBusyNode(elsewhere, kDisc, {});
   world.RunFor(milliseconds(600));
@@ -100,8 +100,8 @@ TEST_F(InfeasibleTest, ABigNodeThatJoinsDuringTheGraceAndIsBusyIsWaitedFor) {
 }
 
 TEST_F(InfeasibleTest, ABigNodeThatJoinsAndLeavesGivesAFreshGraceToAllRequestsOfAShape) {
-  const auto first = driver->Ask(job, kDisc);
-  const auto second = driver->Ask(job, kDisc);
+  const auto first = driver->RequestLease(job, kDisc);
+  const auto second = driver->RequestLease(job, kDisc);
   world.RunFor(milliseconds(200));
   const auto node = world.AddBusyNode(elsewhere, kDisc, {});
   node->LeaveNode("test", [](const auto&) {});
@@ -116,7 +116,7 @@ TEST_F(InfeasibleTest, ABigNodeThatJoinsAndLeavesGivesAFreshGraceToAllRequestsOf
 TEST_F(InfeasibleTest, ARequestForANodeThatJoinsLaterWaitsForItsTurnThere) {
   protocol::SchedulingStrategy there;
   there.mutable_on_node()->set_node_id(std::string(elsewhere.Binary()));
-  const auto answer = driver->Ask(job, kDisc, there);
+  const auto answer = driver->RequestLease(job, kDisc, there);
   world.RunFor(milliseconds(100));
   const auto node = world.AddBusyNode(elsewhere, kDisc, {});
   world.RunFor(milliseconds(600));
@@ -130,11 +130,11 @@ TEST_F(InfeasibleTest, ARequestForANodeThatJoinsLaterWaitsForItsTurnThere) {
 TEST_F(LeaseManagerTest, AnEndedJobIsNotBroughtBackByALateRequest) {
   const auto elsewhere = world.random.NewId<NodeId>();
   const auto worker_elsewhere = world.AddStranger(elsewhere);
-  EXPECT_TRUE(world.Granted(driver->Ask(job, {})).has_grant());
+  EXPECT_TRUE(world.Granted(driver->RequestLease(job, {})).has_grant());
   driver.reset();
   world.RunFor(seconds(1));
   EXPECT_EQ(world.raylet->Count().workers, 0U);
-  const auto late = worker_elsewhere->Ask(job, {{"CPU", 1}});
+  const auto late = worker_elsewhere->RequestLease(job, {{"CPU", 1}});
   world.RunFor(seconds(30));
   ASSERT_TRUE(*late);
   ASSERT_FALSE((*late)->has_value());
@@ -147,15 +147,15 @@ TEST_F(LeaseManagerTest, AnEndedJobIsNotBroughtBackByALateRequest) {
 TEST_F(LeaseManagerTest, AJobOfAnotherNodeIsMadeKnownByItsFirstRequest) {
   const auto stranger = world.AddStranger(world.random.NewId<NodeId>());
   const std::string other_job(JobId::kSize, 'x');
-  const auto grant = world.Granted(stranger->Ask(JobId::FromBinaryOrNil(other_job), {}));
+  const auto grant = world.Granted(stranger->RequestLease(JobId::FromBinaryOrNil(other_job), {}));
   EXPECT_TRUE(grant.has_grant());
 }
 
 TEST_F(LeaseManagerTest, AnOwnerThatComesBackKeepsTheLeasesItKnowsAndOnlyThose) {
   const auto owner = world.AddStranger(world.random.NewId<NodeId>());
-  const auto kept = world.Granted(owner->Ask(job, {{"CPU", 0.5}})).grant();
-  const auto unknown = world.Granted(owner->Ask(job, {{"CPU", 0.5}})).grant();
-  const auto waits = driver->Ask(job, {{"CPU", 0.5}});
+  const auto kept = world.Granted(owner->RequestLease(job, {{"CPU", 0.5}})).grant();
+  const auto unknown = world.Granted(owner->RequestLease(job, {{"CPU", 0.5}})).grant();
+  const auto waits = driver->RequestLease(job, {{"CPU", 0.5}});
   world.RunFor(milliseconds(10));
   EXPECT_FALSE(*waits);
   owner->Reconnect();
@@ -168,7 +168,7 @@ TEST_F(LeaseManagerTest, AnOwnerThatComesBackKeepsTheLeasesItKnowsAndOnlyThose) 
   world.RunFor(seconds(10));
   EXPECT_EQ(world.raylet->Count().leases, 2U);
   (void)world.WorkerOf(kept);  // it lives
-  const auto next = driver->Ask(job, {{"CPU", 0.5}});
+  const auto next = driver->RequestLease(job, {{"CPU", 0.5}});
   world.RunFor(milliseconds(100));
   ASSERT_FALSE(owner->reclaims.empty()) << "its new connection is known";
   EXPECT_EQ(owner->reclaims.back().lease_ids(0), kept.lease_id());
@@ -178,7 +178,7 @@ TEST_F(LeaseManagerTest, AMalformedStrategyIsAnErrorAnswerAndNotTheDefault) {
   protocol::SchedulingStrategy strategy;
   for (const bool is_of_a_kind : {false, true}) {
     if (is_of_a_kind) strategy.mutable_on_node()->set_node_id("short");
-    const auto answer = driver->Ask(job, {{"CPU", 1}}, strategy);
+    const auto answer = driver->RequestLease(job, {{"CPU", 1}}, strategy);
     world.RunFor(milliseconds(100));
     ASSERT_TRUE(*answer);
     ASSERT_FALSE((*answer)->has_value());
@@ -189,7 +189,7 @@ TEST_F(LeaseManagerTest, AMalformedStrategyIsAnErrorAnswerAndNotTheDefault) {
 
 TEST_F(LeaseManagerTest, AnOwnerThatStaysAwayLosesItsLeases) {
   const auto owner = world.AddStranger(world.random.NewId<NodeId>());
-  (void)world.Granted(owner->Ask(job, {{"CPU", 1}}));
+  (void)world.Granted(owner->RequestLease(job, {{"CPU", 1}}));
   owner->client->Stop();
   world.RunFor(seconds(6));
   EXPECT_EQ(world.raylet->Count().leases, 0U);

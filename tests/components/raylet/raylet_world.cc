@@ -38,12 +38,13 @@ Result<protocol::RegisterWorkerReply> Process::Register(bool is_driver, const Jo
   return *answer;
 }
 
-std::shared_ptr<Process::Answer> Process::Ask(const JobId& job, const ResourceSet& resources) {
-  return Ask(job, resources, protocol::ToMessage(SchedulingStrategy()));
+std::shared_ptr<Process::Answer> Process::RequestLease(const JobId& job,
+                                                       const ResourceSet& resources) {
+  return RequestLease(job, resources, protocol::ToMessage(SchedulingStrategy()));
 }
 
-std::shared_ptr<Process::Answer> Process::Ask(const JobId& job, const ResourceSet& resources,
-                                              const protocol::SchedulingStrategy& strategy) {
+std::shared_ptr<Process::Answer> Process::RequestLease(
+    const JobId& job, const ResourceSet& resources, const protocol::SchedulingStrategy& strategy) {
   protocol::RequestLeaseRequest request;
   request.set_request_id(std::string(world.random.NewId<LeaseId>().Binary()));
   *request.mutable_owner() = address;

@@ -28,9 +28,9 @@ class Process {
   Result<protocol::RegisterWorkerReply> Register(bool is_driver, const JobId& job,
                                                  const WorkerId& startup);
   /// Asks for a lease. \return where the answer will be.
-  std::shared_ptr<Answer> Ask(const JobId& job, const ResourceSet& resources);
-  std::shared_ptr<Answer> Ask(const JobId& job, const ResourceSet& resources,
-                              const protocol::SchedulingStrategy& strategy);
+  std::shared_ptr<Answer> RequestLease(const JobId& job, const ResourceSet& resources);
+  std::shared_ptr<Answer> RequestLease(const JobId& job, const ResourceSet& resources,
+                                       const protocol::SchedulingStrategy& strategy);
   void SetBlocked(bool blocked);
   /// Loses the connection and makes another.
   void Reconnect();

@@ -21,9 +21,9 @@ class Played {
   explicit Played(int times) : times_(times) {
     driver = world.AddDriver(job);
     for (protocol::Grant& lease : leases) {
-      lease = world.Granted(driver->Ask(job, {{"CPU", 1}})).grant();
+      lease = world.Granted(driver->RequestLease(job, {{"CPU", 1}})).grant();
     }
-    waits_ = driver->Ask(job, {{"CPU", 2}});
+    waits_ = driver->RequestLease(job, {{"CPU", 2}});
     world.RunFor(milliseconds(10));
     object = ObjectId::OfPut(TaskId(), 1);
     EXPECT_TRUE(world.store->Create(object, 10, object_store::CopyKind::kPrimary,

@@ -19,7 +19,7 @@ class WorkerPoolTest : public ::testing::Test {
   std::shared_ptr<Process::Answer> AskFirst(Launcher::Starts starts) {
     world.launcher.starts = starts;
     driver = world.AddDriver(job);
-    return driver->Ask(job, {{"CPU", 1}});
+    return driver->RequestLease(job, {{"CPU", 1}});
   }
   World world{{{"CPU", 2}}};
   JobId job;
@@ -60,7 +60,7 @@ TEST_F(WorkerPoolTest, AWorkerThatComesTooLateIsKilledAndTheNextOneServes) {
   world.launcher.Wake();
   world.RunFor(seconds(1));
   EXPECT_TRUE(world.launcher.alive.empty()) << "nobody waits for them any more";
-  EXPECT_TRUE(world.Granted(driver->Ask(job, {{"CPU", 1}})).has_grant());
+  EXPECT_TRUE(world.Granted(driver->RequestLease(job, {{"CPU", 1}})).has_grant());
 }
 
 TEST_F(WorkerPoolTest, AWorkerThatRegistersBeforeItsZygoteDiesIsForgottenOnce) {
@@ -73,7 +73,7 @@ TEST_F(WorkerPoolTest, AWorkerThatRegistersBeforeItsZygoteDiesIsForgottenOnce) {
   worker.client.reset();
   world.RunFor(seconds(1));
   world.launcher.starts = Launcher::Starts::kRegister;
-  EXPECT_TRUE(world.Granted(driver->Ask(job, {{"CPU", 1}})).has_grant());
+  EXPECT_TRUE(world.Granted(driver->RequestLease(job, {{"CPU", 1}})).has_grant());
 }
 
 TEST_F(WorkerPoolTest, ADriverThatRegistersAgainLivesAsLongAsItsLastConnection) {
