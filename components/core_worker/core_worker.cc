@@ -52,13 +52,18 @@ class CoreWorker::Impl {
   [[nodiscard]] TaskKindPtr NewKind(const internal::FunctionKey& function,
                                     std::uint32_t result_count,
                                     const internal::TaskOptions& options, std::uint32_t depth);
+  /// The raylet may end this worker: no owner waits for a result of ours, and nobody refers to an
+  /// object that would die with us.
   [[nodiscard]] bool MayExit() const {
     return execution.task_count() == 0 && sender.unfinished_count() == 0 &&
            tasks.unfinished_count() == 0 && references.owned().LentCount() == 0;
   }
+  /// Each callback runs once. One of them may add another, which belongs to a later reason.
   void MustExit(const Error& reason) {
     for (const auto& callback : std::exchange(must_exit, {})) callback(reason);
   }
+  /// Those that push work go before those that keep it, so that nothing is enqueued into a part
+  /// that has stopped. References go last: all others let go of theirs first.
   void Stop() {
     alive.End();
     execution.Stop();
@@ -99,6 +104,8 @@ void CoreWorker::AddHandlers(rpc::ServiceTable& services) {
   Impl* impl = impl_.get();
   const Lifetime& alive = impl_->alive;
   impl->references.AddHandlers(services);
+  // From owners that lease us. A lease is opened by a call, because the owner has to know whether
+  // we are its program; what follows on the same connection needs no answer of its own.
   services.Handle(protocol::kOpenLease,
                   alive.Bind([impl](auto& request, CallContext call, auto respond) {
                     impl->execution.OpenLease(request, *call.peer, std::move(respond));
@@ -108,16 +115,22 @@ void CoreWorker::AddHandlers(rpc::ServiceTable& services) {
   };
   on_notification(protocol::kPushTasks, [impl](auto& tasks, auto& peer) {
     const auto done = impl->execution.PushTasks(std::move(tasks));
+    // We cannot say which tasks of a damaged batch we have and which not. When the connection
+    // breaks, the owner treats all of them as lost and decides itself.
     if (!done) peer.Break(done.error());
   });
   on_notification(protocol::kTakeBack,
                   [impl](auto& request, auto&) { impl->execution.TakeBack(request); });
   on_notification(protocol::kReleaseHandoff,
                   [impl](auto& request, auto&) { impl->sender.ReleaseHandoffs(request); });
+  // From workers that we lease.
   on_notification(protocol::kTasksDone,
                   [impl](auto& tasks, auto&) { impl->leases.OnTasksDone(std::move(tasks)); });
+  // From raylets: others wait for what our idle leases hold.
   on_notification(protocol::kReclaimLeases,
                   [impl](auto& request, auto&) { impl->leases.OnReclaim(request); });
+  // The GCS has declared a node dead. Tasks there are lost, and so are the copies that it held. The
+  // leases go first: a task that is retried must not be sent to a worker of the dead node.
   on_notification(protocol::kNodeDied, [impl](const protocol::NodeDiedRequest& request, auto&) {
     const NodeId node = NodeId::FromBinaryOrNil(request.node_id());
     impl->leases.OnNodeDied(node, request.reason());
@@ -125,11 +138,14 @@ void CoreWorker::AddHandlers(rpc::ServiceTable& services) {
   });
   services.Handle(
       protocol::kExitWorker, alive.Bind([impl](auto& request, CallContext call, auto respond) {
+        // The raylet wants our place. It asks, unless it forces us: only we know whether a result
+        // of ours is still on its way, or an object of ours still in use.
         protocol::ExitWorkerReply reply;
         reply.set_will_exit(request.force() || impl->MayExit());
         respond(reply);
         call.peer->Flush();
         if (!reply.will_exit()) return;
+        // The answer is on its way; we leave in a later turn, so that it arrives before the end.
         impl->deps.loop.Post(impl->alive.Bind([impl] {
           impl->MustExit(Error(ErrorCode::kCancelled, "the raylet asked this worker to exit"));
         }));
@@ -156,7 +172,11 @@ void CoreWorker::Start(Membership membership, std::unique_ptr<object_store::Stor
   if (membership.inline_bytes_max > 0) impl.config.inline_bytes_max = membership.inline_bytes_max;
   impl.store = std::move(store);
   impl.is_driver = executor == nullptr;
+  // What is done outside any task is named after the process, so that two processes never give the
+  // same name.
   impl.own_context.task = DriverTaskId(impl.job, WorkerId::FromBinaryOrNil(impl.self.worker_id()));
+  // Each part learns who we are before execution starts, because the first pushed task may submit,
+  // put and return at once.
   impl.references.SetSelf(impl.self);
   impl.getter.Start(*impl.store, impl.node, impl.raylet_endpoint);
   impl.sender.Start(impl.self, impl.raylet_endpoint, *impl.store, impl.config.inline_bytes_max);
@@ -195,6 +215,7 @@ TaskKindPtr CoreWorker::Impl::KindOf(const internal::FunctionKey& function,
 TaskKindPtr CoreWorker::Impl::NewKind(const internal::FunctionKey& function,
                                       std::uint32_t result_count,
                                       const internal::TaskOptions& options, std::uint32_t depth) {
+  // Tasks with the same key can run on the same leases, whatever function they call.
   SchedulingKey key;
   for (const auto& [name, amount] : options.resources) {
     key.resources.Set(name, Amount::FromDouble(amount));
@@ -210,6 +231,7 @@ TaskKindPtr CoreWorker::Impl::NewKind(const internal::FunctionKey& function,
   kind->name = options.name.empty() ? function.name : options.name;
   kind->sender = &leases;
   kind->group = leases.GroupFor(std::move(key));
+  // What is the same for all tasks of this kind is encoded here, once, and pushed once a lease.
   protocol::TaskConstants constants;
   constants.mutable_function()->set_module(function.module);
   constants.mutable_function()->set_offset(function.offset);
@@ -234,6 +256,8 @@ std::vector<internal::ReferencePtr> CoreWorker::Submit(TaskHandle caller,
                                     context.next_child++);
   std::unique_ptr<TaskArguments> given;
   if (!arguments.empty()) given = std::make_unique<TaskArguments>();
+  // References are resolved when the task is pushed; values are kept as bytes. What refers to other
+  // objects inside them is held until the task is done: they are freed by counts, not by looking.
   for (internal::Argument& argument : arguments) {
     if (argument.reference != nullptr) {
       given->AddReference(std::move(argument.reference));
@@ -244,6 +268,8 @@ std::vector<internal::ReferencePtr> CoreWorker::Submit(TaskHandle caller,
   }
   auto results = impl_->tasks.Submit(
       id, impl_->KindOf(function, result_count, options, context.depth + 1), std::move(given));
+  // A message a task would cost more than the task; but while a program submits a million, workers
+  // should have begun.
   impl_->leases.PushIfMany();
   return results;
 }
@@ -272,6 +298,7 @@ internal::ReferencePtr CoreWorker::FinishPut(const ObjectId& id, std::uint64_t s
   adopt.add_ids(std::string(id.Binary()));
   *adopt.mutable_owner() = impl_->self;
   impl_->deps.raylet.Notify(protocol::kAdoptObjects, adopt);
+  // The first copy of the object is on this node. Pulls of other nodes will add theirs.
   InStore stored{.size_bytes = size_bytes, .copies = {}};
   stored.copies.emplace(impl_->node, impl_->raylet_endpoint);
   return impl_->references.NewOwned(id, std::move(stored), std::move(contained));

@@ -95,10 +95,14 @@ void CoreWorkerAssembly::FinishJob(const std::string& failure, std::function<voi
   protocol::EndJobRequest request;
   request.set_job_id(std::string(core_.job().Binary()));
   request.set_failure(failure);
+  // The raylet tells the GCS, and ends the workers of the job. A raylet that is gone has ended them
+  // already, so an error is as good as an answer.
   raylet_.Call(protocol::kEndJob, request, [told = std::move(told)](const auto&) { told(); });
 }
 
 void CoreWorkerAssembly::Stop() {
+  // A join that is still under way ends without a word. After that nobody may reach us while the
+  // core worker lets go of what it holds; its own connections are needed for that until the end.
   tasks_.Stop();
   server_.Stop();
   core_.Stop();

@@ -45,6 +45,7 @@ TaskHandle BlockingRuntime::Caller() const {
 }
 
 void BlockingRuntime::Close(const Error& reason) {
+  // The first reason counts. What closes a runtime later is most often a consequence of it.
   if (!closed_) closed_ = Error(ErrorCode::kUnavailable, reason.message());
   for (Waiter* waiter : waiters_) waiter->changed.Notify();
 }
@@ -54,6 +55,8 @@ template <typename Done>
 void BlockingRuntime::Sleep(Lock& lock, Waiter& waiter, std::optional<Duration> timeout,
                             Done done) {
   if (done() || closed_) return;
+  // The timer ends with this call. It only leaves a mark, as all that wake us do: the sleeping
+  // thread decides itself, with the lock held, why it goes on.
   Timer timer(loop_);
   if (timeout) {
     timer.Set(std::max(*timeout, Duration(0)), [&waiter] {
@@ -78,6 +81,8 @@ Result<T> BlockingRuntime::Await(Lock& lock, Start start) {
     Waiter waiter;
     std::optional<Result<T>> result;
   };
+  // The answer may come after the runtime was closed and this call has returned, so it does not
+  // live on this thread's stack.
   const auto answer = std::make_shared<Answer>();  // owners: this call and the callback
   start([answer](Result<T> result) {
     answer->result.emplace(std::move(result));
@@ -109,6 +114,7 @@ Result<void> BlockingRuntime::Store(Lock& lock, const ObjectId& id, const Serial
   value.CopyTo(room->bytes);
   lock.lock();
   if (closed_) return Fail(*closed_);
+  // Nobody may write into the object once others can read it, so our way in goes before the seal.
   room->keep.reset();
   return Await<void>(lock, [&](auto done) { core_.store().Seal(id, std::move(done)); });
 }
@@ -119,6 +125,7 @@ Result<void> BlockingRuntime::StoreObject(const ObjectId& id, const SerializedVa
 }
 
 Result<ReferencePtr> BlockingRuntime::PutLarge(Lock& lock, SerializedValue value) {
+  // The name is taken before the store is asked: while we wait for room, other threads put too.
   const ObjectId id = core_.NextPutId(Caller());
   Result<void> stored = Store(lock, id, value);
   if (!stored) return Fail(std::move(stored.error()));
@@ -148,6 +155,7 @@ Result<std::vector<ReferencePtr>> BlockingRuntime::Submit(const internal::Functi
                                                           std::vector<internal::Argument> arguments,
                                                           std::uint32_t result_count,
                                                           const internal::TaskOptions& options) {
+  // What is wrong in itself is said to the thread that submits, and not to the one that gets.
   if (options.max_retries < -1) {
     return Fail(ErrorCode::kInvalidArgument, "max_retries is {}, not -1 (without end) or more",
                 options.max_retries);
@@ -164,6 +172,7 @@ Result<std::vector<ReferencePtr>> BlockingRuntime::Submit(const internal::Functi
   std::size_t inline_bytes = 0;
   for (internal::Argument& argument : arguments) {
     if (argument.reference != nullptr) {
+      // A program may have kept the reference over a `Shutdown`. Then nobody knows the object.
       if (core_.references().IsKnown(argument.reference->id)) continue;
       return Fail(Unknown(argument.reference));
     }
@@ -178,6 +187,7 @@ Result<std::vector<ReferencePtr>> BlockingRuntime::Submit(const internal::Functi
     argument.reference = std::move(*put);
   }
   if (closed_) return Fail(*closed_);
+  // Storing an argument may have taken long, and the runtime may be closed now.
   auto results = core_.Submit(Caller(), function, std::move(arguments), result_count, options);
   if (++submitted_ % kSubmitsPerLook == 0) {  // a worker starts while more is submitted
     Waiter nobody;
@@ -208,7 +218,7 @@ Result<std::vector<Payload>> BlockingRuntime::Get(std::span<const ReferencePtr> 
   const auto look = [&](std::size_t i) {
     if (closed_) return;  // and what was known is forgotten
     std::optional<ObjectState> state = core_.references().PeekOrAwait(*references[i], waits, i);
-    if (!state) return;
+    if (!state) return;  // not there yet; `waits` names it when that changes
     if (auto* value = std::get_if<Payload>(&*state)) {
       set(i, std::move(*value));
     } else if (auto* error = std::get_if<Error>(&*state)) {
@@ -216,6 +226,8 @@ Result<std::vector<Payload>> BlockingRuntime::Get(std::span<const ReferencePtr> 
     } else if (std::holds_alternative<Pending>(*state)) {
       set(i, Fail(Unknown(references[i])));
     } else {
+      // The object is in some store. Its bytes are brought here, which may take more turns of the
+      // loop, so its callback wakes us instead of `waits`.
       gets.push_back(core_.Get(references[i], [&, i](Result<Payload> value) {
         set(i, std::move(value));
         if (is_done()) waiter.changed.Notify();
@@ -229,6 +241,7 @@ Result<std::vector<Payload>> BlockingRuntime::Get(std::span<const ReferencePtr> 
     for (const std::size_t i : waits.TakeReady()) look(i);
     return is_done();
   });
+  // Callbacks that have not run refer to this call's stack.
   for (const WatchId get : gets) core_.Cancel(get);
   if (is_done() && errors.empty()) return values;
   if (is_done()) return Fail(std::move(errors.begin()->second));
@@ -256,6 +269,7 @@ Result<internal::WaitOutcome> BlockingRuntime::Wait(
     if (std::holds_alternative<Pending>(*state)) return Fail(Unknown(references[i]));
     outcome.ready.push_back(i);
   }
+  // Each reference wakes us at most once, so that waiting for n of them costs n, not n squared.
   Sleep(lock, waiter, timeout, [&] {
     for (const std::size_t i : waits.TakeReady()) outcome.ready.push_back(i);
     return outcome.ready.size() >= count;

@@ -74,6 +74,8 @@ Result<TaskOutput> ThreadExecutor::Execute(Lane& lane, TaskCall call) {
     return Fail(ErrorCode::kInvalidArgument, "function {} has one result, not {}", key.name(),
                 call.constants->result_count());
   }
+  // An exception of user code becomes the task's error in here; it never reaches this thread's
+  // loop.
   Result<internal::SerializedValue> value =
       internal::Invoke(*lane.last_function, runtime_, call.arguments);
   if (!value) return Fail(std::move(value.error()));

@@ -8,6 +8,7 @@
 namespace mobula::core_worker {
 
 void Lanes::Open(std::size_t count) {
+  // Handles are addresses of places, so the row of places must never grow.
   Check(places_.empty(), "lanes are opened once");
   places_.resize(count);
   for (RunningTask& place : places_) free_.push_back(&place);
@@ -37,6 +38,7 @@ RunningTask& Lanes::Begin(PushedTask task, TimePoint now) {
 PushedTask Lanes::End(RunningTask& task) {
   Check(task.task.lease != nullptr, "only a running task ends");
   Check(task.waits == 0, "a task that ends does not wait for anything");
+  // The handle is void from here on; its place belongs to the task that begins here next.
   free_.push_back(&task);
   return std::exchange(task.task, {});
 }
@@ -44,6 +46,7 @@ PushedTask Lanes::End(RunningTask& task) {
 void Lanes::SetBlocked(RunningTask& task, bool blocked) {
   task.waits += blocked ? 1 : -1;
   Check(task.waits >= 0, "a task wakes as often as it blocked");
+  // A task that waits inside a wait was counted when the outer one began.
   if (task.waits == (blocked ? 1 : 0)) blocked ? ++blocked_ : --blocked_;
 }
 

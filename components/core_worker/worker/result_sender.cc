@@ -229,10 +229,13 @@ void ResultSender::FlushLease(const ServedLeasePtr& lease) {
       }));
 }
 
+/// The receiver has registered with the owners of what the results refer to. From now on its holds
+/// keep the objects alive, and ours can go.
 void ResultSender::ReleaseHandoffs(const protocol::ReleaseHandoffRequest& request) {
   for (const std::string& id : request.task_ids()) handoffs_.erase(TaskId::FromBinaryOrNil(id));
 }
 
+/// The receiver is gone and will never register: nobody is left to hand the references to.
 void ResultSender::DropPeer(const rpc::Peer& peer) {
   std::erase_if(handoffs_,
                 [&](const auto& entry) { return entry.second.lease->link->peer == &peer; });
