@@ -11,11 +11,14 @@ void MemoryStorage::Write(std::vector<Change> changes, Done<void> done) {
       table.erase(change.key);
     }
   }
+  // All is written, but callers must not count on an answer inside the call: a store on disk could
+  // not give it.
   loop_.Post(alive_.Bind([done = std::move(done)]() mutable { done({}); }));
 }
 
 void MemoryStorage::Read(std::string_view table, std::string_view key,
                          Done<std::optional<std::string>> done) {
+  // The value is read now and told later. What is written in between is not part of this answer.
   std::optional<std::string> value;
   if (const auto at = tables_.find(table); at != tables_.end()) {
     if (const auto it = at->second.find(key); it != at->second.end()) value = it->second;

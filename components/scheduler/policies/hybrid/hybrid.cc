@@ -26,7 +26,10 @@ class HybridPolicy final : public SchedulingPolicy {
 
   Decision Choose(const ResourceRequest& request, const ClusterView& view) override {
     const Filter filter(request, view);
+    // A node with a GPU is kept free for tasks that need one, as long as another node will do.
     const bool shun_gpu = options_.avoid_gpu_nodes && request.resources.Get(kGpu) == Amount();
+    // The node that has most of the arguments saves their transfer; next best is the node that was
+    // asked, because its owner need not ask again elsewhere.
     const NodeView* preferred = FindRichest(filter);
     if (preferred == nullptr && view.local() != nullptr && filter.Fits(*view.local())) {
       preferred = view.local();
@@ -34,6 +37,7 @@ class HybridPolicy final : public SchedulingPolicy {
     const bool suits = preferred != nullptr && !(shun_gpu && HasGpu(*preferred));
     if (suits && Score(*preferred) == 0) return decision::Place{preferred->id};  // none is lower
 
+    // The preferred node is used above the threshold already. From here on all that fit compete.
     Fitting found = FindFitting(filter, options_.sample_nodes, SampleFrom::kAnywhere, random_);
     if (found.nodes.empty()) return NothingFits(filter);
     const std::size_t considered = found.is_all ? view.nodes().size() : found.nodes.size();
@@ -48,6 +52,8 @@ class HybridPolicy final : public SchedulingPolicy {
     if (preferred != nullptr && Score(*preferred) <= ranked.front().first) {
       return decision::Place{preferred->id};
     }
+    // Many raylets decide at the same time with the same picture. Each draws among the best few, so
+    // that they do not all choose the same node.
     const auto share = options_.top_k_fraction * static_cast<double>(considered);
     const std::size_t k = std::max(options_.top_k_nodes_min, static_cast<std::size_t>(share));
     return decision::Place{ranked[random_.Below(std::min(k, ranked.size()))].second->id};
@@ -55,6 +61,7 @@ class HybridPolicy final : public SchedulingPolicy {
   [[nodiscard]] std::string_view Name() const override { return "hybrid"; }
 
  private:
+  /// All nodes below the threshold are equally good: the rule packs until there, and spreads above.
   [[nodiscard]] double Score(const NodeView& node) const {
     const double use = CriticalUse(node);
     return use < options_.spread_threshold ? 0 : use;
