@@ -147,7 +147,7 @@ class SimulatedWorld final : public ExecutorWorld {
     amounts.Set(std::string(kCpu), Amount::FromDouble(1));
     world_.capacity.AddNode(std::string(NodeId::kSize, 'n'), std::move(amounts));
     child_.set_id(world_.oracle.NewId());
-    world_.oracle.AddTask(child_, {}, {}, "the child", sim::Oracle::Ask::kInfeasible);
+    world_.oracle.AddTask(child_, {}, {}, "the child", sim::Oracle::Feasibility::kInfeasible);
   }
   [[nodiscard]] EventLoop& loop() override { return world_.loop; }
   TaskExecutor& MakeExecutor(CoreWorker& core) override {
