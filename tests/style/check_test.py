@@ -1,5 +1,6 @@
 """Plants violations in a made-up tree and sees that each rule finds its own, and nothing else."""
 
+import argparse
 import os
 import pathlib
 import shutil
@@ -346,9 +347,24 @@ class StyleTest(unittest.TestCase):
         paths_ = lint.changed_paths(log)
         self.assertEqual(paths_, ["node/b.cc", "node/d.cc", "node/a.h", "README.md"])
         known = {"node/a.cc", "node/b.cc", "node/c.cc", "node/d.cc"}
-        self.assertEqual(lint.choose(paths_, known, 9),
-                         (["node/b.cc", "node/d.cc", "node/a.cc"], 0))
-        self.assertEqual(lint.choose(paths_, known, 2), (["node/b.cc", "node/d.cc"], 1))
+        self.assertEqual(lint.choose(paths_, known), ["node/b.cc", "node/d.cc", "node/a.cc"])
+
+    def test_lint_reads_sources_of_one_folder_and_one_kind_together(self):
+        flags = {"a/1.cc": ["-O"], "a/2.cc": ["-O"], "a/3.cc": ["-g"], "a/4.cc": ["-O"],
+                 "b/1.cc": ["-O"]}
+        self.assertEqual(lint.batches(sorted(flags), flags, 2),
+                         [["a/1.cc", "a/2.cc"], ["a/4.cc"], ["a/3.cc"], ["b/1.cc"]])
+
+    def test_lint_reads_sources_alone_that_do_not_compile_together(self):
+        self.write("tidy", "#!/bin/sh\ncase $2 in *_and_more.cc) "
+                          "echo 'x.cc:1: error: y [clang-diagnostic-error]'; exit 1;;\n"
+                          "*/bad.cc) echo 'bad.cc:1: warning: z'; exit 1;; esac\n")
+        tidy = self.root / "tidy"
+        tidy.chmod(0o755)
+        options = argparse.Namespace(tidy=str(tidy), build=self.root)
+        outcomes = lint.lint(options, ["a/bad.cc", "a/good.cc"], {"a/bad.cc": [], "a/good.cc": []})
+        self.assertEqual([(paths_, clean) for paths_, clean, _ in outcomes],
+                         [(["a/bad.cc"], False), (["a/good.cc"], True)])
 
     # scripts/test
 

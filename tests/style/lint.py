@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """clang-tidy over the sources, or over those that changed last; a warning is a failure.
 
-    python3 tests/style/lint.py                 every source: an hour or two
+    python3 tests/style/lint.py                 every source: some twenty minutes
     python3 tests/style/lint.py --changed 30    what the last 30 commits changed, newest first
 
-A file that was only moved has not changed; for a header the source of the same name is read. Of
-what changed, at most `--most` files are read (40: some 50 seconds of one core each), and the last
-lines say how many were left out. scripts/test lint prepares the build folder.
+A file that was only moved has not changed; for a header the source of the same name is read.
+scripts/test lint prepares the build folder.
+
+Most of the time goes into the headers, not into the source: so sources of one folder are read
+together, as one that includes them all. Where they do not compile together (two of them have a
+local function of one name), each is read alone.
 """
 
 import argparse
@@ -14,6 +17,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
 
@@ -30,11 +34,18 @@ def changed_paths(log):
     return list(dict.fromkeys(paths))
 
 
-def choose(paths, known, most):
-    """(sources to read, how many more there are): a header stands for its source."""
+def choose(paths, known):
+    """The sources to read: a header stands for its source."""
     sources = [path[:-2] + ".cc" if path.endswith(".h") else path for path in paths]
-    sources = [path for path in dict.fromkeys(sources) if path in known]
-    return sources[:most], max(0, len(sources) - most)
+    return [path for path in dict.fromkeys(sources) if path in known]
+
+
+def batches(paths, flags, most):
+    """Lists of at most `most` sources: of one folder, and compiled with the same flags."""
+    alike = {}
+    for path in paths:
+        alike.setdefault((os.path.dirname(path), tuple(flags[path])), []).append(path)
+    return [some[at:at + most] for some in alike.values() for at in range(0, len(some), most)]
 
 
 def history(root, commits):
@@ -49,43 +60,64 @@ def history(root, commits):
 
 
 def sources(root, build):
-    """Every source that the build compiles, by its path from the root, in order."""
-    entries = json.loads((build / "compile_commands.json").read_text())
-    paths = {os.path.relpath(entry["file"], root) for entry in entries}
-    return sorted(path for path in paths if not path.startswith(("build/", "..")))
+    """The flags of every source that the build compiles, by its path from the root."""
+    flags = {}
+    for entry in json.loads((build / "compile_commands.json").read_text()):
+        path = os.path.relpath(entry["file"], root)
+        if not path.startswith(("build/", "..")):
+            words = shlex.split(entry["command"])
+            flags[path] = words[1:words.index("-o")]
+    return flags
 
 
-def lint(tidy, build, path):
-    done = subprocess.run([tidy, "--quiet", "-p", str(build), path], cwd=ROOT,
+def tidy(options, path, flags):
+    """(whether it is clean, whether it compiles, what clang-tidy says)."""
+    done = subprocess.run([options.tidy, "--quiet", str(path), "--", *flags], cwd=ROOT,
                           capture_output=True, text=True, check=False)
-    return done.returncode == 0, done.stdout + done.stderr
+    words = done.stdout + done.stderr
+    return done.returncode == 0, "clang-diagnostic-error" not in words, words
+
+
+def lint(options, batch, flags):
+    """[(sources, whether they are clean, what clang-tidy says)]: one, or one for each source."""
+    if len(batch) > 1:
+        together = options.build / "lint" / (batch[0].replace("/", "_") + "_and_more.cc")
+        together.parent.mkdir(parents=True, exist_ok=True)
+        together.write_text("".join(f'#include "{ROOT / path}"  // NOLINT\n' for path in batch))
+        clean, compiles, words = tidy(options, together, flags[batch[0]])
+        if compiles:
+            return [(batch, clean, words)]
+    outcomes = []
+    for path in batch:
+        clean, _, words = tidy(options, ROOT / path, flags[path])
+        outcomes.append(([path], clean, words))
+    return outcomes
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--changed", type=int, metavar="N", help="only what N commits changed")
-    parser.add_argument("--most", type=int, default=40, help="files that --changed reads at most")
+    parser.add_argument("--together", type=int, default=8, help="sources read as one at most")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/lint")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--tidy", default="clang-tidy-19")
     options = parser.parse_args()
-    todo, left_out = sources(ROOT, options.build), 0
+    flags = sources(ROOT, options.build)
+    todo = sorted(flags)
     if options.changed is not None:
-        todo, left_out = choose(changed_paths(history(ROOT, options.changed)), set(todo),
-                                options.most)
+        todo = choose(changed_paths(history(ROOT, options.changed)), set(todo))
     bad = 0
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        outcomes = pool.map(lambda path: lint(options.tidy, options.build, path), todo)
-        for path, (good, words) in zip(todo, outcomes):
-            print(f"lint: {path}: {'clean' if good else 'warnings'}", flush=True)
-            if not good:
-                bad += 1
-                print(words, flush=True)
-    if left_out:
-        print(f"lint: {left_out} files that changed earlier were left out: more than "
-              f"{options.most} would not end within the hour; `scripts/test lint` reads all")
-    print(f"lint: {len(todo)} files read, {bad} with warnings")
+        parts = batches(sorted(todo), flags, options.together)
+        for outcomes in pool.map(lambda batch: lint(options, batch, flags), parts):
+            for paths, clean, words in outcomes:
+                for path in paths:
+                    print(f"lint: {path}: {'clean' if clean else 'see below'}", flush=True)
+                if not clean:
+                    bad += 1
+                    print(words, flush=True)
+    print(f"lint: {len(todo)} files read, {bad} times with warnings")
     return 1 if bad else 0
 
 
