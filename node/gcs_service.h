@@ -7,14 +7,14 @@
 
 #include "components/gcs/server.h"
 #include "components/gcs/storage.h"
+#include "components/raylet/assembly/head_service.h"
 #include "components/transport/transport.h"
-#include "node/head_service.h"
 
 namespace mobula::node {
 
 /// Starts by reading the storage, then listens. It fails when its storage does: what was
 /// acknowledged is safe on disk, and nothing more may be acknowledged by this process.
-class GcsService final : public HeadService {
+class GcsService final : public raylet::HeadService {
  public:
   struct Deps {
     EventLoop& loop;

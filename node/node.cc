@@ -11,8 +11,6 @@
 #include "components/base/real/event_loop.h"
 #include "components/base/real/file_system.h"
 #include "components/base/real/process_launcher.h"
-#include "components/gcs/client.h"
-#include "components/transport/rpc/client_pool.h"
 #include "node/gcs_service.h"
 #include "node/process/thread_launcher.h"
 #include "node/process/zygote_launcher.h"
@@ -29,6 +27,7 @@ std::string HostName() {
 
 }  // namespace
 
+/// The life of a node, told in the order in which it happens.
 class Node::Impl {
  public:
   Impl(NodeConfig the_config, transport::Token the_token, LogSink the_sink)
@@ -42,23 +41,54 @@ class Node::Impl {
               if (sink) sink(level, line);
             }) {}
 
+  // ---- It starts ----
+
+  /// Everything is built before the loop runs, so a wrong configuration ends in an error here and
+  /// has started nothing. Then the loop's thread takes over, and this one waits for its answer.
+  Result<NodeEndpoints> Start() {
+    if (Result<void> open = OpenSession(); !open) return Fail(std::move(open.error()));
+    std::promise<Result<void>> joined;
+    loop.Enter([&] {
+      if (Result<void> built = Build(); !built) return joined.set_value(std::move(built));
+      node->Start([&joined](Result<void> outcome) { joined.set_value(std::move(outcome)); });
+    });
+    loop.RunInThread();
+    is_running = true;
+    // This wait ends: the services answer, and the GCS must do so within `kStartMax`.
+    if (Result<void> outcome = joined.get_future().get(); !outcome) {
+      return Fail(std::move(outcome.error()));
+    }
+    loop.Enter([this] { ReadEndpoints(); });
+    return endpoints;
+  }
+
+  /// The session comes first: the sockets, the log and the fetched programs all lie in its folder,
+  /// and its record lets the next node sweep up should this one be killed.
   Result<void> OpenSession() {
     endpoints.node_id = id;
     endpoints.node_address = config.address;
     Result<std::string> folder = MakeSession(files, id.Short());
     if (!folder) return Fail(std::move(folder.error()));
     endpoints.folder = *folder;
-    if (!sink) {
-      const std::string path = endpoints.folder + "/logs/node.log";
-      log_fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-      if (log_fd < 0) return Fail(ErrorCode::kInternal, "cannot write {}", path);
-      sink = FileDescriptorSink(log_fd);
-    }
+    if (sink) return {};
+    const std::string path = endpoints.folder + "/logs/node.log";
+    log_fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (log_fd < 0) return Fail(ErrorCode::kInternal, "cannot write {}", path);
+    sink = FileDescriptorSink(log_fd);
     return {};
   }
 
-  /// Builds everything. \pre the state lock is held.
+  /// \pre the state lock is held.
   Result<void> Build() {
+    if (Result<void> made = OpenTransports(); !made) return made;
+    MakeLauncher();
+    if (Result<void> made = Assemble(); !made) return made;
+    return config.is_head ? AddHeadServices() : Result<void>();
+  }
+
+  /// How this node listens and is reached. Each connection begins with a handshake, in which both
+  /// ends prove that they know the cluster's token.
+  Result<void> OpenTransports() {
     handshake->self.role = config.is_head ? "gcs" : "raylet";
     handshake->self.id = id.Hex();
     handshake->token = token;
@@ -66,130 +96,111 @@ class Node::Impl {
     Result<Transports> made = MakeTransports(loop, config.transport, random, handshake);
     if (!made) return Fail(std::move(made.error()));
     transports = std::move(*made);
-    if (auto reach = CheckReach(*transports.local, config.worker_kind); !reach) return reach;
-    Result<StoreParts> made_store = MakeStore(config.object_store);
-    if (!made_store) return Fail(std::move(made_store.error()));
-    store = std::move(*made_store);
-    scheduler::NodeView local;
-    local.id = id;
-    local.total = local.available = config.raylet.resources;
-    local.labels = {config.raylet.labels.begin(), config.raylet.labels.end()};
-    Result<std::unique_ptr<scheduler::Scheduler>> made_scheduler =
-        MakeScheduler(config.scheduler, std::move(local), random.Fork("scheduler"));
-    if (!made_scheduler) return Fail(std::move(made_scheduler.error()));
-    scheduler = std::move(*made_scheduler);
-    if (config.is_head) return BuildHead();
-    endpoints.head_address = config.head_address;
-    return {};
+    return CheckReach(*transports.local, config.worker_kind);
   }
 
-  /// The list of what only a head runs. A new service is one `Add` here.
-  Result<void> BuildHead() {
-    Result<std::unique_ptr<gcs::Storage>> storage =
-        MakeStorage(config.gcs_storage, {loop, files, writer, endpoints.folder + "/gcs"});
-    if (!storage) return Fail(std::move(storage.error()));
-    gcs_service = &services.Add(std::make_unique<GcsService>(
-        GcsService::Deps{loop, log, metrics, *transports.remote, random.Fork("gcs")},
-        std::move(*storage), config.gcs,
-        fmt::format("{}://{}:{}", transports.remote->Scheme(), config.address, config.gcs_port)));
-    services.OnFailed([this](const Error& why) { MustExit(why); });
-    return {};
-  }
-
-  void BuildRaylet() {
-    peers.emplace(
-        loop, [this](std::string_view endpoint) { return transports.For(endpoint); },
-        random.Fork("peers"), rpc::ClientOptions());
-    rpc::ClientOptions to_gcs;
-    to_gcs.first_window = kStartMax;
-    to_gcs.reconnect_window = config.gcs_reconnect_window;
-    gcs_client.emplace(loop, *transports.remote,
-                       fmt::format("{}://{}", transports.remote->Scheme(), endpoints.head_address),
-                       random.Fork("gcs_client"), to_gcs);
+  /// How its workers will come to be: as threads of this process, which a debugger can step into,
+  /// or as processes, which can die without taking the node along.
+  void MakeLauncher() {
     if (config.worker_kind == "thread") {
       launcher = std::make_unique<ThreadLauncher>(
           loop, ThreadLauncher::Settings{token, config.address, config.log_level,
                                          config.process_settings});
-    } else {
-      processes.emplace(loop);
-      launcher = std::make_unique<ZygoteLauncher>(
-          ZygoteLauncher::Deps{loop, *processes, files, log},
-          ZygoteLauncher::Settings{token, config.address, endpoints.folder + "/logs",
-                                   config.log_level, config.process_settings});
+      return;
     }
+    processes.emplace(loop);
+    launcher = std::make_unique<ZygoteLauncher>(
+        ZygoteLauncher::Deps{loop, *processes, files, log},
+        ZygoteLauncher::Settings{token, config.address, endpoints.folder + "/logs",
+                                 config.log_level, config.process_settings});
+  }
+
+  /// The node itself, put together as the simulator's and the tests' are.
+  Result<void> Assemble() {
+    raylet::NodeOptions options{.raylet = RayletSettings(),
+                                .object_store = config.object_store,
+                                .scheduler = config.scheduler,
+                                .to_gcs = {}};
+    options.to_gcs.first_window = kStartMax;
+    options.to_gcs.reconnect_window = config.gcs_reconnect_window;
+    Result<std::unique_ptr<raylet::NodeAssembly>> made = raylet::NodeAssembly::Make(
+        {.host = {loop, files, log, metrics, random},
+         .cluster_transport = *transports.remote,
+         .local_transport = *transports.local,
+         .transport_for = [this](std::string_view endpoint) { return transports.For(endpoint); },
+         .launcher = *launcher,
+         .gcs_endpoint = [this] { return GcsEndpoint(); }},
+        std::move(options));
+    if (!made) return Fail(std::move(made.error()));
+    node = std::move(*made);
+    return {};
+  }
+
+  /// What the configuration could not know: who this node is, and where its session lies.
+  [[nodiscard]] raylet::RayletConfig RayletSettings() const {
     raylet::RayletConfig settings = config.raylet;
     settings.node_id = id;
     settings.is_head = config.is_head;
-    settings.listen_endpoint =
-        fmt::format("{}://{}:0", transports.remote->Scheme(), config.address);
-    settings.local_listen_endpoint =
-        LocalListenEndpoint(*transports.local, endpoints.folder, config.address);
     settings.host_name = HostName();
-    settings.log_folder = endpoints.folder + "/logs";
-    settings.program_folder =
-        config.worker_kind == "thread" ? std::string() : endpoints.folder + "/programs";
     settings.pid = ::getpid();
     settings.process_settings = config.process_settings;
-    settings.creates = store.creates;
-    settings.pulls = store.pulls;
-    raylet.emplace(raylet::Raylet::Deps{loop, *transports.remote, *transports.local, *peers,
-                                        *gcs_client, *store.store, *scheduler, *launcher, files,
-                                        log, metrics, random.Fork("raylet")},
-                   settings);
+    settings.listen_endpoint = RemoteEndpoint(config.address + ":0");
+    settings.local_listen_endpoint =
+        LocalListenEndpoint(*transports.local, endpoints.folder, config.address);
+    settings.log_folder = endpoints.folder + "/logs";
+    // Workers that are threads share this very program, so there is nothing to fetch.
+    if (config.worker_kind != "thread") settings.program_folder = endpoints.folder + "/programs";
+    return settings;
   }
 
-  /// The head's services first, then the raylet, which joins their GCS.
-  /// \pre the state lock is held.
-  void Begin(Done<std::string> done) {
-    started = std::move(done);
-    services.Start([this](Result<void> ready) {
-      if (!ready) return Started(Fail(std::move(ready.error())));
-      if (gcs_service != nullptr) {
-        endpoints.head_address = gcs_service->endpoint().substr(std::string_view("tcp://").size());
-      }
-      BuildRaylet();
-      raylet->OnMustExit([this](const Error& why) { MustExit(why); });
-      raylet->Start([this](Result<std::string> endpoint) { Started(std::move(endpoint)); });
-    });
+  /// What only a head runs. A new service is one `Add` here; it may rely on those above it.
+  Result<void> AddHeadServices() {
+    Result<std::unique_ptr<gcs::Storage>> storage =
+        MakeStorage(config.gcs_storage, {loop, files, writer, endpoints.folder + "/gcs"});
+    if (!storage) return Fail(std::move(storage.error()));
+    gcs_service = &node->services().Add(std::make_unique<GcsService>(
+        GcsService::Deps{loop, log, metrics, *transports.remote, random.Fork("gcs")},
+        std::move(*storage), config.gcs,
+        RemoteEndpoint(fmt::format("{}:{}", config.address, config.gcs_port))));
+    return {};
   }
 
-  void Started(Result<std::string> endpoint) {
-    if (auto done = std::exchange(started, nullptr)) done(std::move(endpoint));
+  // ---- It runs, on the loop's thread; here are the questions that others ask meanwhile ----
+
+  [[nodiscard]] std::string RemoteEndpoint(const std::string& address) const {
+    return fmt::format("{}://{}", transports.remote->Scheme(), address);
   }
 
-  /// The node cannot go on. While it starts, `Start` returns the reason; later the owner of the
-  /// node is told, now or when it asks.
-  void MustExit(const Error& why) {
-    if (must_exit) return;
-    must_exit = why;
-    log.Error("node", "must_exit", "reason=\"{}\"", why.ToString());
-    Started(Fail(Error(why)));
-    if (on_must_exit) on_must_exit(why);
+  /// A head asks its own service, which may have been told to take any port. A worker was told.
+  [[nodiscard]] std::string GcsEndpoint() const {
+    return gcs_service != nullptr ? gcs_service->endpoint() : RemoteEndpoint(config.head_address);
   }
+
+  void ReadEndpoints() {
+    const std::string scheme_only = RemoteEndpoint("");
+    endpoints.head_address = GcsEndpoint().substr(scheme_only.size());
+    endpoints.endpoint = node->endpoint();
+    endpoints.local_endpoint = node->local_endpoint();
+  }
+
+  // ---- It ends ----
 
   void Stop(std::string reason) {
     if (std::exchange(is_stopped, true)) return;
-    if (is_running) {
+    // The goodbye needs a running loop. It ends within a second even if the GCS does not answer.
+    if (is_running && node) {
       std::promise<void> left;
-      loop.Enter([&] {
-        // A node that must end is fenced or has nobody to tell: it does not wait for an answer.
-        if (raylet && has_joined && !must_exit) {
-          raylet->Leave(std::move(reason), [&left] { left.set_value(); });
-        } else {
-          left.set_value();
-        }
-      });
+      loop.Enter([&] { node->Leave(std::move(reason), [&left] { left.set_value(); }); });
       left.get_future().wait();
     }
+    // All is stopped while nothing of it runs; then the loop ends, and nothing of it will.
     loop.Enter([this] {
-      if (raylet) raylet->Stop();
-      if (gcs_client) gcs_client->Stop();
-      services.Stop();
-      if (peers) peers->Stop();
+      if (node) node->Stop();
     });
     loop.Stop();
     loop.Join();
-    raylet.reset();
+    // Workers whose raylet is gone end with their launcher, before the folder that they write to.
+    node.reset();
     launcher.reset();
     processes.reset();
     EndSession(files, endpoints.folder);
@@ -209,22 +220,13 @@ class Node::Impl {
   std::shared_ptr<transport::HandshakeConfig> handshake =
       std::make_shared<transport::HandshakeConfig>();
   Transports transports;
-  StoreParts store;
-  std::unique_ptr<scheduler::Scheduler> scheduler;
-  RealBackgroundThread writer{loop};
-  HeadServices services;              // empty unless this is the head
-  GcsService* gcs_service = nullptr;  // the one of `services`
-  std::optional<rpc::ClientPool> peers;
-  std::optional<gcs::GcsClient> gcs_client;
+  RealBackgroundThread writer{loop};  // of the GCS's storage
   std::optional<RealProcessLauncher> processes;
   std::unique_ptr<raylet::WorkerLauncher> launcher;
-  std::optional<raylet::Raylet> raylet;
+  std::unique_ptr<raylet::NodeAssembly> node;
+  GcsService* gcs_service = nullptr;  // the one of the head's services; null elsewhere
   NodeEndpoints endpoints;
-  Done<std::string> started;  // of `Start`, until it was called
-  std::function<void(const Error&)> on_must_exit;
-  std::optional<Error> must_exit;  // why, once it must
   bool is_running = false;
-  bool has_joined = false;
   bool is_stopped = false;
 };
 
@@ -232,37 +234,17 @@ Node::Node(NodeConfig config, transport::Token token, LogSink log_sink)
     : impl_(std::make_unique<Impl>(std::move(config), std::move(token), std::move(log_sink))) {}
 Node::~Node() { Stop("the node is destroyed"); }
 
-Result<NodeEndpoints> Node::Start() {
-  if (Result<void> open = impl_->OpenSession(); !open) return Fail(std::move(open.error()));
-  std::promise<Result<std::string>> started;
-  std::future<Result<std::string>> outcome = started.get_future();
-  impl_->loop.Enter([&] {
-    Result<void> built = impl_->Build();
-    if (!built) return started.set_value(Fail(std::move(built.error())));
-    impl_->Begin([&](Result<std::string> endpoint) { started.set_value(std::move(endpoint)); });
-  });
-  impl_->loop.RunInThread();
-  impl_->is_running = true;
-  Result<std::string> endpoint = outcome.get();  // ends: every step below has its own deadline
-  if (!endpoint) return Fail(std::move(endpoint.error()));
-  impl_->has_joined = true;
-  impl_->endpoints.endpoint = *endpoint;
-  impl_->loop.Enter([&] { impl_->endpoints.local_endpoint = impl_->raylet->local_endpoint(); });
-  return impl_->endpoints;
-}
+Result<NodeEndpoints> Node::Start() { return impl_->Start(); }
 
 void Node::OnMustExit(std::function<void(const Error&)> callback) {
-  impl_->loop.Enter([&] {
-    impl_->on_must_exit = std::move(callback);
-    if (impl_->must_exit && impl_->on_must_exit) impl_->on_must_exit(*impl_->must_exit);
-  });
+  impl_->loop.Enter([&] { impl_->node->OnMustExit(std::move(callback)); });
 }
 
 void Node::Stop(std::string reason) { impl_->Stop(std::move(reason)); }
 
 raylet::Raylet::Census Node::Count() {
   raylet::Raylet::Census census;
-  impl_->loop.Enter([&] { census = impl_->raylet->Count(); });
+  impl_->loop.Enter([&] { census = impl_->node->Count(); });
   return census;
 }
 

@@ -1,5 +1,5 @@
 /// \file
-/// \brief One node as a whole: its raylet and, on the head, its services, on one loop thread.
+/// \brief One real node: an assembly of raylet and services, with a session, on one loop thread.
 ///
 /// `node --config FILE`, a local cluster inside a driver, and the embedded mode are all this class
 /// with another `NodeConfig`.
@@ -10,7 +10,7 @@
 #include <string>
 
 #include "components/base/event_log.h"
-#include "components/raylet/raylet.h"
+#include "components/raylet/assembly/node_assembly.h"
 #include "components/transport/handshake.h"
 #include "node/config.h"
 
@@ -38,10 +38,11 @@ class Node {
   /// gives up after that with kUnavailable and the address. kAlreadyExists: the port is in use.
   [[nodiscard]] Result<NodeEndpoints> Start();
   /// Runs on the loop if the node must end: fenced, the head is gone for good, or a service of the
-  /// head failed (the GCS: its storage). At once if that has happened already.
+  /// head failed (the GCS: its storage). At once if that has happened already. \pre it has started.
   void OnMustExit(std::function<void(const Error&)> callback);
   /// Leaves the cluster, ends workers, removes sockets. Twice is harmless.
   void Stop(std::string reason);
+  /// \pre it has started.
   [[nodiscard]] raylet::Raylet::Census Count();
 
   static constexpr Duration kStartMax = std::chrono::seconds(10);

@@ -3,8 +3,6 @@
 #include <utility>
 
 #include "components/gcs/registration.h"
-#include "components/object_store/registration.h"
-#include "components/scheduler/registration.h"
 #include "components/transport/registration.h"
 
 namespace mobula::node {
@@ -76,27 +74,6 @@ std::string LocalListenEndpoint(const Transport& local, std::string_view folder,
     return fmt::format("{}://{}:0", local.Scheme(), address);
   }
   return fmt::format("{}://{}/raylet.sock", local.Scheme(), folder);
-}
-
-Result<StoreParts> MakeStore(const ConfigValue& config) {
-  const Kinds<object_store::EvictionPolicy> evictions = object_store::BuiltInEvictionPolicies();
-  ConfigReader reader(config, "object_store");
-  StoreParts parts{
-      {}, object_store::ReadCreateQueueOptions(reader), object_store::ReadPullOptions(reader)};
-  Result<std::unique_ptr<object_store::ObjectStore>> store =
-      object_store::BuiltInStores().Make(reader, "shared_memory", {.evictions = evictions});
-  if (!store) return Fail(std::move(store.error()));
-  parts.store = std::move(*store);
-  return parts;
-}
-
-Result<std::unique_ptr<scheduler::Scheduler>> MakeScheduler(const ConfigValue& config,
-                                                            scheduler::NodeView local,
-                                                            const Random& random) {
-  const Kinds<scheduler::SchedulingPolicy> policies = scheduler::BuiltInPolicies();
-  return scheduler::BuiltInSchedulers().Make(
-      config, "scheduler", scheduler::kUsualScheduler,
-      {.policies = policies, .local = std::move(local), .random = random});
 }
 
 Result<std::unique_ptr<gcs::Storage>> MakeStorage(const ConfigValue& config,

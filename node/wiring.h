@@ -10,9 +10,6 @@
 #include "components/base/config_value.h"
 #include "components/base/real/event_loop.h"
 #include "components/gcs/storage.h"
-#include "components/object_store/create_queue.h"
-#include "components/object_store/transfer/pull_manager.h"
-#include "components/scheduler/scheduler.h"
 #include "components/transport/handshake.h"
 #include "components/transport/transport.h"
 #include "node/config.h"
@@ -47,16 +44,6 @@ struct Transports {
 [[nodiscard]] std::string LocalListenEndpoint(const transport::Transport& local,
                                               std::string_view folder, std::string_view address);
 
-/// What `object_store:` describes: the store, and the bounds of those who wait for it.
-struct StoreParts {
-  std::unique_ptr<object_store::ObjectStore> store;
-  object_store::CreateQueueOptions creates;
-  object_store::PullOptions pulls;
-};
-[[nodiscard]] Result<StoreParts> MakeStore(const ConfigValue& config);
-[[nodiscard]] Result<std::unique_ptr<scheduler::Scheduler>> MakeScheduler(const ConfigValue& config,
-                                                                          scheduler::NodeView local,
-                                                                          const Random& random);
 /// What a storage of the GCS stands on, beside its keys. All of it outlives the storage.
 struct StorageSeams {
   EventLoop& loop;

@@ -1,14 +1,13 @@
 /// \file
-/// \brief One host of the simulation: a raylet with its workers, and on the head its services.
+/// \brief One host of the simulation: a node with its workers, and on the head its services.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <string>
 
-#include "components/raylet/raylet.h"
+#include "components/raylet/assembly/node_assembly.h"
 #include "node/gcs_service.h"
-#include "node/head_service.h"
 #include "sim/sim_launcher.h"
 #include "sim/simulated_background_thread.h"
 #include "sim/simulated_file_system.h"
@@ -26,7 +25,7 @@ class SimulatedNode {
   ~SimulatedNode();
 
   void Start(Done<void> joined);
-  /// Runs if the raylet must end, or a service of the head failed.
+  /// Runs once if the node must end: its raylet is fenced, or a service of the head has failed.
   void OnMustExit(std::function<void(const Error&)> callback);
   /// The host loses power: nothing of it acts any more. Destroy it by a later event.
   void Kill();
@@ -45,8 +44,9 @@ class SimulatedNode {
   static constexpr std::string_view kGcsEndpoint = "sim://n0.node/gcs";
 
  private:
-  SimulatedNode(World& world, std::string host, bool is_head, ResourceSet resources);
-  Result<void> Build();
+  SimulatedNode(World& world, std::string host, ResourceSet resources);
+  Result<void> Assemble(bool is_head);
+  Result<void> AddHeadServices();
   [[nodiscard]] std::string Endpoint(std::string_view what) const {
     return "sim://" + process_ + "/" + std::string(what);
   }
@@ -54,7 +54,6 @@ class SimulatedNode {
   World& world_;
   const std::string host_;
   const std::string process_;
-  const bool is_head_;
   const ResourceSet resources_;
   ScopedEventLoop loop_;
   std::unique_ptr<transport::Transport> transport_;
@@ -62,15 +61,10 @@ class SimulatedNode {
   EventLog log_;
   Metrics metrics_;
   SimulatedFileSystem files_;
-  std::unique_ptr<object_store::ObjectStore> store_;
-  std::unique_ptr<scheduler::Scheduler> scheduler_;
   SimulatedBackgroundThread writer_{loop_};
-  node::HeadServices services_;      // empty unless this is the head
-  node::GcsService* gcs_ = nullptr;  // the one of `services_`
-  std::optional<rpc::ClientPool> peers_;
-  std::optional<gcs::GcsClient> gcs_client_;
   std::optional<SimulatedLauncher> launcher_;
-  std::optional<raylet::Raylet> raylet_;
+  node::GcsService* gcs_ = nullptr;  // the one of the head's services; null elsewhere
+  std::unique_ptr<raylet::NodeAssembly> node_;
 };
 
 }  // namespace mobula::sim

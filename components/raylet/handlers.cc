@@ -17,9 +17,9 @@ void Raylet::AddHandlers() {
   // A driver says how it ended, before it closes its connection. The GCS keeps the first end that
   // it is told, so the loss of the connection that follows changes nothing.
   services_.Handle(protocol::kEndJob, [this](auto& request, const CallContext&, auto respond) {
-    deps_.gcs.FinishJob(JobId::FromBinaryOrNil(request.job_id()),
-                        request.failure().empty() ? "SUCCEEDED" : "FAILED", request.failure(),
-                        [](auto) {});
+    deps_.network.gcs.FinishJob(JobId::FromBinaryOrNil(request.job_id()),
+                                request.failure().empty() ? "SUCCEEDED" : "FAILED",
+                                request.failure(), [](auto) {});
     respond(protocol::Ack());
   });
   services_.Handle(protocol::kDescribeDeath,
@@ -68,7 +68,8 @@ void Raylet::DescribeDeath(const protocol::DescribeDeathRequest& request,
   const std::string* const cause = owners_.CauseOfDeath(worker, node);
   // We have heard of no death, and the process belongs to another living node. Its raylet knows.
   if (const std::string other = EndpointOf(node); cause == nullptr && !other.empty()) {
-    return deps_.peers.Get(other)->Call(protocol::kDescribeDeath, request, std::move(respond));
+    return deps_.network.peers.Get(other)->Call(protocol::kDescribeDeath, request,
+                                                std::move(respond));
   }
   // Without a cause in the reply nothing is known: the node may have joined just now.
   protocol::DescribeDeathReply reply;
@@ -126,20 +127,21 @@ void Raylet::RegisterDriver(const protocol::RegisterWorkerRequest& request, rpc:
   // The GCS gives the job its id. A driver that loses its connection and repeats this gets a job of
   // its new connection; the one begun here ends with the old.
   rpc::Peer* const driver = &peer;
-  deps_.gcs.StartJob(job, alive_.Bind([this, driver, address, program = request.program(),
-                                       respond = std::move(respond)](Result<JobId> id) mutable {
+  deps_.network.gcs.StartJob(job, alive_.Bind([this, driver, address, program = request.program(),
+                                               respond =
+                                                   std::move(respond)](Result<JobId> id) mutable {
     if (!id) return respond(Fail(std::move(id.error()).Context("starting the job")));
     // The driver left while the GCS was asked, and `driver` may be gone with it. Nobody else would
     // ever end this job.
     if (respond.IsAbandoned()) {
-      deps_.gcs.FinishJob(*id, "FAILED", "the driver left while it joined", [](auto) {});
+      deps_.network.gcs.FinishJob(*id, "FAILED", "the driver left while it joined", [](auto) {});
       return;
     }
     programs_.AddLocal(program);
     pool_.RegisterDriver(address, *id, *driver);
     pool_.AddJob(*id, program);
-    deps_.log.Info("job", "started", "job={} driver_pid={} program=\"{}\"", id->Hex(),
-                   address.pid(), program.build());
+    deps_.host.log.Info("job", "started", "job={} driver_pid={} program=\"{}\"", id->Hex(),
+                        address.pid(), program.build());
     respond(Welcome(*id));
   }));
 }

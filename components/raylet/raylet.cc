@@ -22,33 +22,34 @@ constexpr Duration kLeaveMax = std::chrono::seconds(1);
 }  // namespace
 
 Raylet::Raylet(Deps deps, RayletConfig config)
-    : deps_(deps),
+    : deps_(std::move(deps)),
       config_(std::move(config)),
-      pool_({deps_.loop, deps_.launcher, deps_.files, deps_.log, deps_.metrics,
-             deps_.random.Fork("workers")},
+      pool_({deps_.host.loop, deps_.parts.launcher, deps_.host.files, deps_.host.log,
+             deps_.host.metrics, deps_.host.random.Fork("workers")},
             config_, [this](const protocol::WorkerDeath& death) { OnProcessEnded(death); }),
       leases_(
-          {deps_.loop, deps_.scheduler, pool_, deps_.log, deps_.metrics,
-           deps_.random.Fork("leases")},
+          {deps_.host.loop, deps_.parts.scheduler, pool_, deps_.host.log, deps_.host.metrics,
+           deps_.host.random.Fork("leases")},
           config_,
           {.prepare_job = [this](const protocol::RequestLeaseRequest& request, bool for_spill,
                                  auto done) { PrepareJob(request, for_spill, std::move(done)); },
            .endpoint_of = [this](const NodeId& node) { return EndpointOf(node); },
            .on_change = [this] { ReportSoon(); }}),
-      programs_({deps_.files, deps_.gcs, deps_.log}, config_.program_folder),
-      creates_(deps_.loop, deps_.store, config_.creates),
-      pulls_({deps_.loop, deps_.store, creates_, deps_.peers, deps_.random.Fork("pulls")},
+      programs_({deps_.host.files, deps_.network.gcs, deps_.host.log}, config_.program_folder),
+      creates_(deps_.host.loop, deps_.parts.store, config_.creates),
+      pulls_({deps_.host.loop, deps_.parts.store, creates_, deps_.network.peers,
+              deps_.host.random.Fork("pulls")},
              config_.pulls),
-      store_service_({deps_.loop, deps_.store, creates_, &pulls_}),
-      transfer_service_({deps_.loop, deps_.store}),
+      store_service_({deps_.host.loop, deps_.parts.store, creates_, &pulls_}),
+      transfer_service_({deps_.host.loop, deps_.parts.store}),
       owners_(
-          deps_.loop, [this](const ObjectId& id) { store_service_.Delete(std::span(&id, 1)); },
+          deps_.host.loop, [this](const ObjectId& id) { store_service_.Delete(std::span(&id, 1)); },
           [this](const protocol::Address& owner, protocol::ReportCopiesRequest report) {
             ReportEvicted(owner, std::move(report));
           }),
-      server_(deps_.loop, services_),
-      heartbeat_timer_(deps_.loop),
-      report_timer_(deps_.loop) {
+      server_(deps_.host.loop, services_),
+      heartbeat_timer_(deps_.host.loop),
+      report_timer_(deps_.host.loop) {
   AddHandlers();
   store_service_.Bind(services_);
   store_service_.OnSealed(
@@ -56,7 +57,7 @@ Raylet::Raylet(Deps deps, RayletConfig config)
   store_service_.OnPulled([this](const ObjectId& object, const std::string& owner) {
     owners_.OnPulled(object, owner);
   });
-  deps_.store.OnEvicted([this](const ObjectId& object) { owners_.OnEvicted(object); });
+  deps_.parts.store.OnEvicted([this](const ObjectId& object) { owners_.OnEvicted(object); });
   transfer_service_.Bind(services_);
   pulls_.SetIsMember([this](const std::string& source) {
     return std::ranges::any_of(endpoints_, [&](const auto& node) { return node.second == source; });
@@ -66,15 +67,15 @@ Raylet::Raylet(Deps deps, RayletConfig config)
 
 Raylet::~Raylet() {
   Stop();
-  deps_.store.OnEvicted(nullptr);  // the store may outlive us
+  deps_.parts.store.OnEvicted(nullptr);  // the store may outlive us
 }
 
-void Raylet::Start(Done<std::string> done) {
-  Result<std::string> local = server_.Listen(deps_.local_transport, config_.local_listen_endpoint);
-  if (!local) return done(Fail(std::move(local.error())));
+void Raylet::Start(Done<void> joined) {
+  Result<std::string> local = server_.Listen(deps_.network.local, config_.local_listen_endpoint);
+  if (!local) return joined(Fail(std::move(local.error())));
   config_.local_listen_endpoint = *local;
-  Result<std::string> remote = server_.Listen(deps_.transport, config_.listen_endpoint);
-  if (!remote) return done(Fail(std::move(remote.error())));
+  Result<std::string> remote = server_.Listen(deps_.network.cluster, config_.listen_endpoint);
+  if (!remote) return joined(Fail(std::move(remote.error())));
   endpoint_ = *remote;
   pulls_.SetOwnEndpoint(endpoint_);
 
@@ -89,23 +90,25 @@ void Raylet::Start(Done<std::string> done) {
   *info_.mutable_total() = protocol::ToProto(config_.resources);
   *info_.mutable_available() = protocol::ToProto(config_.resources);
   for (const auto& [name, value] : config_.labels) (*info_.mutable_labels())[name] = value;
-  info_.set_object_store_capacity_bytes(deps_.store.Usage().capacity_bytes);
-  info_.set_start_time_ms(protocol::Milliseconds(deps_.loop.clock().WallNow()));
-  deps_.gcs.OnLost(alive_.Bind([this](const Error& why) {
-    deps_.log.Error("node", "head_lost", "reason=\"{}\"", why.message());
+  info_.set_object_store_capacity_bytes(deps_.parts.store.Usage().capacity_bytes);
+  info_.set_start_time_ms(protocol::Milliseconds(deps_.host.loop.clock().WallNow()));
+  deps_.network.gcs.OnLost(alive_.Bind([this](const Error& why) {
+    deps_.host.log.Error("node", "head_lost", "reason=\"{}\"", why.message());
   }));
-  deps_.gcs.OnGone(
-      alive_.Bind([this](const Error& why) { MustExit(Error(why).Context("the head is lost")); }));
-  deps_.gcs.RegisterNode(
+  deps_.network.gcs.OnGone(alive_.Bind(
+      [this](const Error& why) { on_must_exit_(Error(why).Context("the head is lost")); }));
+  deps_.network.gcs.RegisterNode(
       info_,
       alive_.Bind(
-          [this, done = std::move(done)](Result<protocol::RegisterNodeReply> reply) mutable {
-            if (!reply) return done(Fail(std::move(reply.error()).Context("joining the cluster")));
+          [this, joined = std::move(joined)](Result<protocol::RegisterNodeReply> reply) mutable {
+            if (!reply) {
+              return joined(Fail(std::move(reply.error()).Context("joining the cluster")));
+            }
             OnRegistered(*reply);
-            done(endpoint_);
+            joined({});
           }),
       alive_.Bind([this] {
-        MustExit(
+        on_must_exit_(
             Error(ErrorCode::kNodeDied, "the head has declared this node dead; it must not act"));
       }));
 }
@@ -114,37 +117,38 @@ void Raylet::OnRegistered(const protocol::RegisterNodeReply& reply) {
   cluster_id_ = reply.cluster_id();
   heartbeat_period_ = std::chrono::milliseconds(reply.heartbeat_period_ms());
   heartbeat_timer_.Set(heartbeat_period_, [this] { Heartbeat(); });
-  deps_.gcs.Subscribe({protocol::NODES, protocol::WORKERS, protocol::JOBS},
-                      {.on_node = alive_.Bind([this](const protocol::NodeInfo& n) { OnNode(n); }),
-                       .on_worker_death = alive_.Bind(
-                           [this](const protocol::WorkerDeath& death) { OnOwnerDied(death); }),
-                       .on_job = alive_.Bind([this](const protocol::JobInfo& job) {
-                         if (job.state() != "RUNNING") EndJob(protocol::IdOf(job));
-                       })},
-                      [](Result<protocol::SubscribeReply>) {});
-  deps_.log.Info("node", "joined", "node={} endpoint={} resources={}", config_.node_id.Short(),
-                 endpoint_, config_.resources.ToString());
+  deps_.network.gcs.Subscribe(
+      {protocol::NODES, protocol::WORKERS, protocol::JOBS},
+      {.on_node = alive_.Bind([this](const protocol::NodeInfo& n) { OnNode(n); }),
+       .on_worker_death =
+           alive_.Bind([this](const protocol::WorkerDeath& death) { OnOwnerDied(death); }),
+       .on_job = alive_.Bind([this](const protocol::JobInfo& job) {
+         if (job.state() != "RUNNING") EndJob(protocol::IdOf(job));
+       })},
+      [](Result<protocol::SubscribeReply>) {});
+  deps_.host.log.Info("node", "joined", "node={} endpoint={} resources={}", config_.node_id.Short(),
+                      endpoint_, config_.resources.ToString());
 }
 
 void Raylet::Heartbeat() {
-  deps_.gcs.Heartbeat(nullptr);
+  deps_.network.gcs.Heartbeat(nullptr);
   heartbeat_timer_.Set(heartbeat_period_, [this] { Heartbeat(); });
 }
 
 void Raylet::ReportSoon() {
   if (stopped_ || cluster_id_.empty() || report_timer_.IsSet()) return;
   report_timer_.Set(kReportDelay, [this] {
-    const scheduler::NodeView& local = deps_.scheduler.Local();
+    const scheduler::NodeView& local = deps_.parts.scheduler.Local();
     *info_.mutable_available() = protocol::ToProto(local.available);
-    info_.set_object_store_used_bytes(deps_.store.Usage().used_bytes);
+    info_.set_object_store_used_bytes(deps_.parts.store.Usage().used_bytes);
     info_.set_worker_count(static_cast<std::uint32_t>(pool_.worker_count()));
     info_.clear_counters();
-    for (const auto& [name, value] : deps_.metrics.values())
+    for (const auto& [name, value] : deps_.host.metrics.values())
       (*info_.mutable_counters())[name] = value;
     info_.clear_demands();
     for (protocol::Demand& demand : leases_.Demands()) *info_.add_demands() = std::move(demand);
     info_.set_version(info_.version() + 1);
-    deps_.gcs.Heartbeat(&info_);
+    deps_.network.gcs.Heartbeat(&info_);
   });
 }
 
@@ -162,7 +166,7 @@ void Raylet::OnNode(const protocol::NodeInfo& node) {
   view.version = node.version();
   view.object_bytes = node.object_store_used_bytes();
   view.object_bytes_capacity = node.object_store_capacity_bytes();
-  deps_.scheduler.UpdateNode(std::move(view));
+  deps_.parts.scheduler.UpdateNode(std::move(view));
   leases_.Step();
 }
 
@@ -170,10 +174,10 @@ void Raylet::OnNodeDied(const NodeId& node, const std::string& reason) {
   owners_.OnNodeDied(node, reason);
   const auto it = endpoints_.find(node);
   if (it == endpoints_.end()) return;
-  deps_.log.Info("node", "died", "node={} reason=\"{}\"", node.Short(), reason);
-  deps_.peers.Drop(it->second);
+  deps_.host.log.Info("node", "died", "node={} reason=\"{}\"", node.Short(), reason);
+  deps_.network.peers.Drop(it->second);
   endpoints_.erase(it);
-  deps_.scheduler.RemoveNode(node);
+  deps_.parts.scheduler.RemoveNode(node);
   leases_.granted().OnNodeDied(node);
   protocol::NodeDiedRequest notice;
   notice.set_node_id(std::string(node.Binary()));
@@ -187,7 +191,7 @@ void Raylet::ReportEvicted(const protocol::Address& owner,
   report.mutable_node()->set_node_id(std::string(config_.node_id.Binary()));
   report.mutable_node()->set_raylet_endpoint(endpoint_);
   // A call and not a notification, which would be dropped before there is a connection.
-  deps_.peers.Get(protocol::EndpointFor(owner, config_.node_id.Binary()))
+  deps_.network.peers.Get(protocol::EndpointFor(owner, config_.node_id.Binary()))
       ->Call(protocol::kReportCopies, report, [](const Result<protocol::NoReply>&) {},
              {.timeout = kReportEvictedMax});
 }
@@ -214,12 +218,12 @@ void Raylet::PrepareJob(const protocol::RequestLeaseRequest& request, bool for_s
 
 void Raylet::OnProcessEnded(const protocol::WorkerDeath& death) {
   OnOwnerDied(death);
-  deps_.gcs.ReportWorkerDeath(death);
+  deps_.network.gcs.ReportWorkerDeath(death);
   if (death.is_driver()) {
     const JobId job = JobId::FromBinaryOrNil(death.job_id());
     // The first end counts: this one is of a driver that did not say how it ends.
-    deps_.gcs.FinishJob(job, "FAILED", "the driver was killed, crashed or lost its connection",
-                        [](auto) {});
+    deps_.network.gcs.FinishJob(
+        job, "FAILED", "the driver was killed, crashed or lost its connection", [](auto) {});
     EndJob(job);
   }
   ReportSoon();
@@ -243,20 +247,14 @@ void Raylet::OnPeerClosed(rpc::Peer& peer) {
   pool_.OnPeerClosed(peer);
 }
 
-void Raylet::MustExit(const Error& why) {
-  if (must_exit_) return;
-  must_exit_ = why;
-  deps_.log.Error("node", "must_exit", "reason=\"{}\"", why.ToString());
-  if (on_must_exit_) on_must_exit_(why);
-}
-
 void Raylet::Leave(std::string reason, std::move_only_function<void()> done) {
   auto once = std::make_shared<std::move_only_function<void()>>(std::move(done));
   auto finish = alive_.Bind([this, once] {
     report_timer_.Cancel();
     if (*once) std::exchange(*once, nullptr)();
   });
-  deps_.gcs.LeaveNode(std::move(reason), [finish](Result<protocol::LeaveNodeReply>) { finish(); });
+  deps_.network.gcs.LeaveNode(std::move(reason),
+                              [finish](Result<protocol::LeaveNodeReply>) { finish(); });
   report_timer_.Set(kLeaveMax, finish);
 }
 
@@ -274,7 +272,6 @@ void Raylet::Stop() {
 
 void Raylet::OnMustExit(std::function<void(const Error&)> callback) {
   on_must_exit_ = std::move(callback);
-  if (must_exit_) on_must_exit_(*must_exit_);
 }
 
 Raylet::Census Raylet::Count() const {
@@ -287,7 +284,7 @@ Raylet::Census Raylet::Count() const {
 
 void Raylet::CheckInvariants() const {
   leases_.CheckInvariants();
-  deps_.store.CheckInvariants();
+  deps_.parts.store.CheckInvariants();
 }
 
 }  // namespace mobula::raylet

@@ -25,34 +25,51 @@
 
 namespace mobula::raylet {
 
+/// What a node has from its host. `random` is the raylet's own.
+struct Host {
+  EventLoop& loop;
+  FileSystem& files;
+  EventLog& log;
+  Metrics& metrics;
+  Random random;
+};
+
+/// How a raylet reaches others and is reached.
+struct Network {
+  transport::Transport& cluster;  ///< For other nodes (tcp).
+  transport::Transport& local;    ///< For this node's processes.
+  rpc::ClientPool& peers;         ///< To other raylets and to owners.
+  gcs::GcsClient& gcs;
+};
+
+/// The parts of a node whose kind can be chosen.
+struct Parts {
+  object_store::ObjectStore& store;
+  scheduler::Scheduler& scheduler;
+  WorkerLauncher& launcher;
+};
+
 /// Threads: the state lock. Lifetime: everything in `Deps` outlives it. `Stop` twice is harmless.
 class Raylet {
  public:
   struct Deps {
-    EventLoop& loop;
-    transport::Transport& transport;        ///< For other nodes (tcp).
-    transport::Transport& local_transport;  ///< For this node's processes.
-    rpc::ClientPool& peers;                 ///< To other raylets and to owners.
-    gcs::GcsClient& gcs;
-    object_store::ObjectStore& store;
-    scheduler::Scheduler& scheduler;
-    WorkerLauncher& launcher;
-    FileSystem& files;
-    EventLog& log;
-    Metrics& metrics;
-    Random random;
+    Host host;
+    Network network;
+    Parts parts;
   };
   Raylet(Deps deps, RayletConfig config);
   ~Raylet();
 
-  /// Listens, registers with the GCS, subscribes. `done` gets the node's tcp endpoint.
-  void Start(Done<std::string> done);
-  /// Leaves the cluster, ends all workers, closes. `done` runs when the GCS knows or after 1 s.
+  /// Listens, registers with the GCS, subscribes. `joined` runs when the GCS has accepted it.
+  void Start(Done<void> joined);
+  /// Leaves the cluster. `done` runs when the GCS knows, or after 1 s.
   void Leave(std::string reason, std::move_only_function<void()> done);
-  /// Runs once if the node must end, now or later: fenced, GCS gone for good.
+  /// Runs if the node must end: fenced, GCS gone for good. \pre `Start` has not been called.
   void OnMustExit(std::function<void(const Error&)> callback);
+  /// Ends all workers, closes all connections.
   void Stop();
-  /// \return where processes of this node reach it, known when `Start` is done.
+  /// \return where other nodes reach it, and processes of this one. \pre `Start` was called.
+  [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
   [[nodiscard]] const std::string& local_endpoint() const { return config_.local_listen_endpoint; }
 
   struct Census {
@@ -85,7 +102,6 @@ class Raylet {
   void OnOwnerDied(const protocol::WorkerDeath& death);
   void EndJob(const JobId& job);
   void OnPeerClosed(rpc::Peer& peer);
-  void MustExit(const Error& why);
 
   Deps deps_;
   RayletConfig config_;
@@ -108,7 +124,6 @@ class Raylet {
   Timer heartbeat_timer_;
   Timer report_timer_;
   bool stopped_ = false;
-  std::optional<Error> must_exit_;  ///< Why, once it must.
   Lifetime alive_;
 };
 

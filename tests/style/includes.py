@@ -29,7 +29,8 @@ LAYERS = {
 SHARED_FOLDERS = {"components/object_store/transfer", "components/transport/rpc",
                   "components/transport/pipe", "components/transport/stream",
                   "components/core_worker/owner", "components/core_worker/worker",
-                  "components/core_worker/runtime", "components/core_worker/assembly"}
+                  "components/core_worker/runtime", "components/core_worker/assembly",
+                  "components/raylet/assembly"}
 # Who names implementations; everyone else takes them through an interface.
 ASSEMBLERS = re.compile(
     r"^(node/wiring\w*\.(h|cc)|sim/.*|components/.*registration\.(h|cc)"

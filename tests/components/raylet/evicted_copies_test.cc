@@ -45,13 +45,13 @@ TEST(EvictedCopiesTest, TheOwnerOfAPulledCopyIsToldThatThisNodeHasItNoMore) {
   ASSERT_TRUE(got.Ok()) << got.Message();
   got.value.reset();  // read, and no longer pinned
   world.RunFor(std::chrono::seconds(1));
-  ASSERT_TRUE(world.store->ContainsSealed(TestId(1)));
+  ASSERT_TRUE(world.node->store().ContainsSealed(TestId(1)));
   EXPECT_TRUE(reports.empty());
 
   // An object as large as the store needs all room.
-  const std::uint64_t capacity = world.store->Usage().capacity_bytes;
+  const std::uint64_t capacity = world.node->store().Usage().capacity_bytes;
   const auto large =
-      world.store->Create(TestId(2), capacity, CopyKind::kPrimary, object_store::kRaylet);
+      world.node->store().Create(TestId(2), capacity, CopyKind::kPrimary, object_store::kRaylet);
   ASSERT_TRUE(large) << large.error().ToString();
   world.RunFor(std::chrono::seconds(1));
   ASSERT_EQ(reports.size(), 1U) << "the owner was not told";

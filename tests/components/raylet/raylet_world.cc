@@ -138,14 +138,13 @@ World::World(ResourceSet resources)
     : transport(transport::MakeInprocessTransport(loop)),
       log(loop.clock(), "n0", LogLevel::kDebug,
           [this](LogLevel, std::string_view line) { loop.Mix(line); }),
-      peers(loop, [this](std::string_view) { return transport.get(); }, random.Fork("peers"), {}),
       launcher(*this) {
-  storage = *node::MakeStorage(ConfigValue(), {loop, files, writer, "/gcs"});
-  gcs_server.emplace(gcs::Server::Deps{loop, *storage, log, metrics, random.Fork("gcs")},
-                     gcs::ServerConfig());
-  gcs_server->Start([](Result<void> ready) { EXPECT_TRUE(ready.has_value()); });
+  gcs_service.emplace(node::GcsService::Deps{loop, log, metrics, *transport, random.Fork("gcs")},
+                      *node::MakeStorage(ConfigValue(), {loop, files, writer, "/gcs"}),
+                      gcs::ServerConfig(), std::string(kGcs));
+  gcs_service->Start([](Result<void> ready) { EXPECT_TRUE(ready.has_value()); });
   loop.RunFor(std::chrono::milliseconds(1));
-  EXPECT_TRUE(gcs_server->Listen(*transport, kGcs).has_value());
+  gcs.emplace(loop, *transport, std::string(kGcs), random.Fork("looks"), rpc::ClientOptions());
   config.resources = std::move(resources);
   config.listen_endpoint = "inproc://raylet";
   config.local_listen_endpoint = kLocal;
@@ -154,32 +153,33 @@ World::World(ResourceSet resources)
 }
 
 void World::Restart() {
-  raylet.reset();
-  gcs.reset();
+  node.reset();
   config.node_id = random.NewId<NodeId>();
-  rpc::ClientOptions to_gcs;
-  to_gcs.reconnect_window = std::chrono::seconds(60);
-  gcs.emplace(loop, *transport, std::string(kGcs), random.Fork("gcs_client"), to_gcs);
-  store = std::move(
-      node::MakeStore(ConfigValue(ConfigValue::Map{{"kind", ConfigValue("heap")}}))->store);
-  scheduler::NodeView local;
-  local.id = config.node_id;
-  local.total = local.available = config.resources;
-  scheduler = *node::MakeScheduler(ConfigValue(), std::move(local), random.Fork("scheduler"));
-  raylet.emplace(Raylet::Deps{loop, *transport, *transport, peers, *gcs, *store, *scheduler,
-                              launcher, files, log, metrics, random.Fork("raylet")},
-                 config);
+  NodeOptions options;
+  options.raylet = config;
+  options.object_store = ConfigValue(ConfigValue::Map{{"kind", ConfigValue("heap")}});
+  options.to_gcs.reconnect_window = std::chrono::seconds(60);
+  node = *Assemble(std::move(options));
   bool has_joined = false;
-  raylet->Start([&](const Result<std::string>& endpoint) { has_joined = endpoint.has_value(); });
+  node->Start([&](const Result<void>& joined) { has_joined = joined.has_value(); });
   EXPECT_TRUE(loop.RunUntil([&] { return has_joined; }, std::chrono::seconds(1)));
 }
 
+Result<std::unique_ptr<NodeAssembly>> World::Assemble(NodeOptions options) {
+  return NodeAssembly::Make({.host = {loop, files, log, metrics, random},
+                             .cluster_transport = *transport,
+                             .local_transport = *transport,
+                             .transport_for = [this](std::string_view) { return transport.get(); },
+                             .launcher = launcher,
+                             .gcs_endpoint = [] { return std::string(kGcs); }},
+                            std::move(options));
+}
+
 World::~World() {
-  raylet->CheckInvariants();
-  raylet->Stop();
-  peers.Stop();
+  node->CheckInvariants();
+  node->Stop();
   gcs->Stop();
-  gcs_server->Stop();
+  gcs_service->Stop();
 }
 
 std::unique_ptr<Process> World::AddDriver(JobId& job) {

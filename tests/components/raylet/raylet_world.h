@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "components/base/simulated/event_loop.h"
-#include "components/gcs/server.h"
 #include "components/protocol/raylet.pb.h"
-#include "components/raylet/raylet.h"
+#include "components/raylet/assembly/node_assembly.h"
 #include "components/transport/inprocess/inprocess_transport.h"
+#include "node/gcs_service.h"
 #include "sim/simulated_background_thread.h"
 #include "sim/simulated_file_system.h"
 
@@ -86,14 +86,16 @@ class Launcher final : public WorkerLauncher {
   Lifetime bound_;
 };
 
-/// The raylet and all around it.
+/// A worker node, and a GCS that outlives it.
 class World {
  public:
   explicit World(ResourceSet resources);
   ~World();
 
-  /// Ends the raylet and begins another with the `config` of now.
+  /// Ends the node and begins another with the `config` of now.
   void Restart();
+  /// A node on this world's loop, transport and launcher, not started.
+  Result<std::unique_ptr<NodeAssembly>> Assemble(NodeOptions options);
   /// A driver of this node with its job; `job` is told.
   std::unique_ptr<Process> AddDriver(JobId& job);
   /// Some process that has registered nowhere here.
@@ -118,15 +120,11 @@ class World {
   Metrics metrics;
   sim::SimulatedFileSystem files;
   sim::SimulatedBackgroundThread writer{loop};
-  std::unique_ptr<gcs::Storage> storage;
-  std::optional<gcs::Server> gcs_server;
-  std::optional<gcs::GcsClient> gcs;
-  rpc::ClientPool peers;
-  std::unique_ptr<object_store::ObjectStore> store;
-  std::unique_ptr<scheduler::Scheduler> scheduler;
+  std::optional<node::GcsService> gcs_service;
+  std::optional<gcs::GcsClient> gcs;  // to look at what the GCS knows, as `mobula status` does
   Launcher launcher;
   RayletConfig config;
-  std::optional<Raylet> raylet;
+  std::unique_ptr<NodeAssembly> node;
 };
 
 }  // namespace mobula::raylet::testing

@@ -26,9 +26,9 @@ class Played {
     waits_ = driver->RequestLease(job, {{"CPU", 2}});
     world.RunFor(milliseconds(10));
     object = ObjectId::OfPut(TaskId(), 1);
-    EXPECT_TRUE(world.store->Create(object, 10, object_store::CopyKind::kPrimary,
-                                    object_store::StoreClientId{7}));
-    EXPECT_TRUE(world.store->Seal(object, object_store::StoreClientId{7}));
+    EXPECT_TRUE(world.node->store().Create(object, 10, object_store::CopyKind::kPrimary,
+                                           object_store::StoreClientId{7}));
+    EXPECT_TRUE(world.node->store().Seal(object, object_store::StoreClientId{7}));
   }
 
   template <typename M>
@@ -45,16 +45,16 @@ class Played {
       world.RunFor(milliseconds(1));
     }
     world.RunFor(milliseconds(100 - times_));  // the same time for all
-    world.raylet->CheckInvariants();
+    world.node->CheckInvariants();
   }
 
   /// \return all that can be seen.
   std::string State() {
-    const Raylet::Census census = world.raylet->Count();
+    const Raylet::Census census = world.node->Count();
     std::string state = fmt::format(
         "workers={} idle={} leases={} queued={} drivers={} started={} answered={} stored={}\n",
         census.workers, census.idle_workers, census.leases, census.queued, census.drivers,
-        world.launcher.start_count, waits_->has_value(), world.store->Usage().used_bytes);
+        world.launcher.start_count, waits_->has_value(), world.node->store().Usage().used_bytes);
     world.gcs->ListJobs([&](Result<std::vector<protocol::JobInfo>> jobs) {
       for (const protocol::JobInfo& one : *jobs) state += one.state() + " " + one.message() + "\n";
     });

@@ -1,10 +1,10 @@
-#include "node/head_service.h"
+#include "components/raylet/assembly/head_service.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
-namespace mobula::node {
+namespace mobula::raylet {
 namespace {
 
 /// Writes down what happens to it; the test decides when its start is done.
@@ -79,4 +79,4 @@ TEST(HeadServicesTest, AHeadWithoutServicesIsUpAtOnce) {
 }
 
 }  // namespace
-}  // namespace mobula::node
+}  // namespace mobula::raylet

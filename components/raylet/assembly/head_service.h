@@ -2,9 +2,9 @@
 /// \brief What only the head of a cluster runs: a list of services with one start and one end.
 ///
 /// The GCS is the first of them; an HTTP server, job submission or an autoscaler are others. Adding
-/// one is a class that keeps this contract and one `Add` where the head is built (node.cc, and the
-/// simulator's sim_node.cc if it shall be simulated). A service may rely on those added before it,
-/// and is gone before they are.
+/// one is a class that keeps this contract and one `services().Add` where a head is made
+/// (`node/node.cc`, and `sim/sim_node.cc` if it is to be simulated). A service may rely on those
+/// added before it, and is gone before they are. `NodeAssembly` starts and stops all of them.
 #pragma once
 
 #include <functional>
@@ -16,7 +16,7 @@
 #include "components/base/lifetime.h"
 #include "components/base/result.h"
 
-namespace mobula::node {
+namespace mobula::raylet {
 
 //! [head-service-interface]
 /// Threads: the state lock. Lifetime: what it was built with outlives it.
@@ -65,4 +65,4 @@ class HeadServices {
   Lifetime alive_;
 };
 
-}  // namespace mobula::node
+}  // namespace mobula::raylet

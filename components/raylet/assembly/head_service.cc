@@ -1,11 +1,11 @@
-#include "node/head_service.h"
+#include "components/raylet/assembly/head_service.h"
 
 #include <fmt/format.h>
 
 #include <ranges>
 #include <string>
 
-namespace mobula::node {
+namespace mobula::raylet {
 namespace {
 
 Error Named(const HeadService& service, Error error) {
@@ -37,4 +37,4 @@ void HeadServices::Stop() {
   for (const auto& service : services_ | std::views::reverse) service->Stop();
 }
 
-}  // namespace mobula::node
+}  // namespace mobula::raylet
