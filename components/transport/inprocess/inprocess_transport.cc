@@ -108,7 +108,9 @@ class InprocessTransport final : public Transport {
   Result<std::unique_ptr<Listener>> Listen(std::string_view endpoint, OnAccept on_accept) override {
     auto name = NameIn(endpoint);
     if (!name) return Fail(std::move(name.error()));
+    // Shared with connects that are under way in other threads, which may outlive the listener.
     auto place = std::make_shared<Place>(loop_, std::move(on_accept));
+    // A name is like a port: the first to listen has it, until its listener goes.
     if (!names_->Add(*name, place)) {
       return Fail(ErrorCode::kAlreadyExists, "{} is in use", endpoint);
     }
@@ -136,10 +138,13 @@ class InprocessTransport final : public Transport {
   void DoConnect(const std::string& endpoint, OnConnect& done) {
     auto name = NameIn(endpoint);
     if (!name) return done(Fail(std::move(name.error())));
+    // The share keeps the place, not the listener: it may be destroyed in its own thread at any
+    // moment.
     const std::shared_ptr<Place> place = names_->Find(*name);
     if (place == nullptr) {
       return done(Fail(ErrorCode::kUnavailable, "nothing listens at {}", endpoint));
     }
+    // Each end belongs to the loop of its side, which may run in another thread.
     Pipe pipe =
         MakePipe({&loop_, endpoint}, {place->loop, fmt::format("inproc://client-{}", ++made_)},
                  std::make_shared<LoopWire>(loop_, *place->loop));
@@ -148,6 +153,7 @@ class InprocessTransport final : public Transport {
     const bool is_there = place->door.Post([place, server = std::move(pipe.server)]() mutable {
       if (place->is_open) place->on_accept(std::move(server));  // may destroy the listener
     });
+    // The listener went between the look at the names and the knock at its door.
     if (!is_there) {
       return done(Fail(ErrorCode::kUnavailable, "nothing listens at {}", endpoint));
     }
@@ -163,13 +169,15 @@ class InprocessTransport final : public Transport {
 }  // namespace
 
 std::shared_ptr<InprocessNames> NamesOfThisProcess() {
-  // Not a dependency handed down: what can be reached inside a process is one set by nature.
+  // Not a dependency that is handed down: what can be reached inside a process is one set, as ports
+  // are one set for a machine (decision 0011).
   static const auto names = std::make_shared<InprocessNames>();
   return names;
 }
 
 std::unique_ptr<Transport> MakeInprocessTransport(EventLoop& loop,
                                                   std::shared_ptr<InprocessNames> names) {
+  // Tests run many clusters in one process, each with names of its own.
   if (names == nullptr) names = std::make_shared<InprocessNames>();
   return std::make_unique<InprocessTransport>(loop, std::move(names));
 }
