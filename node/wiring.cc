@@ -24,7 +24,9 @@ Result<Transports> MakeTransports(RealEventLoop& loop, const TransportConfig& co
                                   const Random& random,
                                   std::shared_ptr<transport::HandshakeConfig> handshake) {
   const Kinds<Transport> known = transport::BuiltInTransports();
-  const Transport::Context context{loop, loop, random.Fork("transport"), known};
+  const Transport::Context between_nodes{loop, loop, random.Fork("transport"), known, "tcp"};
+  Transport::Context within_node = between_nodes;
+  within_node.usual_kind = "shared_memory";
   Transports made;
   // Of two transports with one scheme the first is used: both sections may say tcp.
   const auto add = [&](std::unique_ptr<Transport> below) {
@@ -35,7 +37,7 @@ Result<Transports> MakeTransports(RealEventLoop& loop, const TransportConfig& co
     return made.kinds.back().whole.get();
   };
   Result<std::unique_ptr<Transport>> remote =
-      known.Make(config.remote, "transport", "tcp", context);
+      known.Make(config.remote, "transport", between_nodes.usual_kind, between_nodes);
   if (!remote) return Fail(std::move(remote.error()));
   if ((*remote)->Abilities().reach != Reach::kOtherHosts) {
     return Fail(ErrorCode::kInvalidArgument,
@@ -45,14 +47,14 @@ Result<Transports> MakeTransports(RealEventLoop& loop, const TransportConfig& co
   }
   made.remote = add(std::move(*remote));
   Result<std::unique_ptr<Transport>> local =
-      known.Make(config.local, "local_transport", "shared_memory", context);
+      known.Make(config.local, "local_transport", within_node.usual_kind, within_node);
   if (!local) return Fail(std::move(local.error()));
   made.local = add(std::move(*local));
   for (const std::string& name : known.Names()) {
     ConfigValue::Map plain;
     plain.emplace("kind", ConfigValue(name));
     // A kind that cannot do without keys is there only for those who configure it.
-    auto other = known.Make(ConfigValue(std::move(plain)), "transport", name, context);
+    auto other = known.Make(ConfigValue(std::move(plain)), "transport", name, between_nodes);
     if (other) add(std::move(*other));
   }
   return made;

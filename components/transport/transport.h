@@ -114,6 +114,7 @@ class Transport {
     RealEventLoop& real_loop;  ///< The same; for those that wait for sockets and descriptors.
     Random random;
     const Kinds<Transport>& kinds;  ///< For decorators, to make what they wrap.
+    std::string_view usual_kind;    ///< Where it will serve: what a section without a kind means.
   };
   virtual ~Transport() = default;
 

@@ -100,6 +100,7 @@ TEST(LocalTransportTest, ItsSchemeIsThatOfTheKindOrOfWhatADecoratorWraps) {
   EXPECT_EQ(*LocalScheme("local_transport: { kind: unix }"), "unix");
   EXPECT_EQ(*LocalScheme("local_transport: { kind: tcp }"), "tcp");
   EXPECT_EQ(*LocalScheme("local_transport: { kind: faulty, inner: { kind: unix } }"), "unix");
+  EXPECT_EQ(*LocalScheme("local_transport: { kind: faulty }"), "shm+unix");
   const Result<std::string> unknown = LocalScheme("local_transport: { kind: pigeon }");
   ASSERT_FALSE(unknown);
   EXPECT_NE(unknown.error().message().find("local_transport"), std::string::npos);

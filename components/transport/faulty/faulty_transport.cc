@@ -28,20 +28,22 @@ class FaultyConnection final : public Connection, private ConnectionHandler {
       : faults_(std::move(faults)), inner_(std::move(inner)), timer_(faults_->loop) {}
 
   void SetHandler(ConnectionHandler* handler) override {
-    // A cut may have happened while there was nobody to tell; and frames that were late may have
-    // become due.
+    // While there was no handler, a rule may have ended the connection, and late frames may have
+    // become due. Both are told to the new one.
     handler_ = handler;
+    // We stand between the inner connection and the handler. Without one, the inner connection
+    // keeps what comes.
     inner_->SetHandler(handler == nullptr ? nullptr : this);
     if (handler == nullptr) return;
-    if (cut_) PostReport();
+    if (is_unreported_) PostReport();
     Arm();
   }
   void SetLimits(const ConnectionLimits& limits) override { inner_->SetLimits(limits); }
   void Send(Frame frame) override {
     if (broken_) return;
-    const FaultRule* rule = Strike(Direction::kSend, frame.header);
+    const FaultRule* rule = FindRule(Direction::kSend, frame.header);
     if (rule != nullptr && rule->effect == Effect::kCut) {
-      Break();
+      EndByRule();
     } else if (rule != nullptr || !outgoing_.empty()) {
       // Frames behind a late one are late, too: order is a promise that even a bad network keeps.
       outgoing_bytes_ += frame.body.size() + frame.attachment.size();
@@ -52,6 +54,7 @@ class FaultyConnection final : public Connection, private ConnectionHandler {
       }
       Queue(outgoing_, rule, std::move(late));
     } else {
+      // No rule, and nothing late before it: the frame passes as if we were not there.
       inner_->Send(std::move(frame));
     }
   }
@@ -60,6 +63,7 @@ class FaultyConnection final : public Connection, private ConnectionHandler {
     // A close sends what is queued. Late frames count as queued.
     while (!outgoing_.empty()) SendFirst();
     inner_->Close();
+    // Nothing may come of the connection after this, whatever the inner one still delivers.
     broken_ = true;
     incoming_.clear();
     handler_ = nullptr;
@@ -85,11 +89,14 @@ class FaultyConnection final : public Connection, private ConnectionHandler {
     return handler_->PlaceAttachment(header, body);
   }
   void OnFrame(Frame frame) override {
-    const FaultRule* rule = Strike(Direction::kReceive, frame.header);
+    const FaultRule* rule = FindRule(Direction::kReceive, frame.header);
     if (rule != nullptr && rule->effect == Effect::kCut) {
+      // The frame is lost with the connection, and the descriptor that came with it is ours to
+      // close.
       const Descriptor dropped(frame.descriptor);
-      Break();
+      EndByRule();
     } else if (rule != nullptr || !incoming_.empty()) {
+      // Late frames are kept here and not below, so that the inner connection reads on as it would.
       Queue<Incoming>(incoming_, rule, std::move(frame));
     } else {
       handler_->OnFrame(std::move(frame));
@@ -99,6 +106,7 @@ class FaultyConnection final : public Connection, private ConnectionHandler {
     if (broken_) return;
     // The end comes after all frames that came before it.
     if (incoming_.empty()) {
+      // This is the last event of the connection. The handler may destroy us, so nothing follows.
       broken_ = true;
       std::exchange(handler_, nullptr)->OnClose(reason);
     } else {
@@ -107,11 +115,12 @@ class FaultyConnection final : public Connection, private ConnectionHandler {
   }
 
   /// \return the rule that this frame falls to, or null.
-  const FaultRule* Strike(Direction direction, const FrameHeader& header) {
+  const FaultRule* FindRule(Direction direction, const FrameHeader& header) {
     auto& rules = faults_->plan->rules;
     matches_.resize(rules.size());
     for (std::size_t i = 0; i < rules.size(); ++i) {
       FaultRule& rule = rules[i];
+      // A rule that has struck `times_max` times is spent and matches nothing.
       const bool matches = rule.direction == direction && rule.times_max > 0 &&
                            rule.kind.value_or(header.kind) == header.kind &&
                            rule.method.value_or(header.method) == header.method;
@@ -128,6 +137,8 @@ class FaultyConnection final : public Connection, private ConnectionHandler {
 
   template <typename T>
   void Queue(Line<T>& line, const FaultRule* rule, T thing) {
+    // A later frame with a shorter delay must not overtake: it is due no earlier than the one
+    // before.
     const TimePoint due = faults_->loop.Now() + (rule != nullptr ? rule->delay : Duration(0));
     line.emplace_back(line.empty() ? due : std::max(due, line.back().first), std::move(thing));
     Arm();
@@ -167,11 +178,14 @@ class FaultyConnection final : public Connection, private ConnectionHandler {
   }
 
   /// Ends the connection as a broken network would.
-  void Break() {
+  void EndByRule() {
     // Both sides notice: the inner close tells the peer, and the report our own handler, later, as
     // this runs inside its call.
     broken_ = true;
-    cut_ = true;
+    // The handler is told in a later turn: it may be in the middle of sending the frame that was
+    // lost.
+    is_unreported_ = true;
+    // Frames that were late are lost with the connection, as in the buffers of a broken network.
     outgoing_.clear();
     incoming_.clear();
     inner_->Close();
@@ -180,7 +194,8 @@ class FaultyConnection final : public Connection, private ConnectionHandler {
 
   void PostReport() {
     faults_->loop.Post(alive_.Bind([this] {
-      if (handler_ == nullptr || !std::exchange(cut_, false)) return;
+      // Without a handler the report waits for the next one. It is made once.
+      if (handler_ == nullptr || !std::exchange(is_unreported_, false)) return;
       std::exchange(handler_, nullptr)
           ->OnClose(Error(ErrorCode::kUnavailable, "{}: cut by a fault rule", inner_->Describe()));
     }));
@@ -190,7 +205,7 @@ class FaultyConnection final : public Connection, private ConnectionHandler {
   std::unique_ptr<Connection> inner_;
   ConnectionHandler* handler_ = nullptr;
   bool broken_ = false;                 // nothing passes any more
-  bool cut_ = false;                    // and the handler has still to hear of it
+  bool is_unreported_ = false;          // and the handler has still to be told
   std::vector<std::uint64_t> matches_;  // of each rule on this connection
   Line<Outgoing> outgoing_;
   Line<Incoming> incoming_;
@@ -281,7 +296,10 @@ Result<std::unique_ptr<Transport>> MakeFaulty(ConfigReader& config,
     plan->rules.push_back(ReadRule(rule_reader));
     if (auto read = rule_reader.Finish(); !read) return Fail(std::move(read.error()));
   }
-  auto inner = context.kinds.Make(inner_config, config.path() + ".inner", "tcp", context);
+  // Without `inner` it wraps what would serve here if the section were empty: between processes of
+  // a node that is not tcp, and a node that listened to other sockets than usual would test those.
+  auto inner =
+      context.kinds.Make(inner_config, config.path() + ".inner", context.usual_kind, context);
   if (!inner) return Fail(std::move(inner.error()));
   return MakeFaultyTransport(std::move(*inner), context.loop, context.random.Fork("faulty"),
                              std::move(plan));

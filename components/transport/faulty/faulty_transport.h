@@ -43,7 +43,8 @@ struct FaultPlan {
                                                              EventLoop& loop, Random random,
                                                              std::shared_ptr<FaultPlan> plan);
 
-/// Reads `refuse_connects`, `rules` and `inner`; a map without `inner` wraps tcp.
+/// Reads `refuse_connects`, `rules` and `inner`; a map without `inner` wraps the usual kind of its
+/// section.
 [[nodiscard]] Result<std::unique_ptr<Transport>> MakeFaulty(ConfigReader& config,
                                                             const Transport::Context& context);
 inline constexpr Kind<Transport> kFaulty{"faulty", MakeFaulty};

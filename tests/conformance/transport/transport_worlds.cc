@@ -52,9 +52,12 @@ class RegisteredWorld : public RealWorld {
     const Kinds<Transport> kinds = BuiltInTransports();
     ConfigValue::Map config;
     config.emplace("kind", ConfigValue(kind));
-    auto made =
-        kinds.Make(ConfigValue(std::move(config)), "transport", kind,
-                   {.loop = loop_, .real_loop = loop_, .random = Random(1), .kinds = kinds});
+    auto made = kinds.Make(ConfigValue(std::move(config)), "transport", kind,
+                           {.loop = loop_,
+                            .real_loop = loop_,
+                            .random = Random(1),
+                            .kinds = kinds,
+                            .usual_kind = "tcp"});
     if (!made) throw std::runtime_error(made.error().ToString());
     transport_ = std::move(*made);
     std::string pattern = "/tmp/mobula-test-" + std::string(6, 'X');

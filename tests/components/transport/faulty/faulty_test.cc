@@ -96,7 +96,11 @@ TEST(TransportRegistrationTest, KindsAreMadeFromTheirMaps) {
   const auto map = [](ConfigValue::Map entries) { return ConfigValue(std::move(entries)); };
   const auto make = [&](const ConfigValue& config) {
     return kinds.Make(config, "transport", "tcp",
-                      {.loop = loop, .real_loop = loop, .random = Random(1), .kinds = kinds});
+                      {.loop = loop,
+                       .real_loop = loop,
+                       .random = Random(1),
+                       .kinds = kinds,
+                       .usual_kind = "unix"});
   };
   EXPECT_EQ((*make(map({})))->Scheme(), "tcp");
   EXPECT_EQ((*make(map({{"kind", ConfigValue("unix")}})))->Scheme(), "unix");
@@ -112,6 +116,8 @@ TEST(TransportRegistrationTest, KindsAreMadeFromTheirMaps) {
   };
   EXPECT_EQ((*faulty(rule))->Scheme(), "inproc") << "a decorator serves what it wraps";
   EXPECT_TRUE((*faulty(rule))->Abilities().passes_descriptors);
+  EXPECT_EQ((*make(map({{"kind", ConfigValue("faulty")}})))->Scheme(), "unix")
+      << "without `inner` it wraps what is usual where it serves";
   const auto wrong = faulty(map({{"frame", ConfigValue("telegram")}}));
   ASSERT_FALSE(wrong);
   EXPECT_EQ(wrong.error().code(), ErrorCode::kInvalidArgument);
