@@ -17,11 +17,11 @@ inline constexpr rpc::Method<WatchRequest, NoReply> kWatch{
     {0x0401, "mobula.protocol.OwnerService/Watch", kIdempotent, seconds(0)}};
 inline constexpr rpc::Method<StatusRequest, NoReply> kStatus{
     {0x0402, "mobula.protocol.OwnerService/Status", kIdempotent, seconds(0)}};
-inline constexpr rpc::Method<AddBorrowsRequest, NoReply> kAddBorrows{
-    {0x0403, "mobula.protocol.OwnerService/AddBorrows", kIdempotent, seconds(0)}};
-inline constexpr rpc::Method<RemoveBorrowsRequest, NoReply> kRemoveBorrows{
-    {0x0404, "mobula.protocol.OwnerService/RemoveBorrows", kIdempotent, seconds(0)}};
-inline constexpr rpc::Method<ReportCopiesRequest, NoReply> kReportCopies{
-    {0x0405, "mobula.protocol.OwnerService/ReportCopies", kIdempotent, seconds(0)}};
+inline constexpr rpc::Method<AddBorrowsRequest, Ack> kAddBorrows{
+    {0x0403, "mobula.protocol.OwnerService/AddBorrows", kIdempotent, seconds(60)}};
+inline constexpr rpc::Method<RemoveBorrowsRequest, Ack> kRemoveBorrows{
+    {0x0404, "mobula.protocol.OwnerService/RemoveBorrows", kIdempotent, seconds(60)}};
+inline constexpr rpc::Method<ReportCopiesRequest, Ack> kReportCopies{
+    {0x0405, "mobula.protocol.OwnerService/ReportCopies", kIdempotent, seconds(10)}};
 
 }  // namespace mobula::protocol

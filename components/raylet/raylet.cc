@@ -192,7 +192,7 @@ void Raylet::ReportEvicted(const protocol::Address& owner,
   report.mutable_node()->set_raylet_endpoint(endpoint_);
   // A call and not a notification, which would be dropped before there is a connection.
   deps_.network.peers.Get(protocol::EndpointFor(owner, config_.node_id.Binary()))
-      ->Call(protocol::kReportCopies, report, [](const Result<protocol::NoReply>&) {},
+      ->Call(protocol::kReportCopies, report, [](const Result<protocol::Ack>&) {},
              {.timeout = kReportEvictedMax});
 }
 

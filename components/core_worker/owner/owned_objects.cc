@@ -113,7 +113,7 @@ void OwnedObjects::SetState(const ObjectId& id, ObjectState state,
 }
 
 // A result may come from an attempt that was believed lost, after a later one has answered. The
-// first one counts, so that whoever has read the object never sees it change.
+// first one counts, so that a reader never sees the object change.
 void OwnedObjects::SetIfPending(const ObjectId& id, ObjectState state,
                                 std::vector<internal::ReferencePtr> contained) {
   OwnedObject* object = Find(id);
@@ -124,6 +124,7 @@ void OwnedObjects::SetIfPending(const ObjectId& id, ObjectState state,
 void OwnedObjects::Set(OwnedObject& object, ObjectState state,
                        std::vector<internal::ReferencePtr> contained) {
   object.SetState(std::move(state));
+  // The value holds what it refers to, so that its readers still find those objects.
   if (object.Details() != nullptr || !contained.empty()) {
     object.MakeDetails().contained = std::move(contained);
   }
@@ -225,17 +226,20 @@ void OwnedObjects::AddHandlers(rpc::ServiceTable& services) {
   const auto bind = [this](auto handler) { return alive_.Bind(std::move(handler)); };
   services.HandleNotification(
       protocol::kWatch, bind([this](auto& request, auto& peer) { HandleWatch(request, &peer); }));
-  services.HandleNotification(protocol::kReportCopies,
-                              bind([this](auto& request, auto&) { HandleReportCopies(request); }));
+  services.Handle(protocol::kReportCopies,
+                  bind([this](auto& request, rpc::CallContext, auto respond) {
+                    HandleReportCopies(request);
+                    respond(protocol::Ack());
+                  }));
   services.Handle(protocol::kAddBorrows,
                   bind([this](auto& request, rpc::CallContext call, auto respond) {
                     HandleAddBorrows(request, call.peer);
-                    respond(protocol::NoReply());
+                    respond(protocol::Ack());
                   }));
   services.Handle(
       protocol::kRemoveBorrows, bind([this](auto& request, rpc::CallContext, auto respond) {
         borrowers_.Remove(WorkerId::FromBinaryOrNil(request.borrower_id()), ToIds(request.ids()));
-        respond(protocol::NoReply());
+        respond(protocol::Ack());
       }));
 }
 
@@ -283,6 +287,8 @@ void OwnedObjects::AnswerWatches(rpc::Peer* peer) {
 
 void OwnedObjects::HandleAddBorrows(const protocol::AddBorrowsRequest& request, rpc::Peer* peer) {
   const WorkerId worker = WorkerId::FromBinaryOrNil(request.borrower().worker_id());
+  // This connection is the borrower's life line: its borrows end if it is lost and does not come
+  // back.
   borrowers_.Connect(worker, peer);
   for (const ObjectId& id : ToIds(request.ids())) {
     OwnedObject* object = Find(id);
@@ -296,6 +302,8 @@ void OwnedObjects::HandleAddBorrows(const protocol::AddBorrowsRequest& request, 
 }
 
 void OwnedObjects::HandleReportCopies(const protocol::ReportCopiesRequest& request) {
+  // A node has pulled a copy. Other readers can be sent there, and it is freed with the other
+  // copies.
   for (const ObjectId& id : ToIds(request.added_ids())) {
     AddCopy(id, NodeId::FromBinaryOrNil(request.node().node_id()),
             request.node().raylet_endpoint());

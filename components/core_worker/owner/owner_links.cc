@@ -103,7 +103,7 @@ void OwnerLinks::SendRemoves(Link& link) {
         // sent with the next flush: an owner that lives on must not keep the objects for ever.
         link.client->Call(
             protocol::kRemoveBorrows, request,
-            link.alive.Bind([&link, ids = request.ids()](const Result<protocol::NoReply>& reply) {
+            link.alive.Bind([&link, ids = request.ids()](const Result<protocol::Ack>& reply) {
               if (reply) return;
               for (const std::string& binary : ids) {
                 const ObjectId id(ObjectId::FromBinaryOrNil(binary));
@@ -131,8 +131,8 @@ void OwnerLinks::AfterAcknowledged(std::move_only_function<void()> next) {
 void OwnerLinks::SendAdds(Link& link) {
   protocol::AddBorrowsRequest to_owner;
   *to_owner.mutable_borrower() = self_;
-  // A registration that failed is made again under its old number, so that who waits for it goes on
-  // waiting, and nobody who came later waits for it too.
+  // A registration that failed is made again under its old number. Callbacks that wait for it wait
+  // on, and those that were added later need not wait for it.
   const std::uint64_t failed = std::exchange(link.failed_batch, 0);
   const std::uint64_t batch = failed != 0 ? failed : ++last_batch_;
   SendInParts(std::move(to_owner), std::exchange(link.to_add, {}), config_.batch_ids_max,
@@ -148,7 +148,7 @@ void OwnerLinks::SendAdds(Link& link) {
 }
 
 void OwnerLinks::OnAdded(const std::string& owner, std::uint64_t batch,
-                         const Result<protocol::NoReply>& reply) {
+                         const Result<protocol::Ack>& reply) {
   const auto it = links_.find(owner);
   // Registered; or the owner was given up meanwhile, and its objects are in error.
   if (reply || it == links_.end()) return FinishBatch(batch);

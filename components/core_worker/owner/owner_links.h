@@ -94,8 +94,7 @@ class OwnerLinks {
   void Flush(Link& link);
   void SendAdds(Link& link);
   void SendRemoves(Link& link);
-  void OnAdded(const std::string& owner, std::uint64_t batch,
-               const Result<protocol::NoReply>& reply);
+  void OnAdded(const std::string& owner, std::uint64_t batch, const Result<protocol::Ack>& reply);
   void FinishBatch(std::uint64_t batch);
 
   Deps deps_;

@@ -261,6 +261,22 @@ TEST_F(HandoverTest, AnEvictedCopyIsLookedForNoMoreAndTheLastOneIsMadeAgain) {
   cluster.ExpectNothingLeft();
 }
 
+TEST_F(HandoverTest, ARayletThatCallsToReportAnEvictedCopyIsAnswered) {
+  ReferencePtr value = driver->Submit("fill", {"x"});
+  ASSERT_TRUE(driver->Get(value));
+  const auto client =
+      cluster.AddDriver(driver->node).assembly->peers().Get(driver->address().endpoint());
+  protocol::ReportCopiesRequest report;
+  report.add_evicted_ids(std::string(value->id.Binary()));
+  report.mutable_node()->set_node_id(std::string(NodeId::kSize, 'n'));
+  std::string answer = "none";
+  client->Call(protocol::kReportCopies, report,
+               [&](const auto& reply) { answer = reply ? "done" : reply.error().ToString(); });
+  cluster.RunFor(seconds(1));
+  EXPECT_EQ(answer, "done");
+  EXPECT_TRUE(driver->Get(value));
+}
+
 constexpr std::size_t kMany = 100'000;  // more than one message could name with their owners
 
 TEST_F(HandoverTest, AHundredThousandReferencesAreReturnedPassedWatchedAndReleased) {
