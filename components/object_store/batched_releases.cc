@@ -41,6 +41,7 @@ void BatchedReleases::Flush() {
 
 void BatchedReleases::Stop() {
   const std::lock_guard lock(mutex_);
+  // Payloads may live longer than the connection to the raylet. Their ends are no news any more.
   loop_ = nullptr;
   dropped_.clear();
 }

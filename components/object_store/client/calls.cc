@@ -5,6 +5,8 @@ namespace mobula::object_store {
 protocol::GetObjectRequest MakeGetRequest(const ObjectId& id, const ObjectHint& hint) {
   protocol::GetObjectRequest request;
   request.set_id(std::string(id.Binary()));
+  // The store may not have the object. These nodes have, as its owner said, and are asked for a
+  // copy.
   for (const std::string& endpoint : hint.raylet_endpoints) request.add_raylet_endpoints(endpoint);
   request.set_owner(hint.owner);
   return request;
@@ -15,6 +17,7 @@ void CallCreate(rpc::Client& raylet, const ObjectId& id, std::uint64_t size_byte
   protocol::CreateObjectRequest request;
   request.set_id(std::string(id.Binary()));
   request.set_size_bytes(size_bytes);
+  // It may wait for room for as long as the store allows, so there is no deadline on this side.
   raylet.Call(protocol::kCreateObject, request, std::move(done), {.timeout = kNoDeadline});
 }
 

@@ -42,6 +42,7 @@ void MessageStoreClient::Abort(const ObjectId& id) {
 }
 
 void MessageStoreClient::Get(const ObjectId& id, const ObjectHint& hint, Done<Payload> done) {
+  // A view of it may be in use here, or on its way: its bytes are not fetched a second time then.
   if (!gets_.Join(id, std::move(done))) return;
   rpc::CallOptions options;
   options.timeout = kNoDeadline;

@@ -31,6 +31,7 @@ void Populator::Run(const std::stop_token& stop) {
   std::uint64_t seen = 0;
   std::uint64_t done = 0;
   while (true) {
+    // The thread sleeps until the frontier has moved on by a good part of a step, or it is stopped.
     wanted_.wait(seen);
     if (stop.stop_requested()) return;
     seen = wanted_.load();

@@ -28,9 +28,11 @@ class ArenaMemory final : public ObjectMemory {
       : fd_(fd), mapping_(std::move(mapping)), allocator_(capacity) {
     if (populate == Populate::kAhead) populator_ = std::make_unique<Populator>(mapping_);
   }
+  // Clients that still map the arena keep its memory; the kernel frees it with the last of them.
   ~ArenaMemory() override { ::close(fd_); }
 
   std::optional<StoredObject> Allocate(std::uint64_t size_bytes) override {
+    // No room is not an error here: the table evicts something and asks again.
     const auto offset = allocator_.Allocate(BlockBytes(size_bytes));
     if (!offset) return std::nullopt;
     // Where untouched memory begins decides what the thread fills next.
@@ -128,11 +130,14 @@ Result<std::unique_ptr<ObjectStore>> MakeSharedMemoryStore(ConfigReader& config,
   // Nothing is reserved for a map with a bad key.
   if (Result<void> read = config.Finish(); !read) return Fail(std::move(read.error()));
 
+  // Blocks are whole units of the alignment, so what is left of the last one could never be used.
   const std::uint64_t capacity = asked / kBlockAlignment * kBlockAlignment;
   if (capacity == 0) {
     return Fail(ErrorCode::kInvalidArgument, "a store of {} bytes holds nothing; try 512MiB",
                 asked);
   }
+  // Pages are taken when they are first used, which may be hours from now. A store that will not
+  // fit is refused now, while there is somebody to read the reason.
   if (const std::uint64_t available = AvailableBytes(); capacity > available) {
     return Fail(ErrorCode::kResourceExhausted,
                 "an object store of {} does not fit: {} of memory are available here",
@@ -140,6 +145,7 @@ Result<std::unique_ptr<ObjectStore>> MakeSharedMemoryStore(ConfigReader& config,
   }
   const Result<int> fd = MakeArena(capacity);
   if (!fd) return Fail(fd.error());
+  // The raylet writes what arrives from other nodes, so its own mapping is writable.
   auto mapping = Mapping::Make(*fd, capacity, MapAccess::kReadWrite);
   if (!mapping) {
     ::close(*fd);

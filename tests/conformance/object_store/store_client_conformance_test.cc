@@ -2,8 +2,7 @@
 
 #include <thread>
 
-#include "components/transport/unix/unix_transport.h"
-#include "tests/components/object_store/real_loop.h"
+#include "tests/components/object_store/attached_client.h"
 #include "tests/conformance/object_store/cited.h"
 
 namespace mobula::object_store::conformance {
@@ -17,63 +16,21 @@ struct TestedClient {
   std::string store;
 };
 
-/// Store and client in one process, on one loop, with a real socket between them.
-class StoreClientConformanceTest : public testing::TestWithParam<TestedClient> {
+StoreNode::Options OptionsFor(const std::string& store) {
+  StoreNode::Options options;
+  options.store = MakeStore(store, kCapacity);
+  options.creates.create_wait_max = std::chrono::milliseconds(1);
+  return options;
+}
+
+class StoreClientConformanceTest : public testing::TestWithParam<TestedClient>,
+                                   protected AttachedClient {
  protected:
-  StoreClientConformanceTest() {
-    loop_.Enter([this] {
-      transport_ = transport::MakeUnixTransport(loop_);
-      StoreNode::Options options;
-      options.store = MakeStore(GetParam().store, kCapacity);
-      options.creates.create_wait_max = std::chrono::milliseconds(1);
-      node_ = std::make_unique<StoreNode>(loop_, *transport_, "unix://" + folder_.path() + "/s",
-                                          std::move(options));
-      connection_ =
-          std::make_unique<rpc::Client>(loop_, *transport_, node_->own_endpoint, Random(3));
-    });
-    Told<std::unique_ptr<StoreClient>> attached;
-    Run([&] { AttachStore(loop_, *connection_, attached.Callback()); }, attached);
-    EXPECT_EQ(attached.What(), "ok") << attached.Message();
-    client_ = std::move(**attached.value);
-  }
-  ~StoreClientConformanceTest() override {
-    loop_.Enter([this] {
-      client_.reset();
-      connection_.reset();
-      node_.reset();
-    });
-  }
+  StoreClientConformanceTest() : AttachedClient(OptionsFor(GetParam().store)) {}
 
   static void Cite(const std::string& promise) {
     EXPECT_TRUE(HeaderSays("store_client.h", promise))
         << "store_client.h does not say: " << promise;
-  }
-  /// Runs `call`, and the loop until it has been answered.
-  template <typename Call, typename T>
-  void Run(Call call, const Told<T>& told) {
-    loop_.Enter(call);
-    ASSERT_TRUE(PollUntil(loop_, [&] { return told.value.has_value(); })) << "there is no answer";
-  }
-  std::string_view Create(int n, std::uint64_t size, Told<WritablePayload>* created) {
-    Run([&] { client_->Create(TestId(n), size, created->Callback()); }, *created);
-    return created->What();
-  }
-  std::string_view Seal(int n) {
-    Told<void> sealed;
-    Run([&] { client_->Seal(TestId(n), sealed.Callback()); }, sealed);
-    return sealed.What();
-  }
-  std::string_view Put(int n, std::uint64_t size) {
-    Told<WritablePayload> created;
-    if (Create(n, size, &created) != "ok") return created.What();
-    FillTestBytes(n, (*created.value)->bytes);
-    created.value.reset();
-    return Seal(n);
-  }
-  Result<Payload> Get(int n, const ObjectHint& hint = {}) {
-    Told<Payload> got;
-    Run([&] { client_->Get(TestId(n), hint, got.Callback()); }, got);
-    return std::move(*got.value);
   }
   /// Deletes the object, and writes others wherever its bytes may have been.
   void DeleteAndOverwrite(int n) {
@@ -84,13 +41,6 @@ class StoreClientConformanceTest : public testing::TestWithParam<TestedClient> {
       }
     });
   }
-
-  TestFolder folder_;
-  RealEventLoop loop_;
-  std::unique_ptr<transport::Transport> transport_;
-  std::unique_ptr<StoreNode> node_;
-  std::unique_ptr<rpc::Client> connection_;
-  std::unique_ptr<StoreClient> client_;
 };
 
 INSTANTIATE_TEST_SUITE_P(All, StoreClientConformanceTest,

@@ -1,7 +1,6 @@
 #include "components/object_store/eviction/largest_first/largest_first.h"
 
-#include <list>
-#include <unordered_map>
+#include "components/object_store/eviction/use_order.h"
 
 namespace mobula::object_store {
 namespace {
@@ -10,21 +9,16 @@ class LargestFirst final : public EvictionPolicy {
  public:
   explicit LargestFirst(std::size_t among) : among_(among) {}
 
-  void Add(const EvictionCandidate& candidate) override {
-    by_use_.push_back(candidate);
-    places_.emplace(candidate.id, std::prev(by_use_.end()));
-  }
-  void Remove(const ObjectId& id) override {
-    const auto place = places_.find(id);
-    if (place == places_.end()) return;
-    by_use_.erase(place->second);
-    places_.erase(place);
-  }
+  void Add(const EvictionCandidate& candidate) override { order_.Add(candidate); }
+  void Remove(const ObjectId& id) override { order_.Remove(id); }
   [[nodiscard]] std::optional<ObjectId> Victim() const override {
-    if (by_use_.empty()) return std::nullopt;
-    auto largest = by_use_.begin();
+    const auto& candidates = order_.candidates();
+    if (candidates.empty()) return std::nullopt;
+    // Only some of those used longest ago are compared: a large object that is in use now and then
+    // must not go before small ones that nobody has read for hours.
+    auto largest = candidates.begin();
     std::size_t compared = 0;
-    for (auto it = by_use_.begin(); it != by_use_.end() && compared < among_; ++it, ++compared) {
+    for (auto it = largest; it != candidates.end() && compared < among_; ++it, ++compared) {
       // Only a strictly larger one replaces it, so among equals the one used longest ago stays.
       if (it->size_bytes > largest->size_bytes) largest = it;
     }
@@ -33,8 +27,7 @@ class LargestFirst final : public EvictionPolicy {
 
  private:
   const std::size_t among_;
-  std::list<EvictionCandidate> by_use_;  // the one used longest ago first
-  std::unordered_map<ObjectId, std::list<EvictionCandidate>::iterator> places_;
+  UseOrder order_;
 };
 
 }  // namespace

@@ -1,30 +1,21 @@
 #include "components/object_store/eviction/lru/lru.h"
 
-#include <list>
-#include <unordered_map>
+#include "components/object_store/eviction/use_order.h"
 
 namespace mobula::object_store {
 namespace {
 
 class Lru final : public EvictionPolicy {
  public:
-  void Add(const EvictionCandidate& candidate) override {
-    by_use_.push_back(candidate.id);
-    places_.emplace(candidate.id, std::prev(by_use_.end()));
-  }
-  void Remove(const ObjectId& id) override {
-    const auto place = places_.find(id);
-    if (place == places_.end()) return;
-    by_use_.erase(place->second);
-    places_.erase(place);
-  }
+  void Add(const EvictionCandidate& candidate) override { order_.Add(candidate); }
+  void Remove(const ObjectId& id) override { order_.Remove(id); }
   [[nodiscard]] std::optional<ObjectId> Victim() const override {
-    return by_use_.empty() ? std::nullopt : std::optional(by_use_.front());
+    const auto& candidates = order_.candidates();
+    return candidates.empty() ? std::nullopt : std::optional(candidates.front().id);
   }
 
  private:
-  std::list<ObjectId> by_use_;  // the one used longest ago first
-  std::unordered_map<ObjectId, std::list<ObjectId>::iterator> places_;
+  UseOrder order_;
 };
 
 }  // namespace

@@ -2,57 +2,23 @@
 
 #include <thread>
 
-#include "components/transport/unix/unix_transport.h"
-#include "tests/components/object_store/real_loop.h"
+#include "tests/components/object_store/attached_client.h"
 
 namespace mobula::object_store {
 namespace {
 
 constexpr std::uint64_t kCapacity = 8 << 20;
 
-/// Store and client in one process, on one loop, with a real socket between them.
-class MappedStoreClientTest : public testing::Test {
- public:
-  MappedStoreClientTest() {
-    loop_.Enter([this] {
-      transport_ = transport::MakeUnixTransport(loop_);
-      StoreNode::Options options;
-      options.store = MakeStore("shared_memory", kCapacity);
-      node_ = std::make_unique<StoreNode>(loop_, *transport_, "unix://" + folder_.path() + "/s",
-                                          std::move(options));
-      connection_ =
-          std::make_unique<rpc::Client>(loop_, *transport_, node_->own_endpoint, Random(3));
-      AttachStore(loop_, *connection_, attached_.Callback());
-    });
-    EXPECT_TRUE(PollUntil(loop_, [this] { return attached_.value.has_value(); }));
-    EXPECT_EQ(attached_.What(), "ok") << attached_.Message();
-    client_ = std::move(**attached_.value);
-  }
-  ~MappedStoreClientTest() override {
-    loop_.Enter([this] {
-      client_.reset();
-      connection_.reset();
-      node_.reset();
-    });
-  }
+StoreNode::Options SharedMemory() {
+  StoreNode::Options options;
+  options.store = MakeStore("shared_memory", kCapacity);
+  return options;
+}
 
-  std::string_view Put(int n, std::uint64_t size) {
-    Told<WritablePayload> created;
-    loop_.Enter([&] { client_->Create(TestId(n), size, created.Callback()); });
-    EXPECT_TRUE(PollUntil(loop_, [&] { return created.value.has_value(); }));
-    if (!created.Ok()) return created.What();
-    FillTestBytes(n, (*created.value)->bytes);
-    Told<void> sealed;
-    loop_.Enter([&] { client_->Seal(TestId(n), sealed.Callback()); });
-    EXPECT_TRUE(PollUntil(loop_, [&] { return sealed.value.has_value(); }));
-    return sealed.What();
-  }
-  Result<Payload> Get(int n) {
-    Told<Payload> got;
-    loop_.Enter([&] { client_->Get(TestId(n), {}, got.Callback()); });
-    EXPECT_TRUE(PollUntil(loop_, [&] { return got.value.has_value(); }));
-    return std::move(*got.value);
-  }
+class MappedStoreClientTest : public testing::Test, protected AttachedClient {
+ protected:
+  MappedStoreClientTest() : AttachedClient(SharedMemory()) {}
+
   void Delete(int n) {
     loop_.Enter([&] { node_->store->Delete(TestId(n)); });
   }
@@ -60,14 +26,6 @@ class MappedStoreClientTest : public testing::Test {
   bool ComesToUse(std::uint64_t bytes) {
     return PollUntil(loop_, [&] { return Used() == bytes; });
   }
-
-  TestFolder folder_;
-  RealEventLoop loop_;
-  std::unique_ptr<transport::Transport> transport_;
-  std::unique_ptr<StoreNode> node_;
-  std::unique_ptr<rpc::Client> connection_;
-  Told<std::unique_ptr<StoreClient>> attached_;
-  std::unique_ptr<StoreClient> client_;
 };
 
 TEST_F(MappedStoreClientTest, BytesStayWhereTheyAre) {
