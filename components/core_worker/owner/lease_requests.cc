@@ -47,7 +47,8 @@ void LeaseRequests::Add(SchedulingGroup& group, std::uint32_t failures) {
   request.failures = failures;
   group.requests.insert(id);
   if (failures == 0) return Send(id);
-  // Where we were sent nobody answered. Home will have heard of that soon: wait longer each time.
+  // The raylet that had the request did not answer. Ours will soon know whether that one is dead
+  // and place the request elsewhere, so each further attempt waits longer.
   const auto doubled = config_.backoff_min * (1U << std::min(failures - 1, 10U));
   request.retry = std::make_unique<Timer>(deps_.loop);
   request.retry->Set(std::min<Duration>(doubled, config_.backoff_max), [this, id] { Send(id); });
@@ -101,6 +102,7 @@ void LeaseRequests::HandleReply(const LeaseId& id, const std::string& endpoint,
     // ask again would be answered alike.
     hooks_.on_refused(Erase(id), reply.error());
   } else if (reply->has_grant()) {
+    // A worker is ours until we return it. How it is used is up to the pool; this request is done.
     hooks_.on_grant(Erase(id), endpoint, reply->grant());
   } else if (reply->has_spill()) {
     // That raylet has no room now, but believes that this one has: the same request goes there.
@@ -127,6 +129,8 @@ void LeaseRequests::RetryAtHome(const LeaseId& id, const Error& why) {
 }
 
 void LeaseRequests::OnNodeDied(const NodeId& node, const Error& reason) {
+  // The node took our requests with it. Its raylet will not answer them, and its connection may
+  // take long to break, so they do not wait for that.
   std::vector<LeaseId> there;
   for (const auto& [id, request] : requests_) {
     if (request.node == node) there.push_back(id);
@@ -136,6 +140,8 @@ void LeaseRequests::OnNodeDied(const NodeId& node, const Error& reason) {
 
 void LeaseRequests::Cancel(const LeaseId& id) {
   const Request& request = requests_.at(id);
+  // The raylet takes it out of its queue. If it has granted it already, `HandleReply` returns the
+  // worker.
   if (request.retry == nullptr || !request.retry->IsSet()) {  // else it is not out
     protocol::CancelLeaseRequest message;
     message.set_request_id(std::string(id.Binary()));

@@ -22,6 +22,8 @@ WatchId ObjectGetter::Get(internal::ReferencePtr reference,
 void ObjectGetter::Cancel(WatchId get) {
   const auto it = running_.find(get);
   if (it == running_.end()) return;
+  // A pull that is under way goes on, as others may wait for the same object. It finds no entry
+  // here.
   references_.Unwatch(it->second.watch);
   running_.erase(it);
 }
@@ -38,8 +40,10 @@ void ObjectGetter::OnState(WatchId get, const ObjectState& state) {
   const auto it = running_.find(get);
   if (it == running_.end()) return;
   if (const auto* value = std::get_if<Payload>(&state)) {
+    // A small value came with the answer of its owner: there is nothing to pull.
     Finish(get, *value);
   } else if (const auto* error = std::get_if<Error>(&state)) {
+    // The object has ended in an error, and this is all that there will ever be to get.
     Finish(get, Fail(*error));
   } else {
     // A large value: the store has it here, or pulls it from one of the nodes that the owner names.

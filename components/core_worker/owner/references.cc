@@ -25,12 +25,15 @@ ReferenceTable::~ReferenceTable() { Stop(); }
 
 void ReferenceTable::SetSelf(const protocol::Address& self) {
   links_.SetSelf(self);
+  // One `Owner` for all objects of this process, so that one pointer tells them from borrowed ones.
   self_owner_ = NewOwner(self.SerializeAsString(), DroppedHolds::Side::kOwned);
 }
 
 // ---- holds ----
 
 OwnerPtr ReferenceTable::NewOwner(std::string_view encoded, DroppedHolds::Side side) {
+  // A reference may be dropped on any thread, and even after this table has ended. So it only goes
+  // into a list, which the table counts on its own loop.
   const auto released = [dropped = dropped_, side](internal::Reference& reference) {
     dropped->Add(reference, side);
   };
@@ -57,6 +60,7 @@ internal::ReferencePtr ReferenceTable::NewOwned(const ObjectId& id, ObjectState 
 internal::ReferencePtr ReferenceTable::Hold(const ObjectId& id, const OwnerPtr& owner) {
   // A reference to an object of ours may come back to us from elsewhere, with our own address.
   if (OwnedObject* object = owned_.Find(id)) return owned_.Hold(*object);
+  // It belongs to another process. The first hold tells its owner that we borrow it.
   borrowed_.Hold(id, owner);
   return new internal::Reference(id, owner);
 }
@@ -121,6 +125,8 @@ void ReferenceTable::Want(const ObjectId& id) {
 
 // ---- copies ----
 
+// Where an object of ours lies is in our own books. Of another's the owner keeps the books: only it
+// can name another copy, or make the object again.
 void ReferenceTable::ReportMissing(const ObjectId& id, std::vector<std::string> endpoints) {
   if (owned_.Has(id)) {
     owned_.DoubtCopies(id, endpoints);

@@ -65,6 +65,10 @@ struct TaskArguments {
   /// Adds an argument by value. \return where its `size` bytes go.
   std::span<std::byte> AddValue(std::size_t size);
   void AddReference(internal::ReferencePtr reference);
+  /// What is known of one of `references`. \pre a value, or where it is stored.
+  void SetState(std::size_t index, const ObjectState& state);
+  /// Forgets inline values: what an earlier attempt was told may be out of date.
+  void ForgetValues();
   /// \return all arguments, in order, as they are sent.
   [[nodiscard]] std::string Encode() const;
 };

@@ -23,6 +23,8 @@ std::vector<internal::ReferencePtr> TaskTable::Submit(const TaskId& id, TaskKind
   record.reconstructions_left = config_.reconstructions_max;
   if (record.arguments != nullptr) record.arguments->missing_left = config_.missing_max;
 
+  // The results are ours before the task is sent: its answer must find them, and the caller may
+  // pass them on at once.
   std::vector<internal::ReferencePtr> results;
   results.reserve(record.kind->result_count);
   for (std::uint32_t i = 0; i < record.kind->result_count; ++i) {
@@ -38,10 +40,7 @@ void TaskTable::Resolve(Record& record) {
   TaskArguments& arguments = *record.arguments;
   // Whatever an earlier attempt was told of its arguments may be out of date: look again.
   Check(arguments.unknown == 0, "a task whose arguments are looked up was not waiting for any");
-  for (TaskArguments::ByReference& argument : arguments.references) {
-    if (argument.value) arguments.inline_bytes -= argument.value->size();
-    argument.value.reset();
-  }
+  arguments.ForgetValues();
   for (std::size_t i = 0; i < arguments.references.size(); ++i) {
     TaskArguments::ByReference& argument = arguments.references[i];
     const ObjectId id = IdOf(argument.stored.reference());
@@ -49,9 +48,10 @@ void TaskTable::Resolve(Record& record) {
     // An argument that ended in an error is this task's error: it never runs.
     if (const Error* error = std::get_if<Error>(&state)) return Fail(record, *error);
     if (!std::holds_alternative<Pending>(state)) {
-      SetArgument(arguments, i, state);
+      arguments.SetState(i, state);
       continue;
     }
+    // Not known yet. The task stays here until it is, and takes up no worker meanwhile.
     ++arguments.unknown;
     argument.watch = deps_.references.Watch(
         id, alive_.Bind([this, task_id = record.id, i](const ObjectId&, const ObjectState& known) {
@@ -62,6 +62,8 @@ void TaskTable::Resolve(Record& record) {
 }
 
 void TaskTable::Enqueue(Record& record) {
+  // The sender has the task from here until it tells how the attempt ended. The flags are of this
+  // attempt alone: what an earlier one stored, this one may return inline.
   record.state = State::kLent;
   record.has_stored = 0;
   record.has_references = 0;
@@ -76,23 +78,8 @@ void TaskTable::OnArgumentKnown(const TaskId& id, std::size_t index, const Objec
   if (std::exchange(arguments.references[index].watch, 0) == 0) return;
   --arguments.unknown;
   if (const Error* error = std::get_if<Error>(&state)) return Fail(record, *error);
-  SetArgument(arguments, index, state);
+  arguments.SetState(index, state);
   if (arguments.unknown == 0) Enqueue(record);
-}
-
-void TaskTable::SetArgument(TaskArguments& arguments, std::size_t index, const ObjectState& state) {
-  TaskArguments::ByReference& argument = arguments.references[index];
-  argument.stored.clear_hint();
-  // A large value stays where it is: the worker's node pulls it from a place named here.
-  if (const auto* in_store = std::get_if<InStore>(&state)) {
-    *argument.stored.mutable_hint() = ToMessage(*in_store);
-    return;
-  }
-  const auto& value = std::get<Payload>(state);
-  // A small value travels with the task, unless it is one of too many: then the worker asks us.
-  if (arguments.inline_bytes + value.size() > kInlineBytesPerMessage) return;
-  arguments.inline_bytes += value.size();
-  argument.value = value;
 }
 
 // ---- how attempts end ----
@@ -105,7 +92,9 @@ void TaskTable::OnResult(SubmittedTask& task, std::uint32_t index, ResultValue r
   const std::uint32_t count = record.kind->result_count;
   if (index < count) SetResult(record, index, result);
   if (is_last == IsLast::kNo) return;
+  // We hold by now what the results refer to. When their owners know that, the worker may let go.
   if (record.has_references) handoffs_.Add(record.id, where.worker_endpoint);
+  // A result that does not come would be waited for for ever, so those that are left get an error.
   if (index + 1 != count) {
     return Fail(record, Error(ErrorCode::kInternal,
                               fmt::format("task {} was answered with {} results, not {}",
@@ -132,6 +121,8 @@ void TaskTable::SetResult(Record& record, std::uint32_t index, ResultValue& resu
   OwnedObjects& owned = deps_.references.owned();
   const ObjectId id = ObjectId::OfTask(record.id, index);
   std::vector<internal::ReferencePtr> contained;
+  // The value refers to other objects. It holds them for as long as it lives, and if they are not
+  // ours, this makes us a borrower.
   if (!result.contained.empty()) {
     record.has_references = 1;
     OwnerPtr owner;
@@ -146,6 +137,7 @@ void TaskTable::SetResult(Record& record, std::uint32_t index, ResultValue& resu
   if (stored == nullptr) {
     return owned.SetIfPending(id, std::move(result.state), std::move(contained));
   }
+  // The bytes lie in the store of a node and may be lost with it. The task must be remembered then.
   record.has_stored = 1;
   if (!std::holds_alternative<InStore>(deps_.references.Peek(id))) {
     return owned.SetState(id, std::move(*stored), std::move(contained));
@@ -155,6 +147,8 @@ void TaskTable::SetResult(Record& record, std::uint32_t index, ResultValue& resu
   for (const auto& [node, endpoint] : stored->copies) owned.AddCopy(id, node, endpoint);
 }
 
+// The worker's node pulled those stored arguments that it did not have. Their owners are told of
+// the new copies: other readers may be sent there, and the copies must be freed with the object.
 void TaskTable::ReportPulledArguments(const Record& record, const WorkerPlace& where) {
   if (record.arguments == nullptr) return;
   for (const TaskArguments::ByReference& argument : record.arguments->references) {
@@ -199,11 +193,14 @@ void TaskTable::OnLost(SubmittedTask& task, const Error& error, Charge charge) {
 }
 
 void TaskTable::OnRefused(SubmittedTask& task, const Error& error) {
+  // No worker can run it: no node is big enough, its arguments are too large, or no raylet answers.
+  // Another attempt would end alike.
   Fail(Of(task), Error(error).Context("task " + task.kind->name));
 }
 
 void TaskTable::OnWithdrawn(SubmittedTask& task) {
   Record& record = Of(task);
+  // It was asked back, so it does not run again; those who wait for its results must not wait on.
   Fail(record, Error(ErrorCode::kCancelled,
                      fmt::format("task {} was withdrawn before it began", record.kind->name)));
 }
@@ -228,6 +225,7 @@ void TaskTable::Retry(Record& record, const Error& error, Charge charge) {
 }
 
 void TaskTable::Fail(Record& record, const Error& error) {
+  // Results that have a state keep it: they may have been read, and an object never changes.
   const TaskId id = record.id;
   for (std::uint32_t i = 0; i < record.kind->result_count; ++i) {
     deps_.references.owned().SetIfPending(ObjectId::OfTask(id, i), error);
@@ -253,7 +251,10 @@ void TaskTable::KeepLineage(Record& record) {
       const ObjectState state = deps_.references.Peek(held->id);
       const bool is_owned = deps_.references.owned().Has(held->id);
       if (std::holds_alternative<Payload>(state)) return false;  // its bytes are here and counted
+      // It has no bytes that could be freed: it failed, or its own task is still on its way.
       if (is_owned && !std::holds_alternative<InStore>(state)) return false;
+      // The bytes may go: this hold ends. An object of ours keeps its id and its own lineage, so
+      // that it can be made again for this task.
       const bool is_new = arguments->lineage_of.emplace(held->id, held->owner).second;
       if (is_new && is_owned) deps_.references.owned().AddLineage(held->id);
       return true;
@@ -298,6 +299,7 @@ void TaskTable::OnObjectLost(const ObjectId& id) {
                      record.kind->name, config_.reconstructions_max));
     return;
   }
+  // Readers wait from here on, just as they did before the task ran for the first time.
   deps_.references.owned().SetPending(id);
   MakeAgain(record);
 }
@@ -344,6 +346,8 @@ void TaskTable::DropUnneeded() {
 }
 
 void TaskTable::Drop(Record& record) {
+  // All that the task kept goes with it: its place in the list, its watches, whose callbacks would
+  // find no record, and the ids of its arguments, which may be what they were kept for.
   if (record.state == State::kLineage) ForgetLineage(record);
   if (const TaskArguments* arguments = record.arguments.get()) {
     for (const auto& argument : arguments->references) {

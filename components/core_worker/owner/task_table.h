@@ -92,7 +92,6 @@ class TaskTable final : public AttemptObserver {
   void Resolve(Record& record);
   void Enqueue(Record& record);
   void OnArgumentKnown(const TaskId& id, std::size_t index, const ObjectState& state);
-  static void SetArgument(TaskArguments& arguments, std::size_t index, const ObjectState& state);
   void SetResult(Record& record, std::uint32_t index, ResultValue& result);
   void ReportPulledArguments(const Record& record, const WorkerPlace& where);
   void Retry(Record& record, const Error& error, Charge charge);

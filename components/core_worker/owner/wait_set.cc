@@ -17,6 +17,7 @@ WaitList::~WaitList() {
 }
 
 void WaitList::TakeFrom(WaitList& other) {
+  // Places point at what points at them: here only the first one notices that the list has moved.
   first_ = std::exchange(other.first_, nullptr);
   if (first_ != nullptr) first_->from = &first_;
 }
@@ -33,6 +34,8 @@ void WaitList::Add(WaitSet& set, std::size_t index) {
 void WaitList::Tell() {
   while (first_ != nullptr) {
     WaitSet::Node& node = *std::exchange(first_, first_->next);
+    // The place is in no list any more: the call may end before it reads this, and must not look
+    // for its neighbours then.
     node.from = nullptr;
     node.set->ready_.push_back(static_cast<std::size_t>(&node - node.set->nodes_.data()));
     node.set->changed_.Notify();

@@ -6,6 +6,7 @@ namespace mobula::core_worker {
 WatchId Watches::Add(const ObjectId& id, OnState done) {
   const WatchId watch = ++last_;
   waiting_.emplace(watch, Waiting{id, std::move(done)});
+  // If the object is known already, this wakes the watch; if not, the object keeps its number.
   objects_.add_to(id, watch);
   return watch;
 }
@@ -27,6 +28,7 @@ void Watches::Run(const std::vector<WatchId>& watches) {
       objects_.add_to(id, watch);
       continue;
     }
+    // Each watch calls back once. It ends before the call, which may watch the same object again.
     const auto done = std::move(it->second.done);
     waiting_.erase(it);
     done(id, state);
