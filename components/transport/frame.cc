@@ -69,11 +69,13 @@ Result<void> CheckFrameLengths(const FrameHeader& header, const ConnectionLimits
 Result<FrameHeader> DecodeFrameHeader(std::span<const std::byte> bytes,
                                       const ConnectionLimits& limits) {
   Check(bytes.size() == kFrameHeaderBytes, "a frame header is decoded whole");
+  // A browser or another program has found the port. Its first bytes are told, as they say which.
   if (bytes[0] != kMagic0 || bytes[1] != kMagic1) {
     return Fail(ErrorCode::kCorrupt,
                 "not a frame{}: it begins with bytes {:02x} {:02x} instead of 'MB'",
                 LooksLike(bytes), std::to_integer<int>(bytes[0]), std::to_integer<int>(bytes[1]));
   }
+  // The handshake must pass between all versions, because only it can refuse the other politely.
   const auto version = Get<std::uint8_t>(bytes, 2);
   if (version != kProtocolVersion && bytes[3] != static_cast<std::byte>(FrameKind::kHandshake)) {
     return Fail(ErrorCode::kVersionMismatch,
@@ -88,6 +90,7 @@ Result<FrameHeader> DecodeFrameHeader(std::span<const std::byte> bytes,
   FrameHeader header;
   header.kind = static_cast<FrameKind>(kind);
   header.flags = Get<std::uint16_t>(bytes, 4);
+  // A flag or a reserved bit that this build does not know could change what the frame means.
   if ((header.flags & ~kFrameHasDescriptor) != 0) {
     return Fail(ErrorCode::kCorrupt, "a frame has unknown flags {:#06x}", header.flags);
   }
@@ -99,6 +102,7 @@ Result<FrameHeader> DecodeFrameHeader(std::span<const std::byte> bytes,
   header.deadline_ms = Get<std::uint32_t>(bytes, 20);
   header.body_bytes = Get<std::uint32_t>(bytes, 24);
   header.attachment_bytes = Get<std::uint64_t>(bytes, 32);
+  // No memory is taken for lengths that are not allowed: the far side may have made them up.
   if (auto fits = CheckFrameLengths(header, limits); !fits) return Fail(std::move(fits.error()));
   return header;
 }

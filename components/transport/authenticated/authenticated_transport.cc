@@ -28,6 +28,8 @@ class SessionMaker {
   /// Strangers may knock as often as they like: that must not fill the disk.
   void LogRefusal(const std::string& peer, std::string_view why) {
     if (config->log == nullptr) return;
+    // The first refusal after a quiet time opens an interval. Only so many of its lines are
+    // written; the rest is counted, and told in one line at its end.
     if (!interval_.IsSet()) {
       refused_ = 0;
       interval_.Set(kRefusalInterval, [this] {
@@ -57,6 +59,7 @@ class AuthenticatedListener final : public Listener {
         on_accept_(std::make_shared<Transport::OnAccept>(std::move(on_accept))) {}
 
   Result<void> Open(Transport& inner, std::string_view endpoint) {
+    // Connections of the inner listener are strangers. Those that prove themselves are handed on.
     auto made = inner.Listen(
         endpoint, alive_.Bind([this](std::unique_ptr<Connection> c) { Accept(std::move(c)); }));
     if (!made) return Fail(std::move(made.error()));
@@ -97,6 +100,7 @@ class AuthenticatedListener final : public Listener {
             waiting_.pop_front();
             Begin(std::move(next));
           }
+          // The stranger was told why; the operator finds the same reason in the log.
           if (!made) return maker_->LogRefusal(peer, made.error().message());
           const auto on_accept = on_accept_;  // accepting may destroy this
           (*on_accept)(std::move(*made));
@@ -126,6 +130,8 @@ class AuthenticatedTransport final : public Transport {
   }
 
   void Connect(std::string_view endpoint, Duration timeout, OnConnect done) override {
+    // The connection below is only the first step: the caller gets it when both sides have proved
+    // that they know the token, or an error if one could not.
     inner_.Connect(
         endpoint, timeout,
         alive_.Bind([this, endpoint = std::string(endpoint), timeout,
@@ -150,6 +156,8 @@ class AuthenticatedTransport final : public Transport {
                    alive_.Bind([this, id, endpoint = std::move(endpoint), done = std::move(done)](
                                    Result<std::unique_ptr<Connection>> made) mutable {
                      sessions_.erase(id);
+                     // A refusal of the far side does not name the endpoint, and the caller may
+                     // have tried several.
                      if (!made && !made.error().message().starts_with(endpoint)) {
                        done(Fail(std::move(made.error()).Context(endpoint)));
                      } else {

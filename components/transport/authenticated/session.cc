@@ -57,6 +57,7 @@ Session::Session(EventLoop& loop, Side side, std::unique_ptr<Connection> connect
 
 void Session::Start(Duration timeout, OnEnd done) {
   done_ = std::move(done);
+  // A peer that stays silent, or sends one byte a minute, must not hold a place for ever.
   timeout_.Set(timeout, [this] {
     Refuse(Error(ErrorCode::kDeadlineExceeded, "the handshake was not finished in time"));
   });
@@ -98,6 +99,7 @@ Result<WritablePayload> Session::PlaceAttachment(const FrameHeader& /*header*/,
 
 void Session::OnFrame(Frame frame) {
   const auto self = shared_from_this();  // the end of the handshake drops its owner's share
+  // No step brings a descriptor. One from a stranger would only use up ours.
   if (frame.descriptor >= 0) ::close(frame.descriptor);
   Step step;
   if (frame.header.kind != FrameKind::kHandshake || !step.ParseFromString(frame.body)) {
@@ -202,6 +204,7 @@ void Session::OnProof(const std::string& hmac) {
 
 void Session::OnClose(const Error& reason) {
   const auto self = shared_from_this();
+  // The peer went away, or did not like us without saying why.
   End(Error(reason.code(), reason.message() + ", before the handshake was finished"));
 }
 
@@ -218,6 +221,7 @@ void Session::End(std::optional<Error> error) {
   if (stage_ == Stage::kEnded) return;
   stage_ = Stage::kEnded;
   timeout_.Cancel();
+  // Moved out first: the owner may drop its share of this session inside the call.
   auto done = std::move(done_);
   if (error) {
     // A close sends what is queued first: the refusal reaches the other side.

@@ -67,10 +67,13 @@ class Core : public std::enable_shared_from_this<Core> {
     if (!end.open || end.end_reason) return;
     frame.header.body_bytes = static_cast<std::uint32_t>(frame.body.size());
     frame.header.attachment_bytes = frame.attachment.size();
+    // The sender may close its own descriptor as soon as this returns, so the frame has a copy.
     if (frame.descriptor >= 0) frame.descriptor = ::fcntl(frame.descriptor, F_DUPFD_CLOEXEC, 0);
     end.queued_bytes += frame.body.size() + frame.attachment.size();
     end.queued_body_bytes += frame.body.size();
     end.unsent.push_back(std::move(frame));
+    // A sender that does not slow down would fill the memory. The connection ends, as with a
+    // socket.
     if (end.queued_body_bytes > end.limits.queued_bytes_max) {
       return Break(from, Error(ErrorCode::kResourceExhausted,
                                "{}: {} bytes wait to be sent, allowed are {}", end.side.describe,
@@ -113,6 +116,7 @@ class Core : public std::enable_shared_from_this<Core> {
 
   /// Ends this side because of an error; its handler hears of it later, the other side too.
   void Break(PipeEnd which, Error reason) {
+    // What waits here is lost, in both directions, like the bytes in a connection that was reset.
     CloseDescriptors(At(which).unsent);
     CloseDescriptors(At(which).arrived);
     TellOther(which);
@@ -124,6 +128,7 @@ class Core : public std::enable_shared_from_this<Core> {
   void Finish(PipeEnd which, const Error& reason) {
     End& end = At(which);
     if (!end.open || end.end_reason) return;
+    // Frames that arrived before stay readable; the end is reported behind them.
     end.end_reason = reason;
     Deliver(which);
   }
@@ -131,6 +136,8 @@ class Core : public std::enable_shared_from_this<Core> {
   void SetHandler(PipeEnd which, ConnectionHandler* handler) {
     End& end = At(which);
     end.handler = handler;
+    // Frames that came while there was no handler have waited for this one. They are delivered in a
+    // later turn, as the caller may not be ready inside this call.
     if (handler == nullptr || (end.arrived.empty() && !end.end_reason)) return;
     end.side.loop->Post([self = shared_from_this(), which] { self->Deliver(which); });
   }

@@ -39,6 +39,7 @@ ClientPool::ClientPool(EventLoop& loop, std::function<Transport*(std::string_vie
 
 std::shared_ptr<Client> ClientPool::Get(const std::string& endpoint) {
   std::shared_ptr<Client>& client = clients_[endpoint];
+  // A client that has given up stays so. The next caller gets a fresh one, with its own attempts.
   if (client == nullptr || (client->IsGone() && !stopped_)) {
     Transport* transport = choose_(endpoint);
     client = std::make_shared<Client>(loop_, transport != nullptr ? *transport : *refusing_,
@@ -52,12 +53,15 @@ void ClientPool::Drop(const std::string& endpoint) {
   const auto it = clients_.find(endpoint);
   if (it == clients_.end()) return;
   const auto client = std::move(it->second);
+  // Out of the pool before it stops: its callbacks may ask for the same endpoint again.
   clients_.erase(it);
   client->Stop();
 }
 
 void ClientPool::Stop() {
   stopped_ = true;
+  // A client that stops fails its calls, and their callbacks may ask for further clients. So this
+  // walks a copy.
   for (const auto& [endpoint, client] : std::map(clients_)) client->Stop();
 }
 

@@ -35,6 +35,7 @@ Peer::Peer(EventLoop& loop, std::unique_ptr<Connection> connection, const Servic
       services_(services),
       deadline_timer_(loop),
       alive_(std::make_shared<char>()) {
+  // Where there is a handshake, it is over: the narrow limits for strangers end here.
   connection_->SetLimits(ConnectionLimits{});
   connection_->SetHandler(this);
 }
@@ -54,6 +55,7 @@ CallId Peer::CallRaw(const MethodInfo& method, std::string body, CallOptions opt
     return refuse(
         Error(ErrorCode::kUnavailable, "{}: the connection is closed", connection_->Describe()));
   }
+  // The far side would refuse more calls than this, and each waiting call takes memory here.
   if (outgoing_.size() >= kCallsInFlightMax) {
     return refuse(Error(ErrorCode::kResourceExhausted,
                         "{}: {} calls wait for their replies, which is the bound",
@@ -240,6 +242,8 @@ void Peer::OnRequest(Frame frame) {
   }
   Responder responder(this, alive_, id);
   const auto* entry = services_ != nullptr ? services_->Find(frame.header.method) : nullptr;
+  // No handler sees this request: it names a method that this build does not have, its bytes found
+  // no place, or the far side calls faster than it is answered.
   if (entry == nullptr || place_error || full) {
     CloseDescriptor(frame.descriptor);
     if (entry == nullptr) {
@@ -256,6 +260,7 @@ void Peer::OnRequest(Frame frame) {
   }
   CallContext context;
   context.peer = this;
+  // The time that is left travels and counts from its arrival: clocks of two hosts may differ.
   context.deadline = frame.header.deadline_ms == 0
                          ? TimePoint::max()
                          : loop_.Now() + std::chrono::milliseconds(frame.header.deadline_ms);
@@ -282,12 +287,15 @@ void Peer::OnReply(Frame frame) {
 
 void Peer::OnClose(const Error& reason) {
   if (!open_) return;
+  // The callbacks below may make calls. From here on those are refused at once.
   open_ = false;
   incoming_.clear();
   deadlines_.clear();
   deadline_timer_.Cancel();
   const std::weak_ptr<char> alive = alive_;
   const Error lost(reason);  // NOLINT(performance-unnecessary-copy-initialization): may die below
+  // No reply can come any more. Whether a request arrived is not known, so the callers decide, by
+  // the method, if it may be sent again.
   auto calls = std::exchange(outgoing_, {});
   for (auto& [id, call] : calls) {
     call.done(Fail(ErrorCode::kUnavailable, "{}: {}", call.method, lost.message()));

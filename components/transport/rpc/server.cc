@@ -18,6 +18,7 @@ Result<std::string> Server::Listen(Transport& transport, std::string_view endpoi
 }
 
 void Server::Accept(std::unique_ptr<Connection> connection) {
+  // A connection beyond the bound is closed without a word: its client tries again later.
   if (stopped_ || peers_.size() >= connections_max_) return;  // closes it
   const std::uint64_t id = ++last_peer_;
   auto made = std::make_unique<Peer>(loop_, std::move(connection), &services_);

@@ -12,6 +12,7 @@ Responder::Responder(Responder&& other) noexcept
       call_id_(std::exchange(other.call_id_, 0)) {}
 
 Responder& Responder::operator=(Responder&& other) noexcept {
+  // Swapped, so that `other` answers on its destruction what this one had still to answer.
   std::swap(peer_, other.peer_);
   std::swap(peer_alive_, other.peer_alive_);
   std::swap(call_id_, other.call_id_);
@@ -47,6 +48,7 @@ void Responder::Answer(FrameKind kind, std::string body, Payload attachment, int
 void ServiceTable::AddRaw(Entry entry) {
   const std::uint32_t id = entry.info.id;
   const bool added = entries_.emplace(id, std::move(entry)).second;
+  // The number says which handler a frame is for, so it must mean one method only.
   Check(added, "two handlers were added for one method");
 }
 

@@ -36,6 +36,8 @@ class RingChannel final : public ByteChannel, private Pollable {
       : loop_(loop), end_(end == SocketEnd::kConnected ? 0 : 1), socket_(loop.context()) {
     boost::system::error_code error;
     socket_.assign(socket.get(), error);
+    // A descriptor that the loop cannot watch is of no use. Its owner learns of it on the first
+    // read.
     if (error) {
       error_ = EMFILE;
       return;
@@ -56,6 +58,8 @@ class RingChannel final : public ByteChannel, private Pollable {
       const ssize_t passed = SendWithDescriptors(socket_.native_handle(), std::span(&part, 1),
                                                  std::span(&descriptor, 1));
       if (passed < 0) return passed == -EAGAIN ? -ENOBUFS : passed;
+      // The reader compares this count with what it took from the socket, and so knows what to wait
+      // for.
       writer_.CountPassed();
     }
     const ssize_t written = writer_.Write(parts);
@@ -96,6 +100,7 @@ class RingChannel final : public ByteChannel, private Pollable {
 
   void Shut() override {
     if (!socket_.is_open()) return;
+    // From here on no callback of ours runs: what is posted or waited for holds `alive_`.
     alive_.End();
     loop_.peers().Remove(*this);
     loop_.doorbells().Remove(doorbell_.get(), *this);
@@ -134,6 +139,7 @@ class RingChannel final : public ByteChannel, private Pollable {
 
   /// Takes over what the peer made.
   void Accept(std::span<const char> hello, std::deque<Descriptor> came) {
+    // The far side may be any program that can open the socket. It is checked before it is mapped.
     const bool is_right = came.size() == kHelloDescriptors && std::ranges::equal(hello, kHello);
     Result<RingMemory> memory =
         is_right ? RingMemory::Map(came[0].get())

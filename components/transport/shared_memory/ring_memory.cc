@@ -22,6 +22,7 @@ namespace {
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 void* MapShared(int memory, std::size_t size) {
+  // Both sides write: each its own ring, and in the other's the place up to which it has read.
   void* mapped = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
   if (mapped == MAP_FAILED) return nullptr;
   // A child of a user's program must not keep the rings alive, or write into them.
@@ -60,6 +61,7 @@ Result<RingMemory> RingMemory::Map(int memory) {
   return RingMemory(static_cast<Layout*>(mapped));
 }
 
+// The memory itself ends with the last of the two that map it.
 RingMemory::~RingMemory() {
   if (layout_ != nullptr) ::munmap(layout_, sizeof(Layout));
 }

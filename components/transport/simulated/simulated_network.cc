@@ -42,6 +42,8 @@ class SimulatedNetwork::Impl : public std::enable_shared_from_this<Impl> {
 
   Duration Latency() {
     const auto mean = static_cast<double>(config_.latency_mean.count());
+    // The waiting times are exponential: most frames come soon, and a few come very late. The
+    // longest is bounded, so that a timeout can be longer than any of them.
     const double extra = -std::log(1.0 - random_.Unit()) * mean;
     return config_.latency_min + Duration(static_cast<Duration::rep>(std::min(extra, 50 * mean)));
   }
@@ -87,6 +89,7 @@ class SimulatedNetwork::Impl::SimulatedWire final
   void Carry(PipeEnd from, EventLoop::Callback arrive) override {
     const auto sender = static_cast<std::size_t>(from);
     const std::size_t receiver = 1 - sender;
+    // A dead process sends nothing, though its objects may still be about to be destroyed.
     if (network_->dead_.contains(sides_[sender].member.process)) return;
     Side& side = sides_[receiver];
     const TimePoint now = network_->loop_.Now();
@@ -100,6 +103,7 @@ class SimulatedNetwork::Impl::SimulatedWire final
 
   void Release() {
     for (Side& side : sides_) {
+      // All at once and in order: these frames have had their latency long ago.
       for (auto& arrive : std::exchange(side.held_back, {})) Deliver(side, std::move(arrive));
     }
   }
@@ -117,6 +121,7 @@ class SimulatedNetwork::Impl::SimulatedWire final
     Deliver(side, std::move(arrive));
   }
   void Deliver(Side& side, EventLoop::Callback arrive) {
+    // A process may have died while this was under way; what it would have read is lost with it.
     if (network_->Lives(side.member)) side.member.loop->Post(std::move(arrive));
   }
 
@@ -138,6 +143,7 @@ class SimulatedNetwork::Impl::SimulatedTransport final : public Transport {
     }
     auto listener = std::make_unique<SimulatedListener>(network_, name, std::move(on_accept));
     const Listening entry{Self(), listener->on_accept};
+    // The name is another's. The listener that we made must not take it away when it is destroyed.
     if (!network_->listening_.emplace(name, entry).second) {
       listener->endpoint.clear();
       return Fail(ErrorCode::kAlreadyExists, "{} is in use", name);
@@ -145,6 +151,7 @@ class SimulatedNetwork::Impl::SimulatedTransport final : public Transport {
     return listener;
   }
   void Connect(std::string_view endpoint, Duration timeout, OnConnect done) override {
+    // An answer that comes after this transport has gone is dropped.
     network_->Connect(Self(), std::string(endpoint), timeout, lifetime_.Bind(std::move(done)));
   }
   [[nodiscard]] std::string_view Scheme() const override { return "sim"; }
@@ -177,6 +184,7 @@ class SimulatedNetwork::Impl::SimulatedTransport final : public Transport {
 void SimulatedNetwork::Impl::Connect(Member client, std::string endpoint, Duration timeout,
                                      Transport::OnConnect done) {
   constexpr std::string_view kScheme = "sim://";
+  // A mistake in an endpoint is found at once, and reported later as every failure is.
   if (!endpoint.starts_with(kScheme)) {
     return client.loop->Post([endpoint, done = std::move(done)]() mutable {
       done(Fail(ErrorCode::kInvalidArgument,
@@ -208,6 +216,7 @@ void SimulatedNetwork::Impl::Accept(Member client, const std::string& endpoint,
       done(Fail(ErrorCode::kUnavailable, "nothing listens at {}", endpoint));
     });
   }
+  // Both processes live: there is a connection, whatever happens to either of them next.
   const Member server = it->second.member;
   auto wire = std::make_shared<SimulatedWire>(
       shared_from_this(), SimulatedWire::Side{client, {}, {}}, SimulatedWire::Side{server, {}, {}});
@@ -218,6 +227,8 @@ void SimulatedNetwork::Impl::Accept(Member client, const std::string& endpoint,
   server.loop->Post(
       [self = shared_from_this(), endpoint, connection = std::move(pipe.server)]() mutable {
         const auto still = self->listening_.find(endpoint);
+        // The listener went while the connection was on its way: the server's end is destroyed
+        // unused.
         if (still == self->listening_.end()) return;
         const auto on_accept = still->second.on_accept;
         (*on_accept)(std::move(connection));
@@ -244,6 +255,7 @@ std::unique_ptr<Transport> SimulatedNetwork::TransportFor(const std::string& pro
 }
 
 void SimulatedNetwork::Kill(const std::string& process) {
+  // Dead for good: a process that starts again has a new name, as it would have a new process id.
   impl_->dead_.insert(process);
   impl_->Forget();
   std::erase_if(impl_->listening_,
@@ -260,7 +272,7 @@ void SimulatedNetwork::Kill(const std::string& process) {
   }
 }
 
-void SimulatedNetwork::Cut(const std::string& a, const std::string& b) {
+void SimulatedNetwork::Disconnect(const std::string& a, const std::string& b) {
   for (auto& [id, line] : impl_->lines_) {
     const bool is_between =
         (line.client == a && line.server == b) || (line.client == b && line.server == a);
@@ -276,6 +288,8 @@ void SimulatedNetwork::Part(const std::string& from, const std::string& to) {
 }
 
 void SimulatedNetwork::Heal() {
+  // Frames that were held back while the network was parted arrive now, as TCP would send them
+  // again.
   impl_->parted_.clear();
   for (const auto& held : std::exchange(impl_->held_, {})) {
     if (const auto wire = held.lock()) wire->Release();

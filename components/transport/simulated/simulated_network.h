@@ -42,7 +42,7 @@ class SimulatedNetwork {
   /// kUnavailable within `death_notice_max`. Its loop should be killed at the same moment.
   void Kill(const std::string& process);
   /// Breaks all connections between two processes; both notice.
-  void Cut(const std::string& a, const std::string& b);
+  void Disconnect(const std::string& a, const std::string& b);
   /// Holds back what `from` sends to `to`, both groups. Call twice for both ways.
   void Part(const std::string& from, const std::string& to);
   /// Ends all partings; what was held back arrives.

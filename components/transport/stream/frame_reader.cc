@@ -19,6 +19,7 @@ Result<std::size_t> FrameReader::Feed(std::span<const std::byte> bytes,
       std::memcpy(header_.data() + filled_, rest.data(), size);
       taken += size;
       filled_ += size;
+      // A header may come in pieces. Nothing can be decided before all of it is here.
       if (filled_ < kFrameHeaderBytes) break;
       // Lengths are checked against the limits before any memory is taken for them.
       auto header = DecodeFrameHeader(header_, limits);
@@ -54,6 +55,7 @@ void FrameReader::EnterBody() {
 }
 
 std::span<std::byte> FrameReader::Direct() {
+  // Bytes can be read straight into the frame, without a copy, as soon as its size is known.
   if (stage_ == Stage::kBody) {
     return std::as_writable_bytes(std::span(frame_.body)).subspan(filled_);
   }
@@ -69,6 +71,7 @@ void FrameReader::Advance(std::size_t size) {
 /// Moves on when the current stage has all its bytes.
 void FrameReader::EnterNextStage() {
   if (stage_ == Stage::kBody && filled_ == frame_.header.body_bytes) {
+    // The body says where the attachment belongs, so nothing of it is read until it has a place.
     stage_ = frame_.header.attachment_bytes > 0 ? Stage::kPlace : Stage::kReady;
   } else if (stage_ == Stage::kAttachment && filled_ == frame_.header.attachment_bytes) {
     stage_ = Stage::kReady;
@@ -83,6 +86,7 @@ void FrameReader::Place(Result<WritablePayload> destination) {
   if (dropping_) return;
   Check(destination->bytes.size() == frame_.header.attachment_bytes,
         "an attachment is placed in its exact size");
+  // Bytes go straight there from now on: into the object store, if that is where they belong.
   destination_ = std::move(*destination);
 }
 

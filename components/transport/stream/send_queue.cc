@@ -65,6 +65,7 @@ void SendQueue::Consume(std::uint64_t size) {
     Chunk& chunk = chunks_.front();
     const std::uint64_t rest = chunk.bytes().size() - sent_;
     const std::uint64_t gone = std::min(rest, size);
+    // Bytes of attachments count for the caller's pace only; bodies are what the bound is for.
     if (chunk.payload.empty()) body_bytes_ -= gone;
     size -= gone;
     sent_ += gone;

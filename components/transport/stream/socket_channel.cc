@@ -40,6 +40,7 @@ class SocketChannel final : public ByteChannel {
     if (!direct.empty()) parts[used++] = {direct.data(), direct.size()};
     parts[used++] = {scratch.data(), scratch.size()};
     const std::span<iovec> wanted = std::span(parts).first(used);
+    // A plain read would drop the descriptors that come with the bytes.
     if (passes_descriptors_) {
       return ReceiveWithDescriptors(socket_.native_handle(), wanted, descriptors);
     }
@@ -64,6 +65,7 @@ class SocketChannel final : public ByteChannel {
 
  private:
   void Await(Wait what, Callback callback) {
+    // An error here is found by the next read or write, which can say more of it.
     socket_.async_wait(what,
                        loop_.Locked([callback = std::move(callback)](
                                         const boost::system::error_code&) mutable { callback(); }));
@@ -93,6 +95,7 @@ ssize_t SendWithDescriptors(int socket, std::span<const iovec> parts,
     header->cmsg_len = CMSG_LEN(descriptors.size_bytes());
     std::memcpy(CMSG_DATA(header), descriptors.data(), descriptors.size_bytes());
   }
+  // A peer that has closed makes this an error for us, and not a signal that ends the process.
   const ssize_t sent = ::sendmsg(socket, &message, MSG_NOSIGNAL);
   return sent < 0 ? -errno : sent;
 }
@@ -103,6 +106,7 @@ ssize_t ReceiveWithDescriptors(int socket, std::span<iovec> parts,
   message.msg_iov = parts.data();
   message.msg_iovlen = parts.size();
   alignas(cmsghdr) std::array<char, CMSG_SPACE(ByteChannel::kDescriptorsMax * sizeof(int))> control;
+  // Without room for them, the kernel would close descriptors that come, in silence.
   message.msg_control = control.data();
   message.msg_controllen = control.size();
   const ssize_t got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);

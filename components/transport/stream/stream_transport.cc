@@ -64,6 +64,7 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
         break;
       }  // else that one client is gone; look for the next
     }
+    // The backlog is empty, or other work of the loop has its turn before more is accepted.
     if (open_) Wait();
   }
 
@@ -88,9 +89,13 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
         pause_(loop) {}
 
   void Start(Duration timeout) {
+    // One timeout for the whole: a listener whose queue is full is tried again within the same
+    // time.
     timeout_.Set(timeout, [self = shared_from_this()] {
       self->End(Fail(ErrorCode::kDeadlineExceeded, "{} did not answer in time", self->endpoint_));
     });
+    // In a later turn, so that even a connect that fails at once does not call back inside
+    // `Connect`.
     loop_.Post([self = shared_from_this()] { self->Try(); });
   }
 
@@ -98,6 +103,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   void Try() {
     if (done_ == nullptr) return;
     auto socket = OpenSocket(address_.family());
+    // Each try has a socket of its own: one that was refused cannot be connected again.
     if (!socket) return End(Fail(std::move(socket.error())));
     const int fd = socket->get();
     // A unix socket connects at once or not at all; a tcp one takes a round trip.
@@ -201,6 +207,7 @@ class StreamTransport final : public Transport {
       : loop_(loop), kind_(kind), context_(std::make_shared<StreamContext>(loop)) {}
 
   Result<std::unique_ptr<Listener>> Listen(std::string_view endpoint, OnAccept on_accept) override {
+    // The kind knows addresses. What follows is the same for all sockets.
     Result<ListeningSocket> listening = kind_.listen(endpoint);
     if (!listening) return Fail(std::move(listening.error()));
     auto accept = [make = MakerFor(SocketEnd::kAccepted, listening->endpoint),
@@ -212,6 +219,8 @@ class StreamTransport final : public Transport {
 
   void Connect(std::string_view endpoint, Duration timeout, OnConnect done) override {
     auto address = kind_.resolve(endpoint);
+    // An endpoint that cannot be read is reported like one that cannot be reached: later, on the
+    // loop.
     if (!address) {
       return loop_.Post([done = std::move(done), error = std::move(address.error())]() mutable {
         done(Fail(std::move(error)));
@@ -236,6 +245,8 @@ class StreamTransport final : public Transport {
     return
         [context = context_, kind = kind_, end, endpoint = std::move(endpoint)](Descriptor socket) {
           const bool passes = kind.abilities.passes_descriptors;
+          // The socket is configured before its first byte, and may be upgraded to rings of shared
+          // memory.
           std::string describe = kind.prepare(socket.get(), end, endpoint);
           auto channel = kind.upgrade == nullptr
                              ? MakeSocketChannel(context->loop, std::move(socket), passes)

@@ -31,6 +31,8 @@ Result<Descriptor> OpenListening(const SocketAddress& address) {
   (void)::fchmod(socket->get(), 0600);  // before the name exists: nobody else ever gets in
   int bound = ::bind(socket->get(), address.get(), address.size);
   if (bound != 0 && errno == EADDRINUSE) {
+    // The file may be left by a process that was killed. It is in use only if somebody answers
+    // there.
     if (!IsStale(address)) {
       return Fail(ErrorCode::kAlreadyExists, "unix://{} is in use", PathOf(address));
     }
@@ -51,6 +53,8 @@ class SocketFile {
   SocketFile(const SocketFile&) = delete;
   ~SocketFile() {
     struct stat now{};
+    // Another process may have removed our file and put its own in its place. That one is not ours
+    // to remove.
     if (::lstat(path_.c_str(), &now) == 0 && now.st_ino == made_.st_ino &&
         now.st_dev == made_.st_dev) {
       ::unlink(path_.c_str());
@@ -74,6 +78,7 @@ Result<SocketAddress> UnixAddress(std::string_view scheme, std::string_view text
   }
   SocketAddress address;
   auto* un = reinterpret_cast<sockaddr_un*>(&address.storage);
+  // The kernel's field is short, and a name that was shortened to fit would meet others.
   if (endpoint->path.size() >= sizeof un->sun_path) {
     return Fail(ErrorCode::kInvalidArgument, "the socket path in '{}' has {} bytes, at most {} fit",
                 text, endpoint->path.size(), sizeof un->sun_path - 1);
@@ -89,6 +94,7 @@ Result<ListeningSocket> ListenUnix(std::string_view scheme, std::string_view end
   if (!address) return Fail(std::move(address.error()));
   auto socket = OpenListening(*address);
   if (!socket) return Fail(std::move(socket.error()));
+  // The file marks this node's end as much as the socket does: it is removed with the listener.
   const std::string path = PathOf(*address);
   return ListeningSocket{std::move(*socket), fmt::format("{}://{}", scheme, path),
                          std::make_shared<SocketFile>(path)};
@@ -97,6 +103,7 @@ Result<ListeningSocket> ListenUnix(std::string_view scheme, std::string_view end
 std::string PrepareUnix(int fd, SocketEnd end, std::string_view endpoint) {
   (void)::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kSocketBytes, sizeof kSocketBytes);
   if (end == SocketEnd::kConnected) return std::string(endpoint);
+  // The client has no name. For the log of the server, the kernel tells which process it is.
   ucred peer{};
   socklen_t size = sizeof peer;
   (void)::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);

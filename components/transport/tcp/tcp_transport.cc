@@ -35,6 +35,7 @@ Result<SocketAddress> Resolve(std::string_view text) {
     host.s_addr = htonl(INADDR_LOOPBACK);
     return Address(host, endpoint->port);
   }
+  // Addresses need no resolver, which may block for seconds when the network is down.
   if (::inet_pton(AF_INET, endpoint->host.c_str(), &host) == 1) {
     return Address(host, endpoint->port);
   }
@@ -47,6 +48,7 @@ Result<SocketAddress> Resolve(std::string_view text) {
     return Fail(ErrorCode::kUnavailable, "the name '{}' in {} is not known: {}", endpoint->host,
                 text, ::gai_strerror(error));
   }
+  // The first address is taken, though a name may have several: the configuration means one host.
   host = reinterpret_cast<const sockaddr_in*>(found->ai_addr)->sin_addr;
   ::freeaddrinfo(found);
   return Address(host, endpoint->port);
@@ -57,7 +59,9 @@ std::string Prepare(int fd, SocketEnd /*end*/, std::string_view /*endpoint*/) {
   const auto set = [fd](int level, int option, int value) {
     (void)::setsockopt(fd, level, option, &value, sizeof value);
   };
+  // Frames are sent in batches already, so the kernel need not wait for more to send with one.
   set(IPPROTO_TCP, TCP_NODELAY, 1);
+  // A host that lost its power says nothing. The kernel asks it now and then, and gives up in time.
   set(SOL_SOCKET, SO_KEEPALIVE, 1);
   set(IPPROTO_TCP, TCP_KEEPIDLE, 10);
   set(IPPROTO_TCP, TCP_KEEPINTVL, 5);
@@ -71,11 +75,14 @@ Result<Descriptor> OpenListening(const SocketAddress& address) {
   auto socket = OpenSocket(AF_INET);
   if (!socket) return socket;
   const int one = 1;
+  // A head that starts again takes its port back at once, and not after the minutes for which the
+  // kernel keeps old connections in TIME_WAIT.
   (void)::setsockopt(socket->get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   if (::bind(socket->get(), address.get(), address.size) == 0 &&
       ::listen(socket->get(), kListenBacklog) == 0) {
     return socket;
   }
+  // The usual mistakes, told in words that say what to change.
   const std::string host = FormatAddress(address).substr(0, FormatAddress(address).find(':'));
   if (errno == EADDRINUSE) {
     return Fail(ErrorCode::kAlreadyExists, "port {} on {} is in use", PortOf(address), host);
@@ -92,6 +99,7 @@ Result<ListeningSocket> Listen(std::string_view endpoint) {
   if (!address) return Fail(std::move(address.error()));
   auto socket = OpenListening(*address);
   if (!socket) return Fail(std::move(socket.error()));
+  // Port 0 asks for any free port, so the name that others are told has the one we were given.
   std::string name = fmt::format("tcp://{}:{}", ParseEndpoint(endpoint)->host,
                                  PortOf(LocalAddress(socket->get())));
   return ListeningSocket{std::move(*socket), std::move(name)};

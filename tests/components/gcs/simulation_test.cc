@@ -84,8 +84,8 @@ struct Simulation {
       case 4: return network.Part("head", host);
       case 5: return network.Part(host, "head");
       case 6: return network.Heal();
-      case 7: return network.Cut(ProcessOf(node), "head.gcs");
-      case 8: return network.Cut("o0.tool", "head.gcs");
+      case 7: return network.Disconnect(ProcessOf(node), "head.gcs");
+      case 8: return network.Disconnect("o0.tool", "head.gcs");
       default: return chance.Chance(0.3) ? StartGcs() : victim.SetWorkers(chance.Below(9));
     }
   }

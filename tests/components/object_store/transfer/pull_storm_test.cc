@@ -49,7 +49,7 @@ TEST_P(PullStormTest, EveryPullEndsAndEveryCopyIsWhole) {
   for (int step = 0; step < 300; ++step) {
     const std::size_t n = random_.Below(kNodes);
     if (random_.Chance(0.1)) {
-      network_.Cut(Process(n), Process(random_.Below(kNodes)));
+      network_.Disconnect(Process(n), Process(random_.Below(kNodes)));
     } else {
       PullSomething(n);
     }

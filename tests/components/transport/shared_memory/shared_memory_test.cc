@@ -202,11 +202,12 @@ TEST_F(SharedMemoryTest, SixtyFourConnectionsOfOneProcessCarryMoreThanTheirRings
     Send(*connections.back(), "end");
   }
   ASSERT_TRUE(RunUntil([&] {
-    return recorders_.size() == kConnections &&
-           std::ranges::all_of(recorders_, [](auto& heard) { return heard->bodies.size() == 2; });
+    return recorders_.size() == kConnections && std::ranges::all_of(recorders_, [](auto& received) {
+             return received->bodies.size() == 2;
+           });
   }));
-  for (const auto& heard : recorders_) {
-    EXPECT_EQ(heard->bodies[0], std::string(3 * kRingBytes, heard->bodies[0][0]));
+  for (const auto& received : recorders_) {
+    EXPECT_EQ(received->bodies[0], std::string(3 * kRingBytes, received->bodies[0][0]));
   }
 }
 

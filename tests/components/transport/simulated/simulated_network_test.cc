@@ -35,14 +35,14 @@ struct Process {
   std::unique_ptr<Transport> transport;
   std::unique_ptr<Listener> listener;
   std::unique_ptr<Connection> connection;
-  Recorder heard;
+  Recorder received;
 };
 
 class SimulatedNetworkTest : public testing::Test {
  protected:
   SimulatedNetworkTest() {
     auto made = server_.transport->Listen("sim://n1.gcs/rpc", [this](auto connection) {
-      connection->SetHandler(&server_.heard);
+      connection->SetHandler(&server_.received);
       server_.connection = std::move(connection);
     });
     EXPECT_TRUE(made);
@@ -52,7 +52,7 @@ class SimulatedNetworkTest : public testing::Test {
     client_.transport->Connect("sim://n1.gcs/rpc", seconds(1), [this](auto connection) {
       ASSERT_TRUE(connection);
       client_.connection = std::move(*connection);
-      client_.connection->SetHandler(&client_.heard);
+      client_.connection->SetHandler(&client_.received);
     });
     loop_.RunFor(milliseconds(100));
     ASSERT_NE(server_.connection, nullptr);
@@ -71,10 +71,10 @@ TEST_F(SimulatedNetworkTest, MessagesTakeTimeAndKeepTheirOrder) {
     client_.Say(std::to_string(i));
     client_.connection->Flush();
   }
-  ASSERT_TRUE(loop_.RunUntil([&] { return server_.heard.bodies.size() == 100; }, seconds(10)));
+  ASSERT_TRUE(loop_.RunUntil([&] { return server_.received.bodies.size() == 100; }, seconds(10)));
   EXPECT_GE(loop_.Now() - before, SimulatedNetworkConfig{}.latency_min);
   for (int i = 0; i < 100; ++i) {
-    EXPECT_EQ(server_.heard.bodies[static_cast<std::size_t>(i)], std::to_string(i));
+    EXPECT_EQ(server_.received.bodies[static_cast<std::size_t>(i)], std::to_string(i));
   }
 }
 
@@ -84,13 +84,13 @@ TEST_F(SimulatedNetworkTest, PartedHostsHearNothingUntilTheyAreHealed) {
   client_.Say("held");
   server_.Say("the other way is open");
   loop_.RunFor(seconds(5));
-  EXPECT_TRUE(server_.heard.bodies.empty());
-  EXPECT_EQ(client_.heard.bodies.size(), 1U);
+  EXPECT_TRUE(server_.received.bodies.empty());
+  EXPECT_EQ(client_.received.bodies.size(), 1U);
   client_.Say("behind it");
   network_.Heal();
   client_.Say("after");
   loop_.RunFor(seconds(1));
-  EXPECT_EQ(server_.heard.bodies, (std::vector<std::string>{"held", "behind it", "after"}));
+  EXPECT_EQ(server_.received.bodies, (std::vector<std::string>{"held", "behind it", "after"}));
 }
 
 TEST_F(SimulatedNetworkTest, ConnectingAcrossAPartitionTimesOut) {
@@ -111,9 +111,9 @@ TEST_F(SimulatedNetworkTest, TheDeadAreSilentAtOnceAndMissedSoon) {
   network_.Kill("n1.gcs");
   server_.loop.Kill();
   loop_.RunFor(seconds(1));
-  EXPECT_TRUE(client_.heard.bodies.empty());
-  ASSERT_TRUE(client_.heard.closed);
-  EXPECT_EQ(client_.heard.closed->code(), ErrorCode::kUnavailable);
+  EXPECT_TRUE(client_.received.bodies.empty());
+  ASSERT_TRUE(client_.received.closed);
+  EXPECT_EQ(client_.received.closed->code(), ErrorCode::kUnavailable);
   std::optional<Error> error;
   client_.transport->Connect("sim://n1.gcs/rpc", seconds(3),
                              [&](auto made) { error = made.error(); });
@@ -128,18 +128,18 @@ TEST_F(SimulatedNetworkTest, APausedProcessHearsOfADeathWhenItResumes) {
   network_.Kill("n1.gcs");
   server_.loop.Kill();
   loop_.RunFor(seconds(1));
-  EXPECT_FALSE(client_.heard.closed);
+  EXPECT_FALSE(client_.received.closed);
   client_.loop.Resume();
   loop_.RunFor(seconds(1));
-  EXPECT_TRUE(client_.heard.closed);
+  EXPECT_TRUE(client_.received.closed);
 }
 
 TEST_F(SimulatedNetworkTest, ACutIsNoticedAtBothEnds) {
   Connect();
-  network_.Cut("n2.raylet", "n1.gcs");
+  network_.Disconnect("n2.raylet", "n1.gcs");
   loop_.RunFor(seconds(1));
-  EXPECT_TRUE(client_.heard.closed);
-  EXPECT_TRUE(server_.heard.closed);
+  EXPECT_TRUE(client_.received.closed);
+  EXPECT_TRUE(server_.received.closed);
 }
 
 TEST_F(SimulatedNetworkTest, ADestroyedConnectionClosesTheOtherEnd) {
@@ -147,8 +147,8 @@ TEST_F(SimulatedNetworkTest, ADestroyedConnectionClosesTheOtherEnd) {
   client_.Say("bye");
   client_.connection.reset();
   loop_.RunFor(seconds(1));
-  EXPECT_EQ(server_.heard.bodies.size(), 1U);
-  EXPECT_TRUE(server_.heard.closed);
+  EXPECT_EQ(server_.received.bodies.size(), 1U);
+  EXPECT_TRUE(server_.received.closed);
 }
 
 TEST_F(SimulatedNetworkTest, AProcessMayEndInPeaceWhileOthersTalkToIt) {
@@ -160,7 +160,7 @@ TEST_F(SimulatedNetworkTest, AProcessMayEndInPeaceWhileOthersTalkToIt) {
   server_.connection->Flush();
   third = nullptr;
   loop_.RunFor(seconds(1));
-  EXPECT_TRUE(server_.heard.closed);
+  EXPECT_TRUE(server_.received.closed);
 }
 
 /// \return in which order messages of different connections arrive.

@@ -49,7 +49,7 @@ std::vector<Frame> ReadBack(std::string_view bytes, const std::function<std::siz
                             bool use_direct) {
   std::vector<Frame> frames;
   FrameReader reader;
-  const auto settle = [&] {
+  const auto deliver = [&] {
     if (reader.stage() == Stage::kPlace) {
       reader.Place(WritablePayload::Allocate(reader.frame().header.attachment_bytes));
     }
@@ -71,7 +71,7 @@ std::vector<Frame> ReadBack(std::string_view bytes, const std::function<std::siz
         if (!taken) return frames;
         now.remove_prefix(*taken);
       }
-      settle();
+      deliver();
     }
   }
   return frames;
