@@ -56,6 +56,7 @@ class GcsClient::Impl {
     // A new connection, the first or a later one. The GCS may be another process by now that knows
     // of neither registration nor subscription, so both are sent again.
     rpc.OnConnected([this](rpc::Peer&) {
+      // A call of the old connection has ended with it, and its answer does not come any more.
       registering_ = false;
       SendRegister();
       SendSubscribe();
@@ -70,6 +71,7 @@ class GcsClient::Impl {
 
   void RegisterNode(protocol::NodeInfo node, Done<protocol::RegisterNodeReply> done,
                     std::function<void()> on_fenced) {
+    // From here on every new connection registers this node, until it leaves or is refused.
     node_ = std::move(node);
     register_done_ = std::move(done);
     on_fenced_ = std::move(on_fenced);
@@ -157,6 +159,7 @@ class GcsClient::Impl {
     registering_ = false;
     if (!node_) return;
     if (reply) {
+      // The epoch says which life of this node is meant: heartbeats of an earlier life are refused.
       node_->set_epoch(reply->epoch());
       revision_told_ = std::max(revision_told_, told);
     } else if (IsPassing(reply.error())) {
@@ -172,6 +175,8 @@ class GcsClient::Impl {
     if (auto done = std::exchange(register_done_, nullptr)) done(std::move(reply));
   }
 
+  // The GCS has declared this node dead, and others act on that: its tasks run again elsewhere. It
+  // may not come back under the same id, so it is not registered again, and its owner ends it.
   void Fence() {
     node_.reset();
     if (auto callback = std::exchange(on_fenced_, nullptr)) callback();

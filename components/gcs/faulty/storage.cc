@@ -45,10 +45,13 @@ FaultyStorage::Verdict FaultyStorage::ApplyRules(Operation operation,
   for (Rule& rule : rules_) {
     if (rule.operation != Operation::kAny && rule.operation != operation) continue;
     const auto touches = [&](const Change& change) { return change.table == rule.table; };
+    // A write is one call for changes in several tables. It matches if one of them is the rule's.
     if (!rule.table.empty() && rule.table != table && !std::ranges::any_of(changes, touches)) {
       continue;
     }
+    // Every match counts towards `skip`, so that a rule can let a server start and strike later.
     if (rule.seen++ < rule.skip || !random_.Chance(rule.chance)) continue;
+    // Several rules may strike one call. Their effects add up, and the longest delay counts.
     verdict.delay = std::max(verdict.delay, rule.delay);
     verdict.error |= rule.error;
     verdict.applied |= rule.applied;
@@ -57,6 +60,8 @@ FaultyStorage::Verdict FaultyStorage::ApplyRules(Operation operation,
 }
 
 void FaultyStorage::After(Duration delay, EventLoop::Callback step) {
+  // Callbacks come in the order of the calls, as every storage promises. So a call behind a delayed
+  // one waits with it, even if no rule delays it.
   if (delay <= Duration(0) && delayed_.empty()) return step();
   delayed_.emplace_back(loop_.Now() + delay, std::move(step));
   if (delayed_.size() == 1) timer_.Set(delay, [this] { RunDue(); });
@@ -83,10 +88,16 @@ void FaultyStorage::Write(std::vector<Change> changes, Done<void> done) {
   const Verdict verdict = ApplyRules(Operation::kWrite, changes, "");
   After(verdict.delay,
         [this, verdict, changes = std::move(changes), done = std::move(done)]() mutable {
+          // Whether the storage is broken is asked when the call is due: one before it may have
+          // broken it.
           if (!verdict.error && !broken_) return inner_->Write(std::move(changes), std::move(done));
+          // The caller is told of an error, and a restart finds the data all the same. A real disk
+          // does this when the write arrives and its confirmation does not.
           if (verdict.applied && !broken_) {
             inner_->Write(std::move(changes), [](const Result<void>&) {});
           }
+          // After an I/O error nothing that the storage says can be relied on, so it says nothing
+          // more.
           broken_ = true;
           Refuse<void>(std::move(done));
         });
@@ -97,6 +108,7 @@ void FaultyStorage::Read(std::string_view table, std::string_view key,
   const Verdict verdict = ApplyRules(Operation::kRead, {}, table);
   After(verdict.delay, [this, verdict, table = std::string(table), key = std::string(key),
                         done = std::move(done)]() mutable {
+    // A read that fails breaks the storage as a write does: the disk below is the same.
     broken_ |= verdict.error;
     if (broken_) return Refuse<std::optional<std::string>>(std::move(done));
     inner_->Read(table, key, std::move(done));
@@ -138,6 +150,8 @@ Result<std::unique_ptr<Storage>> MakeFaultyStorage(ConfigReader& config,
   } else if (config.Has("rules")) {
     config.Reject("rules", "must be a list, not {}", listed.TypeName());
   }
+  // The inner storage draws from a stream of its own. A rule that is added here changes nothing
+  // there.
   Storage::Context below = context;
   below.random = context.random.Fork("inner");
   auto made = context.kinds.Make(inner, config.path() + ".inner", kUsualStorage, below);

@@ -28,9 +28,12 @@ void Server::Impl::HandleNodes() {
     }
     deps_.log.Info("node", is_new ? "registered" : "reconnected", "node={} endpoint={}", id.Short(),
                    request.node().endpoint());
+    // It counts as alive from here on, and so its heartbeats are waited for.
     alive_nodes_ = static_cast<std::int64_t>(nodes_.alive_count());
     ArmHealth(deps_.loop.Now() + config_.heartbeat_timeout);
     protocol::RegisterNodeReply reply;
+    // The node learns the cluster it is in, the epoch that fences its earlier selves, and how often
+    // to report. It is told when all that is durable.
     reply.set_cluster_id(std::string(cluster_id.Binary()));
     reply.set_epoch(*epoch);
     reply.set_heartbeat_period_ms(protocol::Milliseconds(config_.heartbeat_period));
@@ -70,8 +73,10 @@ void Server::Impl::HandleWorkers() {
   services_.Handle(protocol::kReportWorkerDeath, [this](auto& request, const auto&, auto respond) {
     Result<protocol::ReportWorkerDeathReply> reply;
     Step step;
+    // Owners look a death up by its worker id, so a report without one could never be found.
     if (request.death().worker_id().empty()) {
       reply = Fail(ErrorCode::kInvalidArgument, "a worker death was reported without a worker id");
+      // The raylet reports until it is answered, and only the first report of a death is news.
     } else if (deaths_.Report(request.death(), step)) {
       deps_.log.Info("worker", "dead", "pid={} cause=\"{}\"", request.death().pid(),
                      request.death().cause());
@@ -91,6 +96,7 @@ void Server::Impl::HandleJobs() {
                          protocol::IdOf(*node).Short(), node->death_reason()));
     }
     Step step;
+    // A driver that did not get the answer sends the same request again, and gets the same job.
     auto id = jobs_.Start(request, WallNow(), step);
     if (!id) return Answer({}, std::move(respond), Fail(std::move(id.error())));
     if (!step.changes.empty()) {  // else the request is a repeated one
@@ -122,6 +128,7 @@ void Server::Impl::HandleKeyValue() {
   services_.Handle(protocol::kPutValue, [this](auto& request, const auto&, auto respond) {
     Step step;
     const auto put = key_value_.Put(request, step);
+    // The value was refused. Nothing has changed, so there is nothing to store before the answer.
     if (!put) return Answer({}, std::move(respond), Fail(Error(put.error())));
     if (!*put) return CompareKept(request, std::move(respond));
     protocol::PutValueReply reply;
@@ -144,6 +151,8 @@ void Server::Impl::HandleKeyValue() {
   services_.Handle(protocol::kDeleteValues, [this](auto& request, const auto&, auto respond) {
     Step step;
     protocol::DeleteValuesReply reply;
+    // The keys are gone at once, so a `Put` behind this call finds none of them; the answer waits
+    // until the storage has forgotten them, too.
     reply.set_count(key_value_.Delete(request, step));
     Answer(std::move(step), std::move(respond), std::move(reply));
   });

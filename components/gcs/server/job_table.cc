@@ -19,11 +19,14 @@ JobId JobIdOf(std::uint32_t number) {
 }  // namespace
 
 Result<void> JobTable::Load(const Stored& stored, const Past& past) {
+  // The last number is read from its own key: the job that had it may have been forgotten.
   last_job_ = static_cast<std::uint32_t>(NumberIn(past, kLastJobKey));
   for (const auto& [key, bytes] : stored.records) {
     auto record = ReadRecord<Record>(*this, key, bytes);
     if (!record) return Fail(std::move(record.error()));
     const JobId id = protocol::IdOf(record->job());
+    // A record under another's key would be changed and erased as the other. It is better not to
+    // start.
     if (id.IsNil() || record->job().job_id() != key) {
       return Fail(ErrorCode::kCorrupt, "stored job {} has the id of another", ToHex(key));
     }
@@ -50,6 +53,7 @@ Result<JobId> JobTable::Start(const protocol::StartJobRequest& request, Duration
   }
   const JobId id = JobIdOf(++last_job_);
   Record& record = jobs_[id];
+  // The request is stored with the job, so that a repeated one is known after a restart, too.
   record = request;
   record.mutable_job()->set_job_id(std::string(id.Binary()));
   record.mutable_job()->set_state("RUNNING");
@@ -76,6 +80,7 @@ Result<void> JobTable::Finish(const JobId& id, const std::string& state, const s
 
 std::vector<protocol::JobInfo> JobTable::FailJobsOf(const NodeId& node, const std::string& message,
                                                     Duration wall_now, Step& step) {
+  // Nobody reports the end of a driver whose whole node is gone, so the node's death ends its jobs.
   std::vector<JobId> lost;
   for (const auto& [id, record] : jobs_) {
     if (protocol::IsRunning(record.job()) && record.job().node_id() == node.Binary())
@@ -84,6 +89,7 @@ std::vector<protocol::JobInfo> JobTable::FailJobsOf(const NodeId& node, const st
   std::vector<protocol::JobInfo> ended;
   for (const JobId& id : lost) {
     Record& record = jobs_.at(id);
+    // Copied before its end, which may forget the record.
     ended.push_back(record.job());
     End(record, "FAILED", message, wall_now, step);
   }

@@ -7,6 +7,7 @@
 namespace mobula::gcs {
 
 Result<void> KeyValue::Load(const Stored& stored, const Past&) {
+  // Sizes are enough to know the keys and to keep the bound; the values stay where they are.
   for (const auto& [key, bytes] : stored.sizes) {
     sizes_.emplace(key, bytes);
     values_bytes_ += bytes;
@@ -15,6 +16,8 @@ Result<void> KeyValue::Load(const Stored& stored, const Past&) {
 }
 
 Result<bool> KeyValue::Put(const protocol::PutValueRequest& request, Step& step) {
+  // Space and key are stored as one name, divided by a zero byte. An empty key would name the
+  // space.
   if (request.key().empty() || request.space().find('\0') != std::string::npos) {
     return Fail(ErrorCode::kInvalidArgument,
                 "a key must not be empty and a space holds no zero byte; space '{}' key '{}'",
@@ -26,6 +29,8 @@ Result<bool> KeyValue::Put(const protocol::PutValueRequest& request, Step& step)
   }
   std::string key = StorageKey(request.space(), request.key());
   const auto known = sizes_.find(key);
+  // The first writer wins. Its value stands in the storage, where the caller compares it with this
+  // one.
   if (known != sizes_.end() && request.keep_existing()) return false;
   // The value in this place goes when the new one comes, so only the difference counts.
   const std::size_t before = known == sizes_.end() ? 0 : known->second;
@@ -44,6 +49,7 @@ Result<bool> KeyValue::Put(const protocol::PutValueRequest& request, Step& step)
 std::uint64_t KeyValue::Delete(const protocol::DeleteValuesRequest& request, Step& step) {
   const std::string wanted = StorageKey(request.space(), request.key());
   std::uint64_t count = 0;
+  // Names are sorted, so all that begin with a prefix stand in a row, beginning here.
   auto it = sizes_.lower_bound(wanted);
   while (it != sizes_.end() &&
          (request.is_prefix() ? it->first.starts_with(wanted) : it->first == wanted)) {

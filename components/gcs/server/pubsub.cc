@@ -55,6 +55,7 @@ std::optional<protocol::Delta> PubSub::Take(SessionId session) {
 
 void PubSub::Acknowledge(SessionId session) {
   const auto it = subscribers_.find(session);
+  // The subscriber has this delta. All that changed meanwhile can go out in the next one.
   if (it != subscribers_.end()) it->second.in_flight = false;
 }
 

@@ -35,6 +35,8 @@ bool Topics::Contains(protocol::Channel channel, std::string_view key) const {
 Task<void> Tables::Load(Storage& storage, const Table::Past& past) const {
   for (Table* const table : tables_) {
     Table::Stored stored;
+    // Most tables are small and live in memory. One whose values are large asks for their sizes
+    // only and reads a value when it is wanted.
     if (table->loads() == Table::Loads::kRecords) {
       auto records = co_await AwaitCallback<Storage::Entries>(
           [&](auto done) { storage.Scan(table->Name(), "", std::move(done)); });
@@ -46,6 +48,8 @@ Task<void> Tables::Load(Storage& storage, const Table::Past& past) const {
       if (!sizes) co_return Fail(std::move(sizes.error()));
       stored.sizes = std::move(*sizes);
     }
+    // A table that finds its records damaged ends the start: a GCS with half of its facts would
+    // declare nodes unknown that are alive.
     Result<void> loaded = table->Load(stored, past);
     if (!loaded) co_return Fail(std::move(loaded.error()));
   }
@@ -62,6 +66,7 @@ Result<Topics> Tables::ReadTopics(const protocol::SubscribeRequest& request) con
       return Fail(ErrorCode::kInvalidArgument, "this GCS has no channel {}",
                   static_cast<int>(topic.channel()));
     }
+    // Keys are kept for as long as the subscriber is there, so their number is bounded.
     keys += static_cast<std::size_t>(topic.keys_size());
     if (keys > keys_max_) {
       return Fail(ErrorCode::kResourceExhausted,
@@ -78,6 +83,8 @@ std::vector<protocol::Record> Tables::Snapshot(const Topics& topics) const {
   for (const Table* const table : tables_) {
     if (!topics.HasChannel(table->channel())) continue;
     table->ForEachRecord([&](std::string_view key, std::string bytes) {
+      // Each record is filtered like a later change: a subscriber never sees a key it did not ask
+      // for.
       if (!topics.Contains(table->channel(), key)) return;
       protocol::Record& record = records.emplace_back();
       record.set_channel(table->channel());

@@ -158,15 +158,15 @@ TEST(GcsClientTest, AClientThatIsStoppedInsideACallbackTellsNoMore) {
   auto a = world.AddNode('a');
   auto b = world.AddNode('b');
   auto client = world.AddClient();
-  int heard = 0;
+  int received = 0;
   Subscription subscription;
   subscription.on_node = [&](const protocol::NodeInfo&) {
-    ++heard;
+    ++received;
     client->Stop();
   };
   client->Subscribe({protocol::NODES}, std::move(subscription), [](const auto&) {});
   world.loop.RunFor(seconds(1));
-  EXPECT_EQ(heard, 1);
+  EXPECT_EQ(received, 1);
   client->Stop();
 }
 

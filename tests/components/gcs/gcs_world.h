@@ -133,25 +133,25 @@ struct Observer {
   explicit Observer(GcsWorld& world) : client(world.AddClient()) {
     Subscription subscription;
     subscription.on_node = [this](const protocol::NodeInfo& node) {
-      heard += fmt::format("{}{}{} ", node.node_id()[0], node.worker_count(),
-                           protocol::IsAlive(node) ? "" : "!");
+      received += fmt::format("{}{}{} ", node.node_id()[0], node.worker_count(),
+                              protocol::IsAlive(node) ? "" : "!");
     };
     subscription.on_worker_death = [this](const protocol::WorkerDeath& death) {
-      heard += fmt::format("w:{} ", death.worker_id());
+      received += fmt::format("w:{} ", death.worker_id());
     };
     subscription.on_job = [this](const protocol::JobInfo& job) {
-      heard += fmt::format("j{}{} ", int{job.job_id()[3]}, job.state()[0]);
+      received += fmt::format("j{}{} ", int{job.job_id()[3]}, job.state()[0]);
     };
     client->Subscribe(
         {protocol::NODES, protocol::WORKERS, protocol::JOBS}, std::move(subscription),
         [this](const Result<protocol::SubscribeReply>& r) { subscribed = r.has_value(); });
     world.loop.RunFor(milliseconds(10));
   }
-  /// \return what was heard since the last call.
-  std::string Take() { return std::exchange(heard, ""); }
+  /// \return what was received since the last call.
+  std::string Take() { return std::exchange(received, ""); }
 
   std::unique_ptr<GcsClient> client;
-  std::string heard;
+  std::string received;
   bool subscribed = false;
 };
 

@@ -83,15 +83,15 @@ TEST(TopicsTest, AWholeChannelIsWiderThanItsKeysWhateverComesFirst) {
   EXPECT_TRUE(topics.Contains(protocol::JOBS, "j3"));
 }
 
-/// \return what came of a subscription: the jobs heard of, or the error.
+/// \return what came of a subscription: the records received, or the error.
 struct JobWatch {
   JobWatch(GcsWorld& world, std::vector<Topic> topics) : client(world.AddClient()) {
     Subscription subscription;
     subscription.on_node = [this](const protocol::NodeInfo& node) {
-      heard += fmt::format("{} ", node.node_id()[0]);
+      received += fmt::format("{} ", node.node_id()[0]);
     };
     subscription.on_job = [this](const protocol::JobInfo& job) {
-      heard += fmt::format("j{}{} ", int{job.job_id()[3]}, job.state()[0]);
+      received += fmt::format("j{}{} ", int{job.job_id()[3]}, job.state()[0]);
     };
     client->Subscribe(topics, std::move(subscription),
                       [this](const Result<protocol::SubscribeReply>& reply) {
@@ -100,7 +100,7 @@ struct JobWatch {
     world.loop.RunFor(milliseconds(10));
   }
   std::unique_ptr<GcsClient> client;
-  std::string heard;
+  std::string received;
   std::string error;
 };
 
@@ -116,17 +116,17 @@ TEST(KeyedSubscriptionTest, HearsOfOneJobInSnapshotDeltasAndAfterARestart) {
   const JobId first = start();
   const JobId second = start();
   JobWatch watch(world, {Topic(protocol::JOBS, {std::string(second.Binary())})});
-  EXPECT_EQ(watch.heard, "j2R ");
+  EXPECT_EQ(watch.received, "j2R ");
   finish(first);
   start();
   world.loop.RunFor(seconds(1));
-  EXPECT_EQ(watch.heard, "j2R ");
+  EXPECT_EQ(watch.received, "j2R ");
   world.KillServer();
   world.StartServer();
   world.loop.RunFor(seconds(5));
   finish(second);
   world.loop.RunFor(seconds(1));
-  EXPECT_EQ(watch.heard, "j2R j2S ");
+  EXPECT_EQ(watch.received, "j2R j2S ");
 }
 
 TEST(KeyedSubscriptionTest, MayNameAKeyThatDoesNotExistYet) {
@@ -135,7 +135,7 @@ TEST(KeyedSubscriptionTest, MayNameAKeyThatDoesNotExistYet) {
   JobWatch watch(world, {Topic(protocol::NODES, {NodeIdOf('b')}), protocol::JOBS});
   auto a = world.AddNode('a');
   auto b = world.AddNode('b');
-  EXPECT_EQ(watch.heard, "b ");
+  EXPECT_EQ(watch.received, "b ");
 }
 
 TEST(KeyedSubscriptionTest, WithTooManyKeysOrAnUnknownChannelIsRefused) {

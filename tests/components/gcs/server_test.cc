@@ -42,7 +42,7 @@ TEST(GcsServerTest, ANodeThatStaysAwayIsDeadAfterTheGraceAndHeardOfOnce) {
   observer.Take();
   const TimePoint lost = world.loop.Now();
   node.reset();
-  EXPECT_TRUE(world.loop.RunUntil([&] { return observer.heard == "a0! "; }, seconds(5)));
+  EXPECT_TRUE(world.loop.RunUntil([&] { return observer.received == "a0! "; }, seconds(5)));
   EXPECT_EQ(world.loop.Now() - lost, milliseconds(500));
   world.loop.RunFor(seconds(60));
   EXPECT_EQ(observer.Take(), "a0! ");

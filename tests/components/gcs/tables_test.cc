@@ -257,7 +257,7 @@ TEST(DeathTableTest, AWorkerDiesOnceAndTheOldestDeathsAreForgotten) {
   EXPECT_EQ(kept, "bc");
 }
 
-struct Heard {
+struct Received {
   Follower<protocol::NodeInfo> follower;
   std::string text;
   Follower<protocol::NodeInfo>::Report report = [this](const protocol::NodeInfo& node) {
@@ -275,30 +275,30 @@ protocol::NodeInfo Version(char letter, std::uint64_t version, std::uint32_t wor
 }
 
 TEST(FollowerTest, ASecondSnapshotReportsOnlyWhatIsNew) {
-  Heard heard;
-  heard.follower.Snapshot(std::vector{Version('a', 1, 0), Version('b', 2, 0)}, heard.report);
-  heard.follower.Apply(Version('a', 5, 1), heard.report);
-  EXPECT_EQ(heard.text, "a0 b0 a1 ");
-  heard.text.clear();
-  heard.follower.Snapshot(std::vector{Version('a', 1, 0), Version('b', 9, 0), Version('c', 10, 0)},
-                          heard.report);
-  EXPECT_EQ(heard.text, "c0 ") << "an older record and the same facts are no news";
+  Received received;
+  received.follower.Snapshot(std::vector{Version('a', 1, 0), Version('b', 2, 0)}, received.report);
+  received.follower.Apply(Version('a', 5, 1), received.report);
+  EXPECT_EQ(received.text, "a0 b0 a1 ");
+  received.text.clear();
+  received.follower.Snapshot(
+      std::vector{Version('a', 1, 0), Version('b', 9, 0), Version('c', 10, 0)}, received.report);
+  EXPECT_EQ(received.text, "c0 ") << "an older record and the same facts are no news";
 }
 
 TEST(FollowerTest, TheEndOfARecordIsReportedOnceHoweverItIsLearned) {
-  Heard heard;
-  heard.follower.Snapshot(std::vector{Version('a', 1, 0), Version('b', 2, 0), Version('c', 3, 0)},
-                          heard.report);
-  heard.text.clear();
+  Received received;
+  received.follower.Snapshot(
+      std::vector{Version('a', 1, 0), Version('b', 2, 0), Version('c', 3, 0)}, received.report);
+  received.text.clear();
   protocol::NodeInfo dead = Version('a', 4, 0);
   dead.set_state(protocol::DEAD);
-  heard.follower.Apply(dead, heard.report);
+  received.follower.Apply(dead, received.report);
   protocol::NodeInfo also_dead = Version('b', 5, 0);
   also_dead.set_state(protocol::DEAD);
   for (int i = 0; i < 3; ++i) {
-    heard.follower.Snapshot(std::vector{dead, also_dead}, heard.report);
+    received.follower.Snapshot(std::vector{dead, also_dead}, received.report);
   }
-  EXPECT_EQ(heard.text, "a0! b0! c0! ");
+  EXPECT_EQ(received.text, "a0! b0! c0! ");
 }
 
 TEST(FollowerTest, DeathsOfTheFirstSnapshotAreOldNews) {

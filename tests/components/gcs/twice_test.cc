@@ -120,9 +120,9 @@ struct Played {
     world.server->CheckInvariants();
   }
 
-  /// \return all that is stored and all that was heard.
+  /// \return all that is stored and all that was received.
   std::string State() {
-    std::string state = observer->heard + "\n";
+    std::string state = observer->received + "\n";
     for (const char* table : {"meta", "nodes", "jobs", "worker_deaths", "key_value"}) {
       const auto entries = world.Await<Storage::Entries>(
           [&](auto done) { world.storage.Scan(table, "", done); }, milliseconds(1));
