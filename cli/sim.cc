@@ -37,6 +37,7 @@ std::string& Replay() {
 /// A broken invariant aborts: the least it can do is to say how to see it again.
 extern "C" void OnAbort(int /*signal*/) {
   std::fprintf(stderr, "replay: %s\n", Replay().c_str());
+  // The abort goes on after this and ends the process, as it would without us.
   std::signal(SIGABRT, SIG_DFL);
 }
 
@@ -63,6 +64,7 @@ bool ReadSeed(std::string_view text, std::uint64_t& seed) {
 
 Result<std::pair<std::uint64_t, std::uint64_t>> ParseSeeds(const Settings& settings) {
   const std::string_view text = settings.seeds.empty() ? settings.seed : settings.seeds;
+  // One number is a range of itself.
   const std::size_t dots = std::min(text.find(".."), text.size());
   const std::string_view last = dots == text.size() ? text : text.substr(dots + 2);
   std::pair<std::uint64_t, std::uint64_t> range;
@@ -78,7 +80,10 @@ Result<std::pair<std::uint64_t, std::uint64_t>> ParseSeeds(const Settings& setti
 /// \return whether the run kept all promises.
 bool RunSeed(const Settings& settings, const SimConfig& config, Plant plant, std::uint64_t seed) {
   SimOptions options = DrawOptions(config, seed);
+  // The draw comes first and the flag after it, so that other options are those of the seed all the
+  // same.
   if (settings.nodes > 0) options.nodes = settings.nodes;
+  // Set before the run, which may abort.
   Replay() = ReplayCommand(settings, seed);
   sim::Watching watching;
   if (settings.verbose) watching.on_line = [](std::string_view line) { fmt::print("{}\n", line); };
@@ -90,6 +95,8 @@ bool RunSeed(const Settings& settings, const SimConfig& config, Plant plant, std
     return false;
   }
   if (!settings.check_determinism) return true;
+  // One seed must give one run, event for event. If not, something depends on real time, on
+  // addresses or on chance that is not drawn from the seed, and no failure can be replayed.
   const Report again = sim::RunSimulation(config, options, plant);
   if (again.digest == report.digest) return true;
   fmt::print("violated: one seed gave two runs, {} and {}\nreplay: {} --check-determinism\n",
@@ -107,6 +114,7 @@ int Run(const Settings& settings) {
   if (!seeds) return Complain(seeds.error());
   std::signal(SIGABRT, OnAbort);
   for (std::uint64_t seed = seeds->first;; ++seed) {
+    // The first seed that fails is enough: its run is what has to be looked at.
     if (!RunSeed(settings, *config, *plant, seed)) return 1;
     std::fflush(stdout);
     if (seed == seeds->second) return 0;  // it may be the largest there is

@@ -48,6 +48,8 @@ Result<std::string> Pairs(const std::vector<std::string>& pairs, std::string_vie
 
 /// The configuration file that the flags mean.
 Result<std::string> ToYaml(const StartOptions& options) {
+  // A node is started from a file, whatever it was asked for with, so that flags and files cannot
+  // mean different things.
   Result<std::string> custom = Pairs(options.resources, "--resource");
   if (!custom) return custom;
   Result<std::string> labels = Pairs(options.labels, "--label");
@@ -66,6 +68,7 @@ Result<std::string> ToYaml(const StartOptions& options) {
     yaml += fmt::format("    memory: {}\n", node::QuotedYaml(options.memory));
   }
   if (options.is_head) yaml += fmt::format("gcs: {{ port: {} }}\n", options.port);
+  // A key that is not written has the node's default, which may depend on the machine.
   if (!options.object_store_memory.empty()) {
     yaml += fmt::format("object_store: {{ kind: shared_memory, capacity: {} }}\n",
                         node::QuotedYaml(options.object_store_memory));
@@ -77,12 +80,14 @@ void PrintStarted(const node::NodeRecord& record, const StartOptions& options) {
   fmt::print("Mobula {} node {} is up (pid {}).\n\n", record.is_head ? "head" : "worker",
              record.node_id.substr(0, 8), record.pid);
   fmt::print("  address   {}\n", record.head_address);
+  // What is printed can be typed. So it says where the token is, and never what it is.
   const bool is_told = record.token_file.empty() && std::getenv("MOBULA_TOKEN") != nullptr;
   fmt::print("  token     {}\n", is_told ? "$MOBULA_TOKEN" : node::TokenPath(record.token_file));
   const std::string token =
       record.token_file.empty() ? "" : fmt::format(" --token-file='{}'", record.token_file);
   fmt::print("  logs      {}/logs\n\nNext steps\n", record.folder);
   if (record.is_head) {
+    // The next steps are whole commands: with address and token file they work from any folder.
     fmt::print("  add a node       mobula start --address={}{}", record.head_address, token);
     fmt::print("   (with a copy of the token file)\n");
     if (options.host == "127.0.0.1") {
@@ -100,6 +105,8 @@ int Start(const StartOptions& options) {
   if (!options.config_file.empty()) {
     record = StartInBackground(options.config_file);
   } else {
+    // Neither or both of them: the first would begin a cluster by mistake, the second has no
+    // meaning.
     if (options.is_head == !options.head_address.empty()) {
       return Complain(
           {ErrorCode::kInvalidArgument,
@@ -113,6 +120,7 @@ int Start(const StartOptions& options) {
     const std::string& why = record.error().message();
     const bool is_port =
         why.find("the head's port") != std::string::npos && why.ends_with("is in use");
+    // The frequent mistake, a second head on one machine, gets a word of advice.
     if (!is_port || !options.config_file.empty()) return Complain(record.error());
     return Complain({record.error().code(), why + ". Use another --port, or stop what uses it"});
   }
@@ -123,14 +131,20 @@ int Start(const StartOptions& options) {
 int StopNodes(const std::string& address, bool is_forced) {
   RealFileSystem files;
   std::vector<node::NodeRecord> chosen;
+  // Nodes are found by their own records and not by the names of processes, so that nothing is
+  // stopped that another user, or another program, has started.
   for (node::NodeRecord& record : node::LiveRecords(files)) {
+    // A node that runs in the foreground belongs to a terminal or to a driver, which ends it.
     if (!record.is_background) continue;
     if (!address.empty() && record.head_address != address) continue;
     chosen.push_back(std::move(record));
   }
-  std::ranges::stable_sort(chosen, {}, &node::NodeRecord::is_head);  // heads last
+  // Workers go first: without their head, they would wait for it to come back until they give up.
+  std::ranges::stable_sort(chosen, {}, &node::NodeRecord::is_head);
   int forced = 0;
   for (const node::NodeRecord& record : chosen) {
+    // A node that is asked to end takes leave of the cluster and stops its workers. One that does
+    // not within this time is killed.
     const Duration patience = is_forced ? Duration(0) : std::chrono::seconds(10);
     const bool is_gentle = EndNode(record, patience);
     forced += is_gentle || is_forced ? 0 : 1;
@@ -142,6 +156,7 @@ int StopNodes(const std::string& address, bool is_forced) {
     fmt::print("nothing to stop: no node that `mobula start` began runs here{}\n",
                address.empty() ? "" : " for " + address);
   }
+  // A node that had to be killed may have left tasks half done, which a script may want to know.
   return forced == 0 ? 0 : 1;
 }
 
@@ -171,6 +186,7 @@ void AddStart(CLI::App& app, Action& action) {
                     "default: $MOBULA_TOKEN, $MOBULA_TOKEN_FILE, ~/.mobula/token");
   start->add_option("--log-level", options->log_level, "error, info or debug")
       ->capture_default_str();
+  // A file and a flag could say different things of one key, so they exclude each other.
   for (CLI::Option* other : start->get_options()) {
     if (other != config && other != start->get_help_ptr()) config->excludes(other);
   }

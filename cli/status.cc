@@ -16,6 +16,7 @@ namespace mobula::cli {
 namespace {
 
 std::string FormatAmount(std::string_view name, Amount amount) {
+  // Memory is counted in bytes, and shown in a unit that can be read at a glance.
   return name == kMemory ? FormatSize(static_cast<std::uint64_t>(std::max(0.0, amount.ToDouble())))
                          : amount.ToString();
 }
@@ -27,6 +28,7 @@ boost::json::object ToJson(const ResourceSet& set) {
 }
 
 boost::json::object ToJson(const protocol::NodeInfo& node) {
+  // The counters go out as they are, so that a new one needs no change here.
   boost::json::object counters;
   for (const auto& [name, value] : node.counters()) counters[name] = value;
   boost::json::array demands;
@@ -35,6 +37,7 @@ boost::json::object ToJson(const protocol::NodeInfo& node) {
                        {"count", demand.count()},
                        {"reason", demand.reason()}});
   }
+  // These names are promised: scripts read them.
   return {{"node_id", ToHex(node.node_id())},
           {"state", protocol::NodeState_Name(node.state())},
           {"is_head", node.is_head()},
@@ -72,6 +75,7 @@ void PrintNodes(const std::vector<protocol::NodeInfo>& nodes) {
   fmt::print("\nNodes\n");
   for (const protocol::NodeInfo& node : nodes) {
     if (!protocol::IsAlive(node)) continue;
+    // A node of another build may lack a counter.
     const auto count = [&](const std::string& name) {
       const auto it = node.counters().find(name);
       return it == node.counters().end() ? 0 : it->second;
@@ -83,6 +87,8 @@ void PrintNodes(const std::vector<protocol::NodeInfo>& nodes) {
   }
   bool is_first = true;
   for (const protocol::NodeInfo& node : nodes) {
+    // The dead are listed, too: the reason of a death is the first thing to look for after a
+    // failure.
     if (protocol::IsAlive(node)) continue;
     if (std::exchange(is_first, false)) fmt::print("\nNodes that ended\n");
     fmt::print("  {}  {}  {}\n", ToHex(node.node_id()).substr(0, 8), node.endpoint(),
@@ -91,6 +97,7 @@ void PrintNodes(const std::vector<protocol::NodeInfo>& nodes) {
 }
 
 void PrintResources(const std::vector<protocol::NodeInfo>& nodes) {
+  // Sums over the nodes that live: what a dead one had is nobody's any more.
   ResourceSet total;
   ResourceSet available;
   std::uint64_t store_used = 0;
@@ -103,6 +110,7 @@ void PrintResources(const std::vector<protocol::NodeInfo>& nodes) {
     store_capacity += node.object_store_capacity_bytes();
   }
   fmt::print("\nResources (used / total)\n");
+  // Used is what the nodes have and do not offer any more, as of the last report of each.
   for (const auto& [name, amount] : total.entries()) {
     const Amount used = amount - available.Get(name);
     fmt::print("  {} / {} {}\n", FormatAmount(name, used), FormatAmount(name, amount), name);
@@ -135,22 +143,27 @@ void PrintJobs(const std::vector<protocol::JobInfo>& jobs) {
   }
   if (!is_any) fmt::print("  none running\n");
   for (const protocol::JobInfo& job : jobs) {
+    // Of the jobs that ended only failures are shown, each with its reason.
     if (job.state() != "FAILED") continue;
     fmt::print("  {}  {}  FAILED: {}\n", ToHex(job.job_id()), job.entrypoint(), job.message());
   }
 }
 
 int Status(const std::string& given, const std::string& format, const std::string& token_file) {
+  // Without an address it is that of a node on this machine, if all of them are of one cluster.
   Result<std::string> address = FindAddress(given);
   if (!address) return Complain(address.error());
   RealFileSystem files;
+  // Found where `start` has put it, unless it is told: the user does not have to copy it about.
   Result<transport::Token> token = node::FindToken(files, token_file);
   if (!token) return Complain(token.error());
+  // An ordinary client of the GCS, which proves that it knows the token like any other.
   node::ClusterConnection cluster(*address, *token, "tool");
   Result<std::vector<protocol::NodeInfo>> nodes = cluster.Nodes();
   if (!nodes) return Complain(nodes.error());
   Result<std::vector<protocol::JobInfo>> jobs = cluster.Jobs();
   if (!jobs) return Complain(jobs.error());
+  // Programs get all that is known, people what they look for first.
   if (format == "json") {
     PrintJson(*address, *nodes, *jobs);
     return 0;

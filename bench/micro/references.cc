@@ -25,7 +25,7 @@ class LonelyTable {
   }
   mobula::ObjectId NewId() { return random_.NewId<mobula::ObjectId>(); }
   /// What was dropped is taken out of the books.
-  void Settle() { loop_.RunReady(); }
+  void RunPending() { loop_.RunReady(); }
   cw::ReferenceTable& table() { return table_; }
 
  private:
@@ -50,7 +50,7 @@ void OwnAndDrop(benchmark::State& state) {
   for (auto _ : state) {
     for (int i = 0; i < kBatch; ++i) held.push_back(table.Add(table.NewId()));
     held.clear();
-    table.Settle();
+    table.RunPending();
   }
   state.SetItemsProcessed(state.iterations() * kBatch);
 }

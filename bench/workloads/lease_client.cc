@@ -33,7 +33,7 @@ class LeaseClient::Impl {
     transports_ =
         mobula::node::MakeTransports(loop_, mobula::node::TransportConfig(), random_, handshake)
             .value();
-    ListenToNobody();
+    IgnoreNotices();
     raylet_.emplace(loop_, *transports_.For(nodes.head_endpoint()), nodes.head_endpoint(),
                     random_.Fork("raylet"), mobula::rpc::ClientOptions(), &services_);
     loop_.RunInThread();
@@ -49,6 +49,7 @@ class LeaseClient::Impl {
     std::promise<int> done;
     std::future<int> grants = done.get_future();
     loop_.Enter([&] {
+      // One batch: so many requests are always in flight that the raylet never waits for us.
       to_ask_ = count;
       unanswered_ = 0;
       granted_ = 0;
@@ -59,7 +60,9 @@ class LeaseClient::Impl {
   }
 
  private:
-  void ListenToNobody() {
+  // A driver must take these, or its raylet would get errors. None of them matters to a lease that
+  // is returned at once.
+  void IgnoreNotices() {
     const auto ignore = [](const auto&, const auto&, const auto&) {};
     services_.Handle(protocol::kReclaimLeases, ignore);
     services_.Handle(protocol::kNodeDied, ignore);
@@ -80,6 +83,7 @@ class LeaseClient::Impl {
     });
     const mobula::Result<protocol::RegisterWorkerReply> reply = joined.get_future().get();
     if (!reply) throw std::runtime_error(reply.error().message());
+    // Now the raylet knows us as a driver with a job, and grants us leases.
     owner_.set_node_id(reply->node_id());
     job_ = reply->job_id();
   }
@@ -101,12 +105,14 @@ class LeaseClient::Impl {
 
   void OnAnswer(mobula::Result<protocol::RequestLeaseReply> reply) {
     --unanswered_;
+    // Each lease goes back at once and unused: what is measured is the raylet, not the worker.
     if (reply && reply->has_grant()) {
       ++granted_;
       protocol::ReturnLeaseRequest give_back;
       give_back.set_lease_id(reply->grant().lease_id());
       raylet_->Call(protocol::kReturnLease, give_back, [](auto) {});
     }
+    // Every answer makes room for one more request; the last answer ends the batch.
     if (to_ask_ > 0) Ask();
     if (unanswered_ == 0) done_->set_value(granted_);
   }

@@ -43,10 +43,12 @@ class BusyNode {
       holding_.push_back(mobula::Remote<Hold>(pipes.begun, pipes.over));
       pipes_.push_back(pipes);
     }
+    // Every CPU is taken when all of these have begun. What is submitted from here on waits.
     for (const Pipes& one : pipes_) Meet(one.begun, O_RDONLY);
   }
   void Release() {
     for (const Pipes& one : pipes_) {
+      // Opening the pipe lets the task go on, which waits for this side.
       Meet(one.over, O_WRONLY);
       ::unlink(one.begun.c_str());
       ::unlink(one.over.c_str());

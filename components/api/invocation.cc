@@ -19,7 +19,7 @@ std::string Demangled(const char* name) {
 /// What of an exception's text travels.
 constexpr std::size_t kMessageBytesMax = 64 << 10;
 
-std::string Cut(std::string_view text) {
+std::string Shorten(std::string_view text) {
   if (text.size() <= kMessageBytesMax) return std::string(text);
   return fmt::format("{}… ({} of {} bytes)", text.substr(0, kMessageBytesMax), kMessageBytesMax,
                      text.size());
@@ -44,7 +44,7 @@ Result<SerializedValue> Invoke(const FunctionEntry& function, Runtime& runtime,
   } catch (const abi::__forced_unwind&) {
     throw;  // the thread is being cancelled; to swallow that is to abort
   } catch (const std::exception& failure) {
-    return Fail(TaskFailed(function, Demangled(typeid(failure).name()), Cut(failure.what())));
+    return Fail(TaskFailed(function, Demangled(typeid(failure).name()), Shorten(failure.what())));
   } catch (...) {
     const std::type_info* type = abi::__cxa_current_exception_type();
     std::string name = type == nullptr ? "unknown" : Demangled(type->name());

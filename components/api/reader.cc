@@ -33,6 +33,7 @@ Reader::Reader(Payload value, Runtime* runtime)
       end_(begin_ + value_.size()) {}
 
 bool Reader::Fail(std::string_view message) {
+  // The first error says where the document went wrong. What is read after it makes no sense.
   if (error_ == nullptr) {
     error_ = std::make_unique<Error>(ErrorCode::kCorrupt,
                                      fmt::format("{} at byte {}", message, next_ - begin_));
@@ -48,6 +49,7 @@ bool Reader::FailExpected(std::string_view expected) {
 
 bool Reader::FailRange(const unsigned char* start, std::string_view type, std::uint64_t bits,
                        bool negative) {
+  // The message names the place where the number begins, which has been read already.
   next_ = start;
   const std::string number =
       negative ? fmt::format("{}", static_cast<std::int64_t>(bits)) : fmt::format("{}", bits);
@@ -55,6 +57,8 @@ bool Reader::FailRange(const unsigned char* start, std::string_view type, std::u
 }
 
 bool Reader::Has(std::size_t size) {
+  // Lengths in the document come from outside. Each is compared with what is there before it is
+  // used.
   if (left() >= size) return true;
   return Fail(fmt::format("expected {} more bytes, found {}", size, left()));
 }
@@ -97,6 +101,7 @@ bool Reader::Bool(bool& out) {
 bool Reader::AnyInteger(std::uint64_t& bits, bool& negative) {
   if (next_ == end_) return FailExpected("integer");
   const unsigned char first = *next_;
+  // One byte holds the numbers from -32 to 127, the most frequent ones, sign and all.
   if (first >= 0xe0) {
     bits = ~std::uint64_t{0xff} | first;
     negative = true;
@@ -108,6 +113,7 @@ bool Reader::AnyInteger(std::uint64_t& bits, bool& negative) {
     ++next_;
     return true;
   }
+  // All others say in their code how many bytes follow, and whether they have a sign.
   if (first < 0xcc || first > 0xd3) return FailExpected("integer");
   ++next_;
   std::size_t wide = 0;
@@ -125,6 +131,7 @@ bool Reader::AnyInteger(std::uint64_t& bits, bool& negative) {
 
 bool Reader::Float(double& out) {
   if (next_ == end_ || (*next_ != 0xca && *next_ != 0xcb)) return FailExpected("float");
+  // A `float` travels in four bytes, and every one of them is also a `double`.
   if (*next_++ == 0xca) {
     std::uint32_t bits = 0;
     if (!Take(bits)) return false;
@@ -140,6 +147,8 @@ bool Reader::Float(double& out) {
 bool Reader::String(std::string_view& out) {
   if (next_ == end_) return FailExpected("string");
   const unsigned char first = *next_;
+  // Up to 31 bytes, the length is part of the code. Longer strings have it in the bytes that
+  // follow.
   const bool is_small = first >= 0xa0 && first < 0xc0;
   if (!is_small && (first < 0xd9 || first > 0xdb)) return FailExpected("string");
   ++next_;
@@ -156,9 +165,12 @@ bool Reader::Binary(std::string_view& out) {
 }
 
 bool Reader::Enter(std::size_t& count, unsigned width, std::size_t bytes_each) {
+  // Each level is a call of ours. A hostile document could otherwise use up the stack.
   if (depth_ >= kDepthMax) return Fail(fmt::format("nested deeper than {} levels", kDepthMax));
   ++next_;
   if (width != 0 && !TakeSize(width, count)) return false;
+  // A container of so many elements cannot fit into the bytes that are left, however small they
+  // are. Its caller would reserve memory for all of them.
   if (count > left() / bytes_each) {
     return Fail(fmt::format("a container of {} elements in {} bytes", count, left()));
   }
@@ -187,12 +199,15 @@ bool Reader::BeginMap(std::size_t& count) {
 bool Reader::BeginFields(std::size_t count, std::string_view type) {
   std::size_t found = 0;
   if (!BeginArray(found)) return false;
+  // An aggregate travels as an array of its members. Another number of them means another version
+  // of the type.
   if (found == count) return true;
   return Fail(fmt::format("expected the {} values of {}, found {}", count, Readable(type), found));
 }
 
 bool Reader::Extension(std::uint8_t type, std::string_view name, std::string_view& body) {
   const unsigned char first = next_ == end_ ? 0xc0 : *next_;
+  // Extensions of 1, 2, 4, 8 or 16 bytes have a code each, and need no length.
   const bool is_fixed = first >= 0xd4 && first <= 0xd8;
   if (!is_fixed && (first < 0xc7 || first > 0xc9)) return FailExpected(name);
   ++next_;
@@ -205,6 +220,8 @@ bool Reader::Extension(std::uint8_t type, std::string_view name, std::string_vie
 }
 
 bool Reader::Bytes(Payload& out) {
+  // Small buffers stand in the document itself. The payload is a part of the object's memory, not a
+  // copy.
   if (next_ != end_ && *next_ >= 0xc4 && *next_ <= 0xc6) {
     std::string_view view;
     if (!Binary(view)) return false;
@@ -213,6 +230,7 @@ bool Reader::Bytes(Payload& out) {
     return true;
   }
   std::string_view body;
+  // Large ones lie behind the document, aligned, and the document has only their place.
   if (!Extension(kExtBuffer, "binary", body)) return false;
   if (body.size() != 16) return Fail("a buffer is named by 16 bytes");
   std::uint64_t place[2];
@@ -221,6 +239,8 @@ bool Reader::Bytes(Payload& out) {
     if constexpr (std::endian::native == std::endian::little) place[i] = std::byteswap(place[i]);
   }
   const auto [offset, size] = place;
+  // The pieces lie behind the document, in order and without a gap. Anything else was not written
+  // by us, and could make two buffers share bytes or name bytes that are not there.
   if (offset % kPieceAlignment != 0 || offset < static_cast<std::size_t>(next_ - begin_) ||
       offset > value_.size() || size > value_.size() - offset ||
       (first_piece_ != 0 && offset != AlignPiece(pieces_end_))) {
@@ -228,6 +248,7 @@ bool Reader::Bytes(Payload& out) {
                             value_.size()));
   }
   if (first_piece_ == 0) {
+    // The first piece tells where the document ends: behind it there is nothing to decode.
     first_piece_ = offset;
     end_ = begin_ + offset;  // the document ends before the first piece
   }
@@ -239,11 +260,13 @@ bool Reader::Bytes(Payload& out) {
 bool Reader::Reference(ReferencePtr& out) {
   std::string_view body;
   if (!Extension(kExtReference, "an ObjectRef", body)) return false;
+  // An empty body is a reference to nothing.
   out = nullptr;
   if (body.empty()) return true;
   if (body.size() <= ObjectId::kSize) return Fail("an ObjectRef is cut short");
   const ObjectId id = ObjectId::FromBinaryOrNil(body.substr(0, ObjectId::kSize));
   std::size_t place = ObjectId::kSize;
+  // The owner follows as a number, seven bits a byte: many references of one value have few owners.
   std::uint64_t index = 0;
   for (unsigned shift = 0; shift < 35; shift += 7) {
     if (place == body.size()) return Fail("the owner of an ObjectRef is cut short");
@@ -252,11 +275,14 @@ bool Reader::Reference(ReferencePtr& out) {
     if (byte < 0x80) break;
   }
   const std::string_view owner = body.substr(place);
+  // The first reference of each owner brings its address, and later ones only its number.
   if (index > owners_.size() || (index < owners_.size() && !owner.empty())) {
     return Fail(fmt::format("an ObjectRef names owner {} of {}", index, owners_.size()));
   }
   if (index == owners_.size()) owners_.push_back(std::make_shared<const std::string>(owner));
+  // A document that is read outside of a process of the cluster, by a tool, has nothing to hold it.
   if (runtime_ == nullptr) return Fail("an ObjectRef, but no runtime to hold it,");
+  // This process holds the object from here on, and tells its owner so.
   out = runtime_->Borrow(id, owners_[index]);
   return true;
 }
@@ -264,6 +290,7 @@ bool Reader::Reference(ReferencePtr& out) {
 Result<void> Reader::Finish() {
   if (error_ == nullptr) {
     const auto used = static_cast<std::size_t>(next_ - begin_);
+    // Bytes that are left over mean that writer and reader have different types in mind.
     const bool whole = first_piece_ == 0
                            ? left() == 0
                            : AlignPiece(used) == first_piece_ && pieces_end_ == value_.size();

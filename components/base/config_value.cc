@@ -20,13 +20,13 @@ std::string Place(std::string_view path, std::string_view key, int line) {
   return text;
 }
 
-/// Parses the whole of `text`. \return false if anything is left over or it does not fit.
 /// \return the number that all of `text` is, if it lies within the bounds; nothing for a NaN.
 template <typename T>
 std::optional<T> ParseBetween(std::string_view text, T min, T max) {
   T value = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || rest != text.data() + text.size()) return std::nullopt;
+  // A NaN is neither above the least nor below the most, and so it is refused with the rest.
   return value >= min && value <= max ? std::optional(value) : std::nullopt;
 }
 
@@ -41,6 +41,7 @@ T Parsed(ConfigReader& reader, std::string_view key, const std::string* text, T 
 }
 
 const ConfigValue& EmptyMap() {
+  // A section that is absent reads like one that is empty: all its keys have their defaults.
   static const ConfigValue empty{ConfigValue::Map()};
   return empty;
 }
@@ -54,20 +55,24 @@ std::string_view ConfigValue::TypeName() const {
 
 ConfigReader::ConfigReader(const ConfigValue& value, std::string path)
     : value_(&value), path_(std::move(path)) {
+  // A section without keys is a map, too: all that it could say has a default.
   if (value.IsNull() || value.map() != nullptr) return;
   Reject("", "is {}; a map of keys is wanted", value.TypeName());
 }
 
 const ConfigValue* ConfigReader::Find(std::string_view key) {
+  // Every key that was asked for is known. `Finish` then finds the keys that nobody asked for.
   if (std::ranges::find(known_, key) == known_.end()) known_.emplace_back(key);
   const auto* map = value_->map();
   if (map == nullptr) return nullptr;
   const auto it = map->find(key);
+  // A key without a value, as in `capacity:`, is the same as no key.
   return it == map->end() || it->second.IsNull() ? nullptr : &it->second;
 }
 
 const std::string* ConfigReader::Scalar(std::string_view key, std::string_view wanted) {
   const ConfigValue* value = Find(key);
+  // An absent key is no error: its default counts.
   if (value == nullptr || value->scalar() != nullptr) {
     return value == nullptr ? nullptr : value->scalar();
   }
@@ -76,9 +81,11 @@ const std::string* ConfigReader::Scalar(std::string_view key, std::string_view w
 }
 
 void ConfigReader::Reject(std::string_view key, std::string_view why) {
+  // The first mistake is told. Those after it are often its consequences.
   if (error_) return;
   int line = value_->line();
   if (const auto* map = value_->map(); map != nullptr) {
+    // The line of the key helps more than that of the map, which may be long.
     if (const auto it = map->find(key); it != map->end()) line = it->second.line();
   }
   error_.emplace(ErrorCode::kInvalidArgument, fmt::format("{} {}", Place(path_, key, line), why));
@@ -105,6 +112,7 @@ double ConfigReader::Number(std::string_view key, double fallback, double min, d
 bool ConfigReader::Boolean(std::string_view key, bool fallback) {
   const auto* text = Scalar(key, "true or false");
   if (text == nullptr) return fallback;
+  // YAML has known all of these at one time, and so do the people who write it.
   if (*text == "true" || *text == "yes" || *text == "on") return true;
   if (*text == "false" || *text == "no" || *text == "off") return false;
   Reject(key, "is '{}'; true or false is wanted", *text);
@@ -163,7 +171,10 @@ Result<void> ConfigReader::Finish() const {
   if (error_) return Fail(*error_);
   if (value_->map() == nullptr) return {};
   for (const auto& [key, value] : *value_->map()) {
+    // A key that no part of the program reads is a mistake in its name. Ignored, it would leave the
+    // default in place, and its author in the belief that it did not.
     if (std::ranges::find(known_, key) != known_.end()) continue;
+    // The message lists the right names, so that the mistake can be seen without the manual.
     auto known = known_;
     std::ranges::sort(known);
     return Fail(ErrorCode::kInvalidArgument, "unknown key '{}' in {}; known: {}", key,

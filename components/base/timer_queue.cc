@@ -6,6 +6,8 @@ namespace mobula {
 
 TimerQueue::TimerId TimerQueue::Add(TimePoint when, std::uint64_t order, Callback callback) {
   std::uint32_t index = 0;
+  // Slots are used again, so a loop that sets and cancels timers for hours takes no more memory
+  // than its most timers at one time.
   if (free_slots_.empty()) {
     index = static_cast<std::uint32_t>(slots_.size());
     slots_.emplace_back();
@@ -26,6 +28,7 @@ bool TimerQueue::Remove(TimerId id) {
   const auto index = static_cast<std::uint32_t>(id);
   if (index >= slots_.size()) return false;
   const Slot& slot = slots_[index];
+  // The timer has run or was cancelled, and its slot may belong to another by now.
   if (!slot.used || slot.generation != id >> 32) return false;
   const Callback dead = Take(slot.position);  // dies after the queue is whole again
   return true;

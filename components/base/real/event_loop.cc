@@ -73,6 +73,7 @@ RealEventLoop::~RealEventLoop() {
 boost::asio::io_context& RealEventLoop::context() { return asio_->context; }
 
 void RealEventLoop::Post(Callback callback) {
+  // Only the first post of a burst has to wake the thread, and none while another thread polls.
   if (posted_.Post(std::move(callback))) WakeUp();
 }
 

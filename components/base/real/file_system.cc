@@ -89,6 +89,7 @@ Result<std::string> RealFileSystem::Read(std::string_view path, std::uint64_t si
     if (got < 0 && error == EINTR) continue;
     if (got < 0) return FailErrno("read", name, error);
     if (got == 0) return bytes;
+    // Asked after each piece, because the size of a file that grows is known only at its end.
     if (bytes.size() > size_max) {
       return Fail(ErrorCode::kResourceExhausted, "'{}' is larger than the {} bytes allowed", path,
                   size_max);
@@ -102,6 +103,7 @@ Result<std::string> RealFileSystem::ReadTail(std::string_view path, std::uint64_
   if (!file.is_open()) return FailErrno("read", name, errno);
   struct stat status{};
   if (::fstat(file.fd(), &status) != 0) return FailErrno("read", name, errno);
+  // The file may grow while it is read. What is added after this is not part of the tail.
   const auto most = static_cast<off_t>(size_max);
   std::string bytes(size_max, '\0');
   const ssize_t got =
@@ -117,12 +119,16 @@ Result<void> RealFileSystem::WriteAtomically(std::string_view path, std::string_
   const fs::path name(path);
   const fs::path fresh =
       FolderOf(name) / fmt::format(".{}.{}.{}.new", name.filename().string(), ::getpid(), ++count);
+  // The bytes are on the disk before they have the name, and the name changes at one moment. So a
+  // reader, and a machine that loses power, sees the old file or the new one, whole.
   int error = WriteAndSync(fresh, bytes, Bits(mode));
   if (error == 0 && ::rename(fresh.c_str(), name.c_str()) != 0) error = errno;
   if (error != 0) {
+    // A file that was there already is not ours to remove.
     if (error != EEXIST) ::unlink(fresh.c_str());
     return FailErrno("write", name, error);
   }
+  // Until the folder is on the disk, too, a crash could bring the old file back.
   error = SyncFolder(FolderOf(name));
   if (error != 0) return FailErrno("sync the folder of", name, error);
   return {};
@@ -139,6 +145,7 @@ Result<void> RealFileSystem::MakeFolder(std::string_view path) {
       continue;
     }
     const int error = errno;
+    // Two processes may make the same folder at once: the second finds what it wanted.
     if (std::error_code ignored; fs::is_directory(folder, ignored)) continue;
     return FailErrno("make folder", folder, error);
   }
@@ -160,6 +167,7 @@ Result<std::vector<std::string>> RealFileSystem::List(std::string_view path) {
     names.push_back(it->path().filename().string());
   }
   if (error) return FailErrno("list", path, error.value());
+  // The order of the system is that of its hash tables. A sorted one is the same in every run.
   std::ranges::sort(names);
   return names;
 }

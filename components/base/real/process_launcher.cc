@@ -46,6 +46,8 @@ RealProcessLauncher::~RealProcessLauncher() {
 Result<std::int64_t> RealProcessLauncher::Launch(const ProcessSpec& spec, OnExit on_exit) {
   const auto spawned = Spawn(spec);
   if (!spawned) return Fail(spawned.error());
+  // The descriptor becomes readable when the process ends. Unlike a signal, it tells which process
+  // it was, and leaves the user's program its own handlers.
   children_.emplace(spawned->pid, std::make_unique<Child>(Pidfd(loop_->context(), spawned->pidfd),
                                                           std::move(on_exit)));
   Watch(spawned->pid);
@@ -72,6 +74,7 @@ void RealProcessLauncher::Reap(std::int64_t pid) {
 }
 
 void RealProcessLauncher::SignalGroup(std::int64_t pid, int signal) {
+  // A process that has been reaped has no group any more, and its number may be another's.
   if (children_.contains(pid)) ::killpg(static_cast<pid_t>(pid), signal);
 }
 

@@ -83,6 +83,7 @@ __attribute__((no_sanitize("address", "thread"))) void CloseOnExecFrom(int first
 
 /// \return whether descriptors 0 to 3 are as promised and no others pass the exec.
 __attribute__((no_sanitize("address", "thread"))) bool ArrangeDescriptors(const ChildPlan& plan) {
+  // It stands in its place already, where `dup2` would do nothing and leave it closed on exec.
   if (plan.inherit == 3) {
     if (::fcntl(3, F_SETFD, 0) != 0) return false;
   } else if (plan.inherit >= 0 && ::dup2(plan.inherit, 3) < 0) {
@@ -131,6 +132,7 @@ pid_t Clone(ChildPlan& plan, int* pidfd) {
   const std::unique_ptr<Stack> stack(new Stack);
   sigset_t all;
   sigset_t before;
+  // A handler that ran in the child would change the memory of the parent, which it still shares.
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   const pid_t pid = ::clone(&ChildMain, stack->bytes.data() + kStackBytes,
@@ -169,6 +171,7 @@ std::unexpected<Error> Explain(const ProcessSpec& spec, const Progress& progress
     case Step::kFolder: return FailErrno("enter the working folder", spec.folder, progress.error);
     case Step::kExec: break;
   }
+  // The frequent mistake, a wrong path, has a code of its own: to try again is of no use.
   if (progress.error == ENOENT || progress.error == ENOTDIR) {
     return Fail(ErrorCode::kNotFound, "there is no program '{}'", program);
   }
@@ -195,6 +198,7 @@ Result<Spawned> Spawn(const ProcessSpec& spec) {
                             : HighFd(spec.log_path.c_str(), O_WRONLY | O_APPEND | O_CREAT);
   if (!spec.log_path.empty() && output.get() < 0) return FailErrno("open", spec.log_path, errno);
 
+  // Shared memory and not a pipe: the child only writes two words, and nothing has to be read.
   void* const page =
       ::mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return FailErrno("get memory to start", arguments[0], errno);
@@ -210,12 +214,14 @@ Result<Spawned> Spawn(const ProcessSpec& spec) {
                  .progress = shared};
   Spawned spawned;
   spawned.pid = Clone(plan, &spawned.pidfd);
+  // The parent was held until the child became the program or gave up, so this is its last word.
   const Progress progress = *shared;
   const int error = errno;
   ::munmap(page, sizeof(Progress));
   if (spawned.pid < 0) return FailErrno("start a process for", arguments[0], error);
   if (progress.error == 0) return spawned;
   ::close(spawned.pidfd);
+  // It failed, and nobody was told of it. It is reaped here, as no exit will be reported.
   while (::waitpid(static_cast<pid_t>(spawned.pid), nullptr, 0) < 0 && errno == EINTR) continue;
   return Explain(spec, progress);
 }

@@ -20,6 +20,7 @@ SimulatedEventLoop::~SimulatedEventLoop() {
 }
 
 void SimulatedEventLoop::Post(Callback callback) {
+  // Posted callbacks run in their order, as on a real loop. Only timers may change places.
   posted_.push_back({++sequence_, std::move(callback)});
 }
 
@@ -31,6 +32,8 @@ void SimulatedEventLoop::Await(std::unique_lock<std::mutex>& /*lock*/, WaitPoint
 
 EventLoop::TimerId SimulatedEventLoop::Schedule(Duration delay, Callback callback) {
   const Duration wait = std::clamp<Duration>(delay, Duration::zero(), std::chrono::years(100));
+  // Timers of the same instant run by age, or in an order that the seed draws: no real clock
+  // promises which of them is first.
   const std::uint64_t order = order_ == Order::kFifo ? ++sequence_ : choice_.Next();
   return timers_.Add(Now() + wait, order, std::move(callback));
 }
@@ -97,6 +100,7 @@ bool SimulatedEventLoop::RunUntil(const std::function<bool()>& condition, Durati
     if (condition()) return true;
   } while (RunOneBefore(end));
   if (clock_.now < end) events_this_instant_ = 0;
+  // Nothing happens before `end`: the clock goes there, as it would for a caller that sleeps.
   clock_.now = std::max(clock_.now, end);
   return condition();
 }

@@ -27,12 +27,16 @@ struct ScopedEventLoop::State : std::enable_shared_from_this<State> {
 
   /// \return what the inner loop runs when callback `id` is ready.
   Callback ArriveLater(std::uint64_t id) {
+    // The event names the callback and does not own it: events of a killed node find nothing to
+    // run.
     return [weak = weak_from_this(), id] {
       if (const auto state = weak.lock()) state->Arrive(id);
     };
   }
 
   void Arrive(std::uint64_t id) {
+    // A stopped process misses nothing: what becomes ready waits. After the pause it keeps its
+    // place, so a callback that comes later waits behind those that were held.
     if (paused || !held.empty()) {  // not before what is held already
       held.push_back(id);
       if (!paused) PostRelease();
@@ -56,28 +60,31 @@ struct ScopedEventLoop::State : std::enable_shared_from_this<State> {
     if (it == pending.end()) return;  // killed or cancelled meanwhile
     auto callback = std::move(it->second.callback);
     pending.erase(it);
+    // Taken out of the table first, because a callback may kill this very node.
     callback();
   }
 
-  void Bury(Callback callback) {
-    graveyard.push_back(std::move(callback));
-    if (graveyard.size() > 1) return;  // the clearing event is on its way
+  void DestroyLater(Callback callback) {
+    // What a callback owns may post, cancel or kill when it is destroyed. So that happens in an
+    // event of its own, and never inside the call that dropped it.
+    dropped.push_back(std::move(callback));
+    if (dropped.size() > 1) return;  // the event that destroys them is on its way
     inner->Post([weak = weak_from_this()] {
-      if (const auto state = weak.lock()) state->ClearGraveyard();
+      if (const auto state = weak.lock()) state->DestroyDropped();
     });
   }
 
-  void ClearGraveyard() {
-    while (!graveyard.empty()) {  // the dead may post once more on their way out
-      auto dead = std::exchange(graveyard, {});
-      for (auto& callback : dead) callback = nullptr;
+  void DestroyDropped() {
+    while (!dropped.empty()) {  // a destructor may post once more
+      auto batch = std::exchange(dropped, {});
+      for (auto& callback : batch) callback = nullptr;
     }
   }
 
   EventLoop* inner;
   std::map<std::uint64_t, Pending> pending;  ///< By age; owns every callback not yet run.
   std::deque<std::uint64_t> held;            ///< Became ready during a pause.
-  std::vector<Callback> graveyard;           ///< Will never run; destroyed by a later event.
+  std::vector<Callback> dropped;             ///< Will never run; destroyed by a later event.
   std::uint64_t last_id = 0;
   bool alive = true;
   bool paused = false;
@@ -88,6 +95,7 @@ TimePoint ScopedEventLoop::SkewedClock::Now() const {
 }
 
 Duration ScopedEventLoop::SkewedClock::WallNow() const {
+  // Wall time runs at the rate of this clock, from the same beginning as steady time.
   const Duration since_start = inner_.Now().time_since_epoch();
   return inner_.WallNow() - since_start + Scale(since_start, skew_.rate) + skew_.offset;
 }
@@ -102,11 +110,11 @@ ScopedEventLoop::ScopedEventLoop(EventLoop& inner, ClockSkew skew)
 
 ScopedEventLoop::~ScopedEventLoop() {
   Kill();
-  state_->ClearGraveyard();
+  state_->DestroyDropped();
 }
 
 void ScopedEventLoop::Post(Callback callback) {
-  if (!state_->alive) return state_->Bury(std::move(callback));
+  if (!state_->alive) return state_->DestroyLater(std::move(callback));
   const std::uint64_t id = ++state_->last_id;
   state_->pending[id].callback = std::move(callback);
   inner_->Post(state_->ArriveLater(id));
@@ -121,7 +129,7 @@ EventLoop::TimerId ScopedEventLoop::Schedule(Duration delay, Callback callback) 
     const Duration wait = Scale(delay, 1.0 / skew_.rate) + Duration(skew_.rate == 1.0 ? 0 : 2);
     pending.inner_timer = inner_->Schedule(wait, state_->ArriveLater(id));
   } else {
-    state_->Bury(std::move(callback));
+    state_->DestroyLater(std::move(callback));
   }
   return id;
 }
@@ -130,6 +138,7 @@ bool ScopedEventLoop::Cancel(TimerId timer) {
   const auto it = state_->pending.find(timer);
   if (it == state_->pending.end() || it->second.inner_timer == 0) return false;
   inner_->Cancel(it->second.inner_timer);  // false if it is held back by a pause
+  // Destroyed last, when the table is whole again: it may own what calls this loop.
   const auto dead = std::move(it->second.callback);
   state_->pending.erase(it);
   return true;
@@ -137,9 +146,11 @@ bool ScopedEventLoop::Cancel(TimerId timer) {
 
 void ScopedEventLoop::Kill() {
   if (!std::exchange(state_->alive, false)) return;
+  // Nothing of this node runs any more. Its timers are taken out of the common loop, where they
+  // would keep virtual time from jumping to the next event that matters.
   for (auto& [id, pending] : std::exchange(state_->pending, {})) {
     if (pending.inner_timer != 0) inner_->Cancel(pending.inner_timer);
-    state_->Bury(std::move(pending.callback));
+    state_->DestroyLater(std::move(pending.callback));
   }
 }
 
@@ -149,6 +160,7 @@ void ScopedEventLoop::Pause() { state_->paused = true; }
 
 void ScopedEventLoop::Resume() {
   if (!std::exchange(state_->paused, false)) return;
+  // One event for each callback that was held, so that other nodes get their turns in between.
   for (std::size_t i = 0; i < state_->held.size(); ++i) state_->PostRelease();
 }
 
