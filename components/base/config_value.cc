@@ -138,6 +138,7 @@ std::map<std::string, double> ConfigReader::NumberMap(std::string_view key) {
   std::map<std::string, double> numbers;
   for (const auto& [name, text] : TextMap(key)) {
     constexpr double kMax = std::numeric_limits<double>::max();
+    // Every number will do but infinity, which is no amount of anything.
     if (const auto value = ParseBetween<double>(text, -kMax, kMax)) {
       numbers.emplace(name, *value);
     } else {
@@ -156,6 +157,7 @@ std::map<std::string, std::string> ConfigReader::TextMap(std::string_view key) {
     return texts;
   }
   for (const auto& [name, entry] : *value->map()) {
+    // A list or a map in the place of a text is a mistake of indentation, most often.
     if (entry.scalar() != nullptr) {
       texts.emplace(name, *entry.scalar());
     } else {

@@ -18,6 +18,7 @@ TimerQueue::TimerId TimerQueue::Add(TimePoint when, std::uint64_t order, Callbac
   Slot& slot = slots_[index];
   slot.callback = std::move(callback);
   slot.used = true;
+  // The entry goes to the end and then up to its place, which its slot learns on the way.
   heap_.push_back({});
   Place(heap_.size() - 1, Entry{when, order, index});
   SiftUp(heap_.size() - 1);
@@ -81,6 +82,7 @@ void TimerQueue::SiftDown(std::size_t position) {
   for (;;) {
     std::size_t child = 2 * position + 1;
     if (child >= heap_.size()) break;
+    // The earlier of the two children goes up, so that it is before its sibling, too.
     if (child + 1 < heap_.size() && Before(heap_[child + 1], heap_[child])) ++child;
     if (!Before(heap_[child], entry)) break;
     Place(position, heap_[child]);

@@ -16,6 +16,7 @@ struct BatchedReleases::Pin {
 
 std::shared_ptr<const void> BatchedReleases::MakePin(const ObjectId& id,
                                                      std::shared_ptr<const void> memory) {
+  // The last copy of the payload destroys this token, on whatever thread that is.
   return std::make_shared<Pin>(id, shared_from_this(), std::move(memory));
 }
 

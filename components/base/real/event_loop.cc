@@ -199,6 +199,7 @@ bool RealEventLoop::Poll(std::unique_lock<std::mutex>& lock, const std::function
 
 EventLoop::TimerId RealEventLoop::Schedule(Duration delay, Callback callback) {
   const Duration wait = std::clamp<Duration>(delay, Duration::zero(), std::chrono::years(100));
+  // One timer of the system serves all of ours: it is set for the first deadline only.
   const TimerId id = timers_.Add(Now() + wait, std::move(callback));
   SetSystemTimer();
   return id;

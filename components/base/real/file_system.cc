@@ -18,6 +18,7 @@ namespace fs = std::filesystem;
 std::unexpected<Error> FailErrno(std::string_view doing, const fs::path& path, int error) {
   ErrorCode code = ErrorCode::kInternal;
   if (error == ENOENT || error == ENOTDIR) code = ErrorCode::kNotFound;
+  // A full disk is told apart: it may have room again later.
   if (error == ENOSPC || error == EDQUOT) code = ErrorCode::kResourceExhausted;
   return Fail(code, "cannot {} '{}': {}", doing, path.string(),
               std::generic_category().message(error));
@@ -56,6 +57,7 @@ int WriteAndSync(const fs::path& path, std::string_view bytes, mode_t mode) {
   if (::fchmod(file.fd(), mode) != 0) return errno;  // whatever the umask
   while (!bytes.empty()) {
     const ssize_t written = ::write(file.fd(), bytes.data(), bytes.size());
+    // A signal of the user's program is no reason to leave a file half written.
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return errno;
     bytes.remove_prefix(static_cast<std::size_t>(written));
@@ -138,6 +140,7 @@ Result<void> RealFileSystem::MakeFolder(std::string_view path) {
   fs::path folder;
   for (const auto& part : fs::path(path)) {
     folder /= part;
+    // Sessions hold tokens and logs: nobody else may look into a folder of ours.
     if (::mkdir(folder.c_str(), 0700) == 0) {
       if (const int error = SyncFolder(FolderOf(folder)); error != 0) {
         return FailErrno("sync the folder of", folder, error);

@@ -109,6 +109,7 @@ __attribute__((no_sanitize("address", "thread"))) void BecomeProgram(ChildPlan& 
   plan.progress->step = Step::kFolder;
   if (plan.folder != nullptr && ::chdir(plan.folder) != 0) return;
   plan.progress->step = Step::kExec;
+  // Blocked signals would stay blocked in the program, which could then not be asked to end.
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -193,6 +194,7 @@ Result<Spawned> Spawn(const ProcessSpec& spec) {
 
   const HighFd input("/dev/null", O_RDONLY);
   if (input.get() < 0) return FailErrno("open", "/dev/null", errno);
+  // Appended to, so that a program that is started again does not wipe out why it ended.
   const HighFd output = spec.log_path.empty()
                             ? HighFd()
                             : HighFd(spec.log_path.c_str(), O_WRONLY | O_APPEND | O_CREAT);

@@ -88,6 +88,7 @@ std::vector<protocol::JobInfo> JobTable::FailJobsOf(const NodeId& node, const st
   }
   std::vector<protocol::JobInfo> ended;
   for (const JobId& id : lost) {
+    // Each end may forget an older job, so the jobs are found anew and not walked.
     Record& record = jobs_.at(id);
     // Copied before its end, which may forget the record.
     ended.push_back(record.job());

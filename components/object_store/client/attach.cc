@@ -45,6 +45,8 @@ void AttachStore(EventLoop& loop, rpc::Client& raylet, Done<std::unique_ptr<Stor
   request.set_can_map(raylet.endpoint().find("unix://") != std::string::npos);
   raylet.CallRaw(protocol::kAttachStore, request.SerializeAsString(), {},
                  [&loop, &raylet, done = std::move(done)](Result<rpc::RawReply> raw) mutable {
+                   // The raylet chooses: it offers its memory if it has any and the way can carry
+                   // it.
                    const int descriptor = raw ? raw->descriptor : -1;
                    const auto reply = rpc::Peer::Parse<protocol::AttachStoreReply>(
                        protocol::kAttachStore, std::move(raw));

@@ -30,6 +30,7 @@ Result<protocol::LocateObjectReply> TransferService::Locate(
 Result<Payload> TransferService::ReadChunk(const protocol::ReadChunkRequest& request) {
   const auto id = ObjectId::FromBinary(request.id());
   if (!id) return Fail(id.error());
+  // The bytes go out as one frame. A larger one would keep small messages waiting behind it.
   if (request.size_bytes() > kChunkBytesMax) {
     return Fail(ErrorCode::kInvalidArgument, "a chunk of {} bytes was asked for, the most is {}",
                 request.size_bytes(), kChunkBytesMax);

@@ -150,6 +150,8 @@ class AuthenticatedTransport final : public Transport {
   void Begin(std::string endpoint, Duration timeout, std::unique_ptr<Connection> connection,
              OnConnect done) {
     const std::uint64_t id = ++last_id_;
+    // The session is kept here while it lasts: if this transport goes, its unproven connections go
+    // too.
     const auto session = maker_->Make(Side::kClient, std::move(connection));
     sessions_.emplace(id, session);
     session->Start(timeout,

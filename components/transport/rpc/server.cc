@@ -36,6 +36,7 @@ void Server::Lost(std::uint64_t id, const Error& reason) {
 }
 
 void Server::ClosePeer(Peer& peer) {
+  // This side wants the peer gone. `closed_` is for ends that come from outside, so it is not told.
   const auto it =
       std::ranges::find_if(peers_, [&](const auto& entry) { return entry.second.get() == &peer; });
   if (it == peers_.end()) return;

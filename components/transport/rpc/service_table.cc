@@ -31,6 +31,7 @@ void Responder::SendRaw(std::string body, Payload attachment, int descriptor) {
 }
 
 void Responder::SendError(const Error& error) {
+  // An error to a caller that has gone would be encoded for nobody.
   if (!IsAbandoned()) Answer(FrameKind::kError, EncodeError(error), {}, -1);
 }
 

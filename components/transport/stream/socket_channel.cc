@@ -110,6 +110,7 @@ ssize_t ReceiveWithDescriptors(int socket, std::span<iovec> parts,
   message.msg_control = control.data();
   message.msg_controllen = control.size();
   const ssize_t got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  // The end, or nothing to read: no descriptor came with it.
   if (got <= 0) return got < 0 ? -errno : got;
   // Whatever came is ours to close now, also what the caller did not expect.
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;

@@ -21,6 +21,7 @@ bool IsStale(const SocketAddress& address) {
   struct stat status{};
   if (::lstat(PathOf(address).c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
   auto socket = OpenSocket(AF_UNIX);
+  // Only the kernel knows if a process still listens, and it answers a connect with the truth.
   return socket && ::connect(socket->get(), address.get(), address.size) != 0 &&
          errno == ECONNREFUSED;
 }

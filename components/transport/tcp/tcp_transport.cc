@@ -31,6 +31,7 @@ Result<SocketAddress> Resolve(std::string_view text) {
                 "'{}' is no tcp endpoint; write one such as tcp://127.0.0.1:6379", text);
   }
   in_addr host{};
+  // Known without a file or a server: a cluster on a laptop must start without a network.
   if (endpoint->host == "localhost") {
     host.s_addr = htonl(INADDR_LOOPBACK);
     return Address(host, endpoint->port);

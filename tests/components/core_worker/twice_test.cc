@@ -33,7 +33,7 @@ class Played {
     services_.HandleNotification(protocol::kStatus,
                                  [this](const protocol::StatusRequest& request, rpc::Peer&) {
                                    for (const protocol::ObjectStatus& object : request.objects()) {
-                                     heard_.insert(object.ShortDebugString());
+                                     replies_.insert(object.ShortDebugString());
                                    }
                                  });
   }
@@ -53,8 +53,8 @@ class Played {
         client->Notify(method, request);
       } else {
         client->Call(method, request, [this, &method](Result<typename M::Reply> reply) {
-          heard_.insert(std::string(method.name) + ": " +
-                        (reply ? reply->ShortDebugString() : reply.error().ToString()));
+          replies_.insert(std::string(method.name) + ": " +
+                          (reply ? reply->ShortDebugString() : reply.error().ToString()));
         });
       }
       cluster.RunFor(milliseconds(1));
@@ -66,7 +66,7 @@ class Played {
   /// \return all that can be seen.
   std::string State() {
     std::string state = cluster.LeftOver() + "got: " + got + "\n";
-    for (const std::string& said : heard_) state += said + "\n";
+    for (const std::string& said : replies_) state += said + "\n";
     const ObjectState known = owner->core.references().Peek(large->id);
     if (const auto* stored = std::get_if<InStore>(&known)) {
       for (const auto& [where, endpoint] : stored->copies) state += endpoint + "\n";
@@ -87,7 +87,7 @@ class Played {
   const int times_;
   rpc::ServiceTable services_;
   std::map<std::string, std::optional<rpc::Client>> clients_;  // by worker id
-  std::set<std::string> heard_;
+  std::set<std::string> replies_;
 };
 
 using Sample = std::function<void(Played&)>;
