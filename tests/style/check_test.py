@@ -227,6 +227,15 @@ class StyleTest(unittest.TestCase):
         other = "void F(Queue& queue) {\n  queue.Drop();\n}\n"
         self.assert_finds(self.promise("  virtual void Drop() = 0;\n", other), "Store::Drop")
 
+    def test_a_file_with_its_own_function_of_that_name_is_no_caller(self):
+        drop = "  virtual void Drop() = 0;\n"
+        own = ("struct State {\n  void Drop() {}\n};\nvoid F() {\n  const auto state = g();\n"
+               "  state->Drop();\n}\n")
+        self.write("node/other.cc", own)
+        self.assert_finds(self.promise(drop), "Store::Drop")
+        self.write("node/other.cc", "void F() {\n  const auto state = g();\n  state->Drop();\n}\n")
+        self.assertEqual(self.promise(drop), [])
+
     def test_what_is_called_through_a_class_that_derives_has_a_caller(self):
         user = ("class Heap : public Store {\n};\nvoid F(Heap& heap) {\n"
                 "  heap.Drop();\n}\n")

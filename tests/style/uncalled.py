@@ -2,7 +2,8 @@
 
 Names are looked up as text. What is called through a variable counts for the class that the
 variable is declared with, in this file or in its header; where no declaration is found (`auto`),
-it counts for every class that has such a function.
+it counts for every class that has such a function. If the file defines such a function itself, it
+counts only for the classes with which some variable of that name is declared elsewhere.
 """
 
 import collections
@@ -127,6 +128,10 @@ class Callers:
             receiver = RECEIVER.search(code[max(0, match.start() - 200):match.start()])
             if receiver:
                 types = self._types(path, receiver.group(1))
+                if not types and self._has_own(path, promise.name):
+                    types = self._types_anywhere(receiver.group(1))
+                    if not types & family:
+                        continue
                 if not types or types & family:
                     return True
             elif before.endswith((".", "->")):
@@ -144,6 +149,15 @@ class Callers:
                 owner = defined and (defined.group(1) or (around or [None])[-1])
                 return owner in family
         return False
+
+    def _has_own(self, path, name):
+        """Whether this file defines a function of that name itself."""
+        return any(re.search(rf"\b{name}\s*\(", head) for head, _, _ in self.bodies[path])
+
+    def _types_anywhere(self, variable):
+        """The words of the types of all variables of that name."""
+        return set().union(*(self._types(path, variable) for path in self.files
+                             if variable in self.code[path]))
 
     def _types(self, path, variable):
         """The words of the types that a variable is declared with here, or in the header."""
