@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "components/base/lifetime.h"
@@ -45,6 +46,7 @@ class SimulatedLauncher final : public raylet::WorkerLauncher {
   std::int64_t last_pid_ = 1000;
   std::map<std::int64_t, std::unique_ptr<SimulatedProcess>> workers_;
   std::map<std::int64_t, OnExit> on_exit_;
+  std::set<std::int64_t> is_started_;  // their pids were told
   std::map<std::int64_t, JobId> jobs_;
   Lifetime alive_;
 };

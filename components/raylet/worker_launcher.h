@@ -35,19 +35,33 @@ struct WorkerSpec {
                      id.Short());
 }
 
-/// Threads: the state lock. Lifetime: workers still alive when it is destroyed are killed.
+/// Starts workers, and tells how each of them ended.
+///
+/// Each start takes one of two ways, and every callback runs at most once:
+///
+///     Start ─► started(pid) ───the worker ends, whatever the cause──► on_exit(status)
+///        └───► started(why it could not be started)
+///
+/// No callback runs inside the call that causes it, so a caller may be in the middle of a change.
+///
+/// Threads: the state lock; callbacks run on the loop.
+/// Lifetime: destruction kills the workers that are alive and all that they have started; callbacks
+/// that have not run by then never do.
 class WorkerLauncher {
  public:
-  /// How a worker ended; called once on the loop for every successful or failed start.
+  /// How a worker ended: the status with which it really did.
   using OnExit = std::move_only_function<void(ExitStatus)>;
   virtual ~WorkerLauncher() = default;
 
-  /// Starts a worker. `started` gets its pid, or why it could not be started (kNotFound: no such
-  /// program; kInternal otherwise); then `on_exit` does not run.
+  /// Starts a worker. Its pid is positive and differs from those of all workers that are alive
+  /// here. kNotFound if there is no such program; kCancelled if its job was ended before it had
+  /// started; kInternal otherwise.
   virtual void Start(WorkerSpec spec, Done<std::int64_t> started, OnExit on_exit) = 0;
-  /// Ends a worker by force. Unknown pids are fine.
+  /// Ends a worker by force: it ends with signal 9. Unknown pids are fine, and so is doing it
+  /// twice.
   virtual void Kill(std::int64_t pid) = 0;
-  /// Ends everything of a job by force: its workers, their children, its zygote.
+  /// Ends everything of a job by force: its workers, also those that are starting, their children,
+  /// and its zygote. Unknown jobs are fine, and so is doing it twice.
   virtual void EndJob(const JobId& job) = 0;
 };
 

@@ -37,7 +37,7 @@ class ThreadLauncher final : public raylet::WorkerLauncher {
 
  private:
   struct Worker;
-  void End(std::int64_t id, int signal);
+  void End(std::int64_t id, ExitStatus status);
 
   EventLoop& loop_;
   Settings settings_;

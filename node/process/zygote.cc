@@ -29,6 +29,7 @@ void Report(const ZygoteEvent& event) {
 }
 
 void ReapChildren(int signals) {
+  // Several deaths may be one signal, so the signal says only that there is something to reap.
   signalfd_siginfo info{};
   while (::read(signals, &info, sizeof info) == sizeof info) {
   }
@@ -47,8 +48,11 @@ void ReapChildren(int signals) {
 /// What a fresh worker does before anything else: its own log, no zygote descriptors, default
 /// signals.
 void BecomeWorker(const ForkRequest& request, int signals, pid_t zygote) {
+  // The kernel kills it when the zygote ends, however that happens. Nothing of a job is left
+  // behind.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != zygote) ::_exit(1);  // the zygote died between fork and prctl
+  // A worker that kept the socket would keep the raylet from seeing the end of the zygote.
   ::close(kZygoteDescriptor);
   ::close(signals);
   sigset_t none;
@@ -71,6 +75,8 @@ bool IsZygote() { return std::getenv(kZygoteVariable) != nullptr; }
 
 ForkRequest RunZygote() {
   ::unsetenv(kZygoteVariable);  // not for programs that a worker starts
+  // Deaths of children arrive as bytes on a descriptor, beside the raylet's requests: one thread
+  // waits for both, and nothing is ever interrupted.
   sigset_t children;
   ::sigemptyset(&children);
   ::sigaddset(&children, SIGCHLD);
@@ -86,16 +92,18 @@ ForkRequest RunZygote() {
     if (waiting[0].revents == 0) continue;
     const ssize_t size = ::recv(kZygoteDescriptor, packet.data(), packet.size(), 0);
     if (size < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (size <= 0) break;
+    if (size <= 0) break;  // the raylet has closed its end, or is dead
     ForkRequest request;
     Check(request.ParseFromArray(packet.data(), static_cast<int>(size)),
           "a fork request is a valid message");
     ::fflush(nullptr);  // or both processes would print what is buffered
     const pid_t child = ::fork();
+    // The child goes on in `Init` as a worker. The parent stays what it was.
     if (child == 0) {
       BecomeWorker(request, signals, self);
       return request;
     }
+    // Told before any end of this child: ends are reaped by this same thread, later.
     ZygoteEvent event;
     event.set_startup_id(request.startup_id());
     event.set_pid(child > 0 ? child : 0);

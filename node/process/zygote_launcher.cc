@@ -36,12 +36,15 @@ ZygoteLauncher::ZygoteLauncher(Deps deps, Settings settings)
     : deps_(deps), settings_(std::move(settings)) {}
 
 ZygoteLauncher::~ZygoteLauncher() {
+  // A killed zygote's group is all of its job: the workers, and what those have started.
   alive_.End();
   for (const auto& [job, zygote] : zygotes_) deps_.processes.SignalGroup(zygote->pid, SIGKILL);
 }
 
 Result<ZygoteLauncher::Zygote*> ZygoteLauncher::ZygoteOf(const raylet::WorkerSpec& spec) {
   if (const auto it = zygotes_.find(spec.job); it != zygotes_.end()) return it->second.get();
+  // The first worker of this job here. A packet socket keeps messages apart, and its end of file
+  // tells either side that the other is gone.
   int ends[2] = {-1, -1};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
     return Fail(ErrorCode::kInternal, "cannot make a socket pair: {}", std::strerror(errno));
@@ -60,6 +63,7 @@ Result<ZygoteLauncher::Zygote*> ZygoteLauncher::ZygoteOf(const raylet::WorkerSpe
   }
   process.inherit_fd = ends[1];
   const JobId job = spec.job;
+  // A later zygote of the same job is not to be taken for this one when this one's end is told.
   auto pid_slot = std::make_shared<std::int64_t>(0);  // owners: this call and the exit callback
   Result<std::int64_t> pid =
       deps_.processes.Launch(process, alive_.Bind([this, job, pid_slot](ExitStatus status) {
@@ -97,6 +101,8 @@ void ZygoteLauncher::Start(raylet::WorkerSpec spec, Done<std::int64_t> started, 
   request.set_program_build(spec.program.build());
   request.set_log_level(static_cast<std::uint32_t>(settings_.log_level));
   request.set_settings(settings_.process_settings);
+  // The zygote reads one request at a time and answers in order; the socket's buffer is the queue.
+  // If it is full or its reader gone, the start fails, and the pool tries again.
   const std::string packet = request.SerializeAsString();
   const ssize_t sent = ::send((*zygote)->socket.native_handle(), packet.data(), packet.size(),
                               MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -135,6 +141,7 @@ void ZygoteLauncher::OnReadable(const JobId& job) {
 
 void ZygoteLauncher::OnEvent(const JobId& job, const ZygoteEvent& event) {
   Zygote& zygote = *zygotes_.at(job);
+  // The zygote has reaped a child, and is the only process that can say how it ended.
   if (event.has_exited()) {
     auto running = zygote.running.extract(event.pid());
     if (running.empty()) return;
@@ -146,30 +153,35 @@ void ZygoteLauncher::OnEvent(const JobId& job, const ZygoteEvent& event) {
     starting.mapped().started(Fail(ErrorCode::kInternal, "fork failed: {}", event.error()));
     return;
   }
+  // It runs. It knows its raylet from the request and will register by itself.
   zygote.running.emplace(event.pid(), std::move(starting.mapped().on_exit));
   starting.mapped().started(event.pid());
 }
 
 void ZygoteLauncher::OnZygoteExit(const JobId& job, std::int64_t pid, ExitStatus status) {
   const auto it = zygotes_.find(job);
+  // We have ended the job ourselves, or a new zygote has taken this one's place.
   if (it == zygotes_.end() || it->second->pid != pid) return;
+  // It crashed, or its program returned from `main` without a call of `Init`. The launcher has
+  // killed the rest of its group. The next start brings a new one.
   const std::unique_ptr<Zygote> zygote = std::move(it->second);
   zygotes_.erase(it);
-  FailAll(*zygote, status);
+  // The user's program is at fault, so its last words are what helps the user.
+  std::string tail;
+  if (!zygote->log_path.empty()) {
+    tail = deps_.files.ReadTail(zygote->log_path, kLogTailBytes).value_or(std::string());
+  }
+  TellAll(*zygote,
+          Error(ErrorCode::kInternal,
+                "the program ended before it reached mobula::Init: {}; its output ends: {}",
+                status.ToString(), tail));
 }
 
-void ZygoteLauncher::FailAll(Zygote& zygote, ExitStatus status) {
-  std::string tail;
-  if (!zygote.log_path.empty()) {
-    tail = deps_.files.ReadTail(zygote.log_path, kLogTailBytes).value_or(std::string());
-  }
-  for (auto& [startup, one] : std::exchange(zygote.starting, {})) {
-    one.started(Fail(ErrorCode::kInternal,
-                     "the program ended before it reached mobula::Init: {}; its output ends: {}",
-                     status.ToString(), tail));
-  }
+void ZygoteLauncher::TellAll(Zygote& zygote, const Error& not_started) {
+  for (auto& [startup, one] : std::exchange(zygote.starting, {})) one.started(Fail(not_started));
+  // Workers die with their zygote. It was the only one that could have said more of their ends.
   for (auto& [pid, on_exit] : std::exchange(zygote.running, {})) {
-    on_exit({.code = 0, .signal = SIGKILL});  // workers die with their zygote
+    on_exit({.code = 0, .signal = SIGKILL});
   }
 }
 
@@ -182,11 +194,16 @@ void ZygoteLauncher::Kill(std::int64_t pid) {
 void ZygoteLauncher::EndJob(const JobId& job) {
   const auto it = zygotes_.find(job);
   if (it == zygotes_.end()) return;
-  const std::unique_ptr<Zygote> zygote = std::move(it->second);
+  std::shared_ptr<Zygote> zygote = std::move(it->second);  // owner: the callback below
   zygotes_.erase(it);
   deps_.processes.SignalGroup(zygote->pid, SIGKILL);
   deps_.log.Info("job", "ended", "job={} workers={}", job.Hex(), zygote->running.size());
-  FailAll(*zygote, {.code = 0, .signal = SIGKILL});
+  boost::system::error_code ignored;
+  zygote->socket.close(ignored);  // what it still says is no news
+  // The ends are told after this call: its caller is in the middle of forgetting the job.
+  deps_.loop.Post(alive_.Bind([job, zygote = std::move(zygote)] {
+    TellAll(*zygote, Error(ErrorCode::kCancelled, "job {} has ended", job.Hex()));
+  }));
 }
 
 }  // namespace mobula::node

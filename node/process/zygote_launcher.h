@@ -49,7 +49,8 @@ class ZygoteLauncher final : public raylet::WorkerLauncher {
   void OnReadable(const JobId& job);
   void OnEvent(const JobId& job, const ZygoteEvent& event);
   void OnZygoteExit(const JobId& job, std::int64_t pid, ExitStatus status);
-  void FailAll(Zygote& zygote, ExitStatus status);
+  /// The zygote is gone: tells all that wait for news of it.
+  static void TellAll(Zygote& zygote, const Error& not_started);
 
   Deps deps_;
   Settings settings_;

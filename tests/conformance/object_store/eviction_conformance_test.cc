@@ -6,7 +6,7 @@
 
 #include "components/object_store/registration.h"
 #include "tests/components/object_store/stores.h"
-#include "tests/conformance/object_store/cited.h"
+#include "tests/conformance/cited.h"
 #include "tests/conformance/object_store/eviction_checks.h"
 
 namespace mobula::object_store::conformance {
@@ -31,7 +31,9 @@ INSTANTIATE_TEST_SUITE_P(All, EvictionConformanceTest,
 
 TEST(EvictionConformanceSuiteTest, CitesTheHeader) {
   for (const EvictionCheck& check : EvictionChecks()) {
-    EXPECT_TRUE(HeaderSays("eviction_policy.h", check.promise)) << check.promise;
+    EXPECT_TRUE(
+        mobula::conformance::HeaderSays("components/object_store/eviction_policy.h", check.promise))
+        << check.promise;
   }
 }
 

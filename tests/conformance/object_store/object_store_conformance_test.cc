@@ -4,7 +4,7 @@
 
 #include "components/object_store/registration.h"
 #include "tests/components/object_store/stores.h"
-#include "tests/conformance/object_store/cited.h"
+#include "tests/conformance/cited.h"
 #include "tests/conformance/object_store/store_checks.h"
 
 namespace mobula::object_store::conformance {
@@ -139,7 +139,9 @@ std::vector<std::string> ChecksThatReject() {
 
 TEST(ObjectStoreConformanceSuiteTest, CitesTheHeader) {
   for (const StoreCheck& check : StoreChecks()) {
-    EXPECT_TRUE(HeaderSays("object_store.h", check.promise)) << check.promise;
+    EXPECT_TRUE(
+        mobula::conformance::HeaderSays("components/object_store/object_store.h", check.promise))
+        << check.promise;
   }
 }
 

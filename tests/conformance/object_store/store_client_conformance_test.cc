@@ -3,7 +3,7 @@
 #include <thread>
 
 #include "tests/components/object_store/attached_client.h"
-#include "tests/conformance/object_store/cited.h"
+#include "tests/conformance/cited.h"
 
 namespace mobula::object_store::conformance {
 namespace {
@@ -29,7 +29,7 @@ class StoreClientConformanceTest : public testing::TestWithParam<TestedClient>,
   StoreClientConformanceTest() : AttachedClient(OptionsFor(GetParam().store)) {}
 
   static void Cite(const std::string& promise) {
-    EXPECT_TRUE(HeaderSays("store_client.h", promise))
+    EXPECT_TRUE(mobula::conformance::HeaderSays("components/object_store/store_client.h", promise))
         << "store_client.h does not say: " << promise;
   }
   /// Deletes the object, and writes others wherever its bytes may have been.
