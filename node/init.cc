@@ -30,6 +30,8 @@ struct Session {
   std::vector<std::unique_ptr<Node>> nodes;  // of a local or embedded cluster, the head first
   std::shared_ptr<ProcessRuntime> driver;    // owners: this, threads inside calls of its runtime
   ~Session() {
+    // New calls are refused first, and those that wait inside are sent away with an error. Only
+    // then may the nodes go that they were talking to.
     internal::SetProcessRuntime(nullptr);
     if (driver) driver->Stop();
     while (!nodes.empty()) nodes.pop_back();  // the head last
@@ -70,6 +72,7 @@ LogLevel LevelOf(const InitOptions& options, std::string_view usual) {
   options.startup_id = WorkerId::FromBinaryOrNil(request.startup_id());
   options.log_level = static_cast<LogLevel>(request.log_level());
   options.settings = request.settings();
+  // Its standard error is its log, whose end the raylet shows to those who wait for a worker.
   Result<std::unique_ptr<ProcessRuntime>> process = ProcessRuntime::Start(std::move(options));
   if (!process) {
     fmt::print(stderr, "mobula worker: cannot join: {}\n", process.error().message());
@@ -85,7 +88,7 @@ LogLevel LevelOf(const InitOptions& options, std::string_view usual) {
 NodeConfig ClusterConfig(const InitOptions& options, bool is_embedded) {
   NodeConfig config;
   config.is_head = true;
-  config.gcs_port = 0;
+  config.gcs_port = 0;  // any free one: several such clusters may run on this machine
   config.log_level = LevelOf(options, "info");
   config.raylet.resources = MachineResources();
   if (options.num_cpus > 0) config.raylet.resources.Set(kCpu, Amount::FromDouble(options.num_cpus));
@@ -95,6 +98,7 @@ NodeConfig ClusterConfig(const InitOptions& options, bool is_embedded) {
     store.emplace("capacity", ConfigValue(std::to_string(options.object_store_bytes)));
   }
   config.object_store = ConfigValue(std::move(store));
+  // Threads share all memory anyway, and a debugger should find nothing but this one process.
   if (is_embedded) config.worker_kind = "thread";
   return config;
 }
@@ -106,6 +110,7 @@ NodeEndpoints StartCluster(Session& session, const InitOptions& options,
   NodeConfig config = ClusterConfig(options, is_embedded);
   session.nodes.push_back(std::make_unique<Node>(config, token, LogSink()));
   NodeEndpoints head = OrThrow(session.nodes.back()->Start());
+  // The other nodes join as nodes of other machines would, over the network.
   config.is_head = false;
   config.head_address = head.head_address;
   for (int i = 1; i < options.num_nodes; ++i) {
@@ -116,6 +121,8 @@ NodeEndpoints StartCluster(Session& session, const InitOptions& options,
 }
 
 ProcessOptions JoinCluster(const std::string& address, const transport::Token& token) {
+  // The head knows which nodes there are. The driver belongs to the one on its own machine, whose
+  // file also says how its processes talk to each other.
   ClusterConnection cluster(address, token, "driver");
   const std::vector<protocol::NodeInfo> nodes = OrThrow(cluster.Nodes());
   const protocol::NodeInfo local = OrThrow(FindLocalNode(nodes, address));
@@ -128,6 +135,7 @@ ProcessOptions JoinCluster(const std::string& address, const transport::Token& t
 }
 
 void StartSession(InitOptions options) {
+  // What the program says itself counts more than its surroundings.
   const char* const variable = std::getenv("MOBULA_ADDRESS");
   if (options.mode == Mode::kAuto && options.address.empty() && variable != nullptr) {
     options.address = variable;
@@ -138,6 +146,8 @@ void StartSession(InitOptions options) {
     RealFileSystem files;
     driver = JoinCluster(options.address, OrThrow(FindToken(files, options.token_file)));
   } else {
+    // A cluster of this program alone has a secret that is never written anywhere, so no other
+    // process of the machine can join it.
     Random random(Random::EntropySeed());
     const transport::Token token(random.NewId<ClusterId>().Hex() +
                                  Random(Random::EntropySeed()).NewId<ClusterId>().Hex());
@@ -163,6 +173,8 @@ void LeaveCluster(const std::string& failure) {
 }  // namespace
 
 void Init(InitOptions options) {
+  // A raylet has started this program to fork workers from it. `RunZygote` returns in the workers
+  // only; the program's own `main` never gets beyond this line.
   if (IsZygote()) {
     const protocol::Program own = OrThrow(ThisProgram());
     ServeTasks(RunZygote(), own);
@@ -173,6 +185,8 @@ void Init(InitOptions options) {
                 "Init was called twice; call Shutdown before the second one"));
   }
   StartSession(std::move(options));
+  // A program that ends without `Shutdown` still says how it ended. What cannot be told from
+  // inside, such as a signal, the raylet notices by the lost connection.
   static const int registered = ::on_exit(
       [](int status, void*) {
         LeaveCluster(status == 0 ? "" : fmt::format("the driver ended with exit code {}", status));

@@ -43,18 +43,23 @@ int Run(const Arguments& arguments) {
   Result<NodeConfig> config = LoadNodeConfig(arguments.config);
   if (!config) return Complain(config.error());
   RealFileSystem files;
+  // A head makes the cluster's secret if there is none. Other nodes must have been given it.
   Result<transport::Token> token = config->is_head ? FindOrMintToken(files, config->token_file)
                                                    : FindToken(files, config->token_file);
   if (!token) return Complain(token.error());
+  // Before any thread is started, so that all of them inherit the blocked signals.
   const int signals = EndingSignals();
   Node node(*config, *token,
             arguments.is_background ? LogSink() : FileDescriptorSink(STDERR_FILENO));
   Result<NodeEndpoints> endpoints = node.Start();
   if (!endpoints) {
+    // Some keys are read only where they are used. The user still wants to know in which file they
+    // are.
     const bool is_config = endpoints.error().code() == ErrorCode::kInvalidArgument;
     return Complain(is_config ? std::move(endpoints.error()).Context(arguments.config)
                               : endpoints.error());
   }
+  // From here on `mobula stop` and drivers of this machine find the node.
   NodeRecord record{.folder = endpoints->folder,
                     .pid = ::getpid(),
                     .pid_start = ProcessStart(::getpid()),
@@ -66,6 +71,8 @@ int Run(const Arguments& arguments) {
   if (Result<void> written = WriteRecord(files, record); !written) return Complain(written.error());
   int exit_pipe[2] = {-1, -1};
   if (::pipe2(exit_pipe, O_CLOEXEC) != 0) return Complain({ErrorCode::kInternal, "no pipe left"});
+  // The reason comes on the loop's thread; the pipe brings it to this one, which waits for signals
+  // too.
   std::optional<Error> must_end;
   node.OnMustExit([&](const Error& why) {
     must_end = why;
@@ -80,6 +87,7 @@ int Run(const Arguments& arguments) {
                endpoints->head_address);
     std::fflush(stdout);
   }
+  // Nothing is left to do for this thread until the node is to end.
   fd_set waiting;
   FD_ZERO(&waiting);
   FD_SET(signals, &waiting);
@@ -87,6 +95,7 @@ int Run(const Arguments& arguments) {
   while (::select(std::max(signals, exit_pipe[0]) + 1, &waiting, nullptr, nullptr, nullptr) < 0 &&
          errno == EINTR) {
   }
+  // Its workers end with it, and the head is told why, if it still can be.
   node.Stop(must_end ? "it had to end" : "it was asked to end");
   if (!must_end) return 0;
   fmt::print(stderr, "node: had to end: {}\n", must_end->message());  // the last line of its output

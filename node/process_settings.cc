@@ -38,6 +38,7 @@ Result<core_worker::CoreWorkerConfig> ReadCoreWorker(const ConfigValue& value) {
   config.lineage_bytes_max = reader.Size("lineage_bytes_max", config.lineage_bytes_max);
   config.reconstructions_max =
       reader.Integer("reconstructions_max", config.reconstructions_max, 0, 1'000'000);
+  // A key that nobody has read is a mistake of the user, and the error lists those that there are.
   if (Result<void> fine = reader.Finish(); !fine) return Fail(std::move(fine.error()));
   return config;
 }
@@ -54,6 +55,7 @@ Result<ProcessSettings> ReadProcessSettings(ConfigReader& root) {
 }
 
 Result<std::string> FormatProcessSettings(const ConfigValue& root) {
+  // Only what the file says is sent on. Defaults are those of the process that reads it.
   ConfigValue::Map sections;
   for (const std::string_view section : kSections) {
     if (root.map() == nullptr) break;
@@ -72,6 +74,8 @@ Result<std::string> FormatProcessSettings(const ConfigValue& root) {
 }
 
 Result<ProcessSettings> ParseProcessSettings(const std::string& text) {
+  // The node has read the same text before it sent it. An error here means that this process is of
+  // another version.
   constexpr std::string_view kName = "the settings of this node's processes";
   Result<ConfigValue> root = ParseYaml(text, kName);
   if (!root) return Fail(std::move(root.error()));

@@ -48,6 +48,7 @@ Result<NodeRecord> ReadRecord(FileSystem& files, const std::string& folder) {
   return record;
 }
 
+// A pid alone is no proof: after the node's end another process may have been given it.
 bool IsAlive(const NodeRecord& record) {
   return record.pid_start != 0 && ProcessStart(record.pid) == record.pid_start;
 }
@@ -72,12 +73,15 @@ void SweepSessions(FileSystem& files, const std::string& root, std::time_t now) 
     if (name.starts_with("new-") && ModifiedAt(folder) < now - kMakingMax) {
       (void)files.Remove(folder);  // whoever made it was killed at it
     }
+    // Only what is known to have ended is touched. The folder is shared with all nodes of this
+    // user.
     const Result<NodeRecord> record = ReadRecord(files, folder);
     if (!name.starts_with("n-") || (record && IsAlive(*record))) continue;
     if (!record && files.Exists(RecordPath(folder))) continue;  // another version's, or new
     EndSession(files, folder);
     ended.push_back(folder);
   }
+  // Logs of the last sessions are kept: people look for them after something went wrong.
   if (ended.size() > kEndedSessionsKeptMax) {
     std::ranges::sort(ended, {}, ModifiedAt);
     ended.resize(ended.size() - kEndedSessionsKeptMax);
@@ -100,7 +104,7 @@ std::int64_t ProcessStart(std::int64_t pid) {
   std::istringstream fields(text.substr(name_end + 2));
   std::string state;
   fields >> state;
-  if (state == "Z") return 0;
+  if (state == "Z") return 0;  // it has ended, and its parent has not looked yet
   std::string field;
   for (int i = 4; i <= 22; ++i) fields >> field;  // field 22 is the start time
   return std::strtoll(field.c_str(), nullptr, 10);
@@ -109,6 +113,8 @@ std::int64_t ProcessStart(std::int64_t pid) {
 Result<std::string> MakeSession(FileSystem& files, std::string_view id) {
   const std::string root = SessionsFolder();
   if (Result<void> made = files.MakeFolder(root); !made) return Fail(std::move(made.error()));
+  // The folder has a name that everybody can guess, in a place where everybody may write. Somebody
+  // else could have made it first, to be given our sockets and logs.
   struct stat status{};
   if (::lstat(root.c_str(), &status) != 0 || status.st_uid != ::getuid() ||
       !S_ISDIR(status.st_mode)) {
@@ -149,6 +155,8 @@ std::vector<NodeRecord> LiveRecords(FileSystem& files) {
     const std::string folder = fmt::format("{}/{}", root, name);
     Result<NodeRecord> record = ReadRecord(files, folder);
     if (!record) continue;
+    // Its node was killed before it could clear up. An empty address means that it is still
+    // starting.
     if (!IsAlive(*record)) {
       EndSession(files, folder);
     } else if (!record->head_address.empty()) {
@@ -159,6 +167,7 @@ std::vector<NodeRecord> LiveRecords(FileSystem& files) {
 }
 
 void EndSession(FileSystem& files, const std::string& folder) {
+  // Sockets, programs and the record go; logs are the only thing of use to anybody now.
   for (const std::string& name : files.List(folder).value_or(std::vector<std::string>())) {
     if (name == "logs") continue;
     (void)files.Remove(fmt::format("{}/{}", folder, name));  // swept again at the next start
@@ -172,11 +181,14 @@ std::string TokenPath(const std::string& file) {
 }
 
 Result<transport::Token> FindToken(FileSystem& files, const std::string& file) {
+  // A file that was named counts more than the environment, which counts more than the usual place.
   if (file.empty()) {
     if (std::string token = Environment("MOBULA_TOKEN"); !token.empty()) {
       return Trimmed(std::move(token));
     }
   }
+  // Whoever can read the token can run code on every node, so a token that others may read is
+  // refused as no token at all.
   const std::string path = TokenPath(file);
   struct stat status{};
   if (::stat(path.c_str(), &status) == 0 && (status.st_mode & 0077) != 0) {
@@ -198,6 +210,7 @@ Result<transport::Token> FindToken(FileSystem& files, const std::string& file) {
 
 Result<transport::Token> FindOrMintToken(FileSystem& files, const std::string& file) {
   const std::string path = TokenPath(file);
+  // A token that is there is never replaced: other nodes may have it.
   const bool is_given = file.empty() && !Environment("MOBULA_TOKEN").empty();
   if (is_given || files.Exists(path)) return FindToken(files, file);
   std::string secret;
