@@ -79,6 +79,8 @@ class StrangersTest(cluster.ClusterTest):
         try:
             while chunk := stranger.recv(4096):
                 said += chunk
+        except TimeoutError:
+            self.fail(f"not cut off in {cluster.PATIENCE} s; the other side said {said!r}")
         except RESET:
             pass
         stranger.close()

@@ -36,7 +36,8 @@ class RayletLeasesTest : public testing::Test {
     nodes_.push_back(std::move(*node));
     bool has_joined = false;
     nodes_.back()->Start([&](Result<void> joined) { has_joined = joined.has_value(); });
-    ASSERT_TRUE(world_.loop.RunUntil([&] { return has_joined; }, seconds(1)));
+    ASSERT_TRUE(world_.loop.RunUntil([&] { return has_joined; }, seconds(1)))
+        << "a node has not joined";
   }
   /// On the head.
   Driver& AddDriver() {
@@ -48,7 +49,8 @@ class RayletLeasesTest : public testing::Test {
                                                 std::move(options)));
     Driver& driver = *drivers_.back();
     driver.process.Start([](const Result<void>&) {});
-    EXPECT_TRUE(world_.loop.RunUntil([&] { return driver.process.has_joined(); }, seconds(1)));
+    EXPECT_TRUE(world_.loop.RunUntil([&] { return driver.process.has_joined(); }, seconds(1)))
+        << "a driver has not joined";
     return driver;
   }
   /// Counts in `done` when its value is there.
@@ -65,7 +67,8 @@ class RayletLeasesTest : public testing::Test {
   /// \return how long it took until `driver` had `done` values, or `time_max`.
   Duration TimeUntil(const Driver& driver, std::size_t done, Duration time_max) {
     const TimePoint begin = world_.loop.Now();
-    world_.loop.RunUntil([&] { return driver.done >= done; }, time_max);
+    EXPECT_TRUE(world_.loop.RunUntil([&] { return driver.done >= done; }, time_max))
+        << driver.done << " of " << done << " values are there";
     return world_.loop.Now() - begin;
   }
 

@@ -32,7 +32,8 @@ void Finish(World& world, Process& driver, const JobId& job, const std::string& 
   bool is_told = false;
   driver.client->Call(protocol::kEndJob, request,
                       [&](const auto& reply) { is_told = reply.has_value(); });
-  EXPECT_TRUE(world.loop.RunUntil([&] { return is_told; }, std::chrono::seconds(1)));
+  EXPECT_TRUE(world.loop.RunUntil([&] { return is_told; }, std::chrono::seconds(1)))
+      << "the raylet does not answer EndJob";
 }
 
 TEST(RayletHandlersTest, AJobEndsAsItsDriverSays) {

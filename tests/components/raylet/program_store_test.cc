@@ -36,13 +36,15 @@ class ProgramStoreTest : public ::testing::Test {
   Result<void> Share(ProgramStore& store) {
     std::optional<Result<void>> shared;
     store.EnsureShared(program.hash(), [&](Result<void> result) { shared = std::move(result); });
-    EXPECT_TRUE(world.loop.RunUntil([&] { return shared.has_value(); }, seconds(10)));
+    EXPECT_TRUE(world.loop.RunUntil([&] { return shared.has_value(); }, seconds(10)))
+        << "the program is never shared";
     return *shared;
   }
   Result<std::string> Fetch(ProgramStore& store) {
     std::optional<Result<std::string>> path;
     store.EnsureLocal(program, [&](Result<std::string> found) { path = std::move(found); });
-    EXPECT_TRUE(world.loop.RunUntil([&] { return path.has_value(); }, seconds(10)));
+    EXPECT_TRUE(world.loop.RunUntil([&] { return path.has_value(); }, seconds(10)))
+        << "the program is never fetched";
     return *path;
   }
   /// Replaces or removes one of the shared chunks.
@@ -85,7 +87,8 @@ TEST_F(ProgramStoreTest, WhoWaitsForTheSameProgramIsAnsweredByOneFetch) {
   for (int i = 0; i < 3; ++i) {
     other->EnsureLocal(program, [&](const auto& path) { answers += path ? 1 : 0; });
   }
-  EXPECT_TRUE(world.loop.RunUntil([&] { return answers == 3; }, seconds(10)));
+  EXPECT_TRUE(world.loop.RunUntil([&] { return answers == 3; }, seconds(10)))
+      << answers << " of 3 callers were answered";
   EXPECT_TRUE(Fetch(*other));
   EXPECT_TRUE(Fetch(*Store("/n2"))) << "the file is there since the last start";
   EXPECT_EQ(writes, 1U);

@@ -34,7 +34,8 @@ Result<protocol::RegisterWorkerReply> Process::Register(bool is_driver, const Jo
   std::optional<Result<protocol::RegisterWorkerReply>> answer;
   client->Call(protocol::kRegisterWorker, request,
                [&](Result<protocol::RegisterWorkerReply> reply) { answer = std::move(reply); });
-  EXPECT_TRUE(world.loop.RunUntil([&] { return answer.has_value(); }, std::chrono::seconds(40)));
+  EXPECT_TRUE(world.loop.RunUntil([&] { return answer.has_value(); }, std::chrono::seconds(40)))
+      << "the raylet does not answer RegisterWorker";
   return *answer;
 }
 
@@ -162,7 +163,8 @@ void World::Restart() {
   node = *Assemble(std::move(options));
   bool has_joined = false;
   node->Start([&](const Result<void>& joined) { has_joined = joined.has_value(); });
-  EXPECT_TRUE(loop.RunUntil([&] { return has_joined; }, std::chrono::seconds(1)));
+  EXPECT_TRUE(loop.RunUntil([&] { return has_joined; }, std::chrono::seconds(1)))
+      << "the raylet has not joined its GCS";
 }
 
 Result<std::unique_ptr<NodeAssembly>> World::Assemble(NodeOptions options) {
@@ -228,7 +230,8 @@ void World::Report(gcs::GcsClient& client, const ResourceSet& total, const Resou
 }
 
 RequestLeaseReply World::Granted(const std::shared_ptr<Process::Answer>& answer) {
-  EXPECT_TRUE(loop.RunUntil([&] { return answer->has_value(); }, std::chrono::seconds(10)));
+  EXPECT_TRUE(loop.RunUntil([&] { return answer->has_value(); }, std::chrono::seconds(10)))
+      << "the lease request is still pending";
   if (!answer->has_value()) return {};
   EXPECT_TRUE((*answer)->has_value()) << (*answer)->error().ToString();
   return (*answer)->value_or(RequestLeaseReply());

@@ -104,7 +104,8 @@ TEST_F(WorkerPoolTest, ALongLogIsToldByItsEnd) {
   std::optional<protocol::EndLostWorkerReply> reply;
   driver->client->Call(protocol::kEndLostWorker, request,
                        [&](Result<protocol::EndLostWorkerReply> told) { reply = *told; });
-  EXPECT_TRUE(world.loop.RunUntil([&] { return reply.has_value(); }, seconds(5)));
+  EXPECT_TRUE(world.loop.RunUntil([&] { return reply.has_value(); }, seconds(5)))
+      << "the owner is never told how its worker ended";
   EXPECT_THAT(reply->log_tail(), ::testing::EndsWith("xthe end"));
   EXPECT_EQ(reply->log_tail().size(), 2000U);
 }

@@ -3,12 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <future>
 #include <latch>
 #include <semaphore>
-#include <thread>
 #include <vector>
 
 #include "mobula/mobula.h"
+#include "tests/patience.h"
 
 namespace mobula {
 namespace {
@@ -30,9 +31,9 @@ TEST(ShutdownTest, EndsTheCallsOfOtherThreads) {
     std::atomic<int> refused = 0;
     // Who comes after Shutdown began is refused and opens the gate, perhaps before the others are.
     std::atomic<int> answered = 0;
-    std::vector<std::thread> threads;
+    std::vector<std::future<void>> threads;
     for (int i = 0; i < kThreads; ++i) {
-      threads.emplace_back([&, i] {
+      threads.push_back(std::async(std::launch::async, [&, i] {
         std::vector<ObjectRef<int>> refs = {Remote<PassGate>()};
         about_to_call.arrive_and_wait();
         try {
@@ -48,11 +49,13 @@ TEST(ShutdownTest, EndsTheCallsOfOtherThreads) {
           ++refused;
         }
         gate.release();  // only now a task can end: workers are waited for after all calls
-      });
+      }));
     }
     about_to_call.arrive_and_wait();
     Shutdown();
-    for (std::thread& thread : threads) thread.join();
+    for (std::future<void>& thread : threads) {
+      Within(std::move(thread), "the end of a call after Shutdown");
+    }
     EXPECT_EQ(refused + answered, kThreads);
     while (gate.try_acquire()) {
     }
