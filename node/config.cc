@@ -28,6 +28,7 @@ ConfigValue Convert(const YAML::Node& node) {
       ConfigValue::Map map;
       for (const auto& item : node) {
         if (!item.first.IsScalar()) throw YAML::Exception(item.first.Mark(), "a key is a text");
+        // yaml-cpp lets this pass, but one of the two is a mistake.
         if (!map.emplace(item.first.Scalar(), Convert(item.second)).second) {
           throw YAML::Exception(item.first.Mark(), item.first.Scalar() + " is there twice");
         }
@@ -46,6 +47,7 @@ Result<void> ReadNode(const ConfigValue& value, NodeConfig& config) {
   }
   config.is_head = role == "head";
   config.address = reader.Text("address", config.address);
+  // The address is also what others are told. Listening everywhere would tell them nothing.
   if (config.address == "0.0.0.0" || config.address == "::") {
     reader.Reject("address", "is '" + config.address +
                                  "'; others reach the node there: an address of this machine is "
@@ -63,6 +65,7 @@ Result<void> ReadNode(const ConfigValue& value, NodeConfig& config) {
   const Result<LogLevel> level = ParseLogLevel(reader.Text("log_level", "info"));
   if (!level) reader.Reject("log_level", level.error().message());
   config.log_level = level.value_or(LogLevel::kInfo);
+  // What the file names replaces what was found on the machine, amount by amount.
   ConfigReader resources(reader.Child("resources"), "node.resources");
   if (resources.Has("cpu")) {
     config.raylet.resources.Set(kCpu, Amount::FromDouble(resources.Number("cpu", 0, 0, 1e6)));
@@ -97,6 +100,7 @@ Result<void> ReadGcs(const ConfigValue& value, NodeConfig& config) {
   if (gcs.heartbeat_period < std::chrono::milliseconds(1)) {
     reader.Reject("heartbeat_period", "is less than 1ms");
   }
+  // With such a timeout each node would be dead before its next heartbeat could come.
   if (gcs.heartbeat_timeout <= gcs.heartbeat_period) {
     reader.Reject("heartbeat_timeout", "is not more than gcs.heartbeat_period: every node is dead");
   }
@@ -147,6 +151,8 @@ Result<void> ReadProcesses(ConfigReader& reader, const ConfigValue& root, NodeCo
   if (!settings) return Fail(std::move(settings.error()));
   Result<std::string> text = FormatProcessSettings(root);
   if (!text) return Fail(std::move(text.error()));
+  // The node reads these sections for itself, and passes their text on to the processes that it
+  // starts: both ends of a connection must speak the same transport.
   config.transport = std::move(settings->transport);
   config.core_worker = settings->core_worker;
   config.process_settings = std::move(*text);
@@ -182,6 +188,7 @@ std::string QuotedYaml(std::string_view text) {
 
 Result<NodeConfig> ReadNodeConfig(const ConfigValue& root, std::string_view name) {
   NodeConfig config;
+  // What the machine has is the default, of which the file replaces what it names.
   config.raylet.resources = MachineResources();
   const auto in_file = [&](Result<void> part) -> Result<void> {
     if (!part) return Fail(std::move(part.error()).Context(name));
@@ -191,6 +198,7 @@ Result<NodeConfig> ReadNodeConfig(const ConfigValue& root, std::string_view name
   Result<void> fine = in_file(ReadNode(reader.Child("node"), config));
   if (fine) fine = in_file(ReadGcs(reader.Child("gcs"), config));
   if (fine) fine = in_file(ReadWorkers(reader.Child("workers"), config));
+  // Their keys depend on the kind, so the kind itself reads them when it is made.
   config.scheduler = reader.Child("scheduler");
   config.object_store = reader.Child("object_store");
   if (fine) fine = in_file(ReadLeases(reader.Child("leases"), config));

@@ -33,6 +33,17 @@ int EndingSignals() {
   return ::signalfd(-1, &signals, SFD_CLOEXEC);
 }
 
+/// Nothing is left to do for this thread until one of the two can be read.
+void WaitForEither(int signals, int must_exit) {
+  fd_set waiting;
+  FD_ZERO(&waiting);
+  FD_SET(signals, &waiting);
+  FD_SET(must_exit, &waiting);
+  while (::select(std::max(signals, must_exit) + 1, &waiting, nullptr, nullptr, nullptr) < 0 &&
+         errno == EINTR) {
+  }
+}
+
 struct Arguments {
   std::string config;
   int ready_fd = -1;
@@ -87,14 +98,7 @@ int Run(const Arguments& arguments) {
                endpoints->head_address);
     std::fflush(stdout);
   }
-  // Nothing is left to do for this thread until the node is to end.
-  fd_set waiting;
-  FD_ZERO(&waiting);
-  FD_SET(signals, &waiting);
-  FD_SET(exit_pipe[0], &waiting);
-  while (::select(std::max(signals, exit_pipe[0]) + 1, &waiting, nullptr, nullptr, nullptr) < 0 &&
-         errno == EINTR) {
-  }
+  WaitForEither(signals, exit_pipe[0]);
   // Its workers end with it, and the head is told why, if it still can be.
   node.Stop(must_end ? "it had to end" : "it was asked to end");
   if (!must_end) return 0;

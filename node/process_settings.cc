@@ -47,6 +47,7 @@ Result<core_worker::CoreWorkerConfig> ReadCoreWorker(const ConfigValue& value) {
 
 Result<ProcessSettings> ReadProcessSettings(ConfigReader& root) {
   ProcessSettings settings;
+  // What stands in the transports' sections is read by their kinds, when they are made.
   settings.transport = {root.Child("transport"), root.Child("local_transport")};
   Result<core_worker::CoreWorkerConfig> core_worker = ReadCoreWorker(root.Child("core_worker"));
   if (!core_worker) return Fail(std::move(core_worker.error()));
@@ -64,6 +65,7 @@ Result<std::string> FormatProcessSettings(const ConfigValue& root) {
   }
   if (sections.empty()) return std::string();
   std::string text = FormatYaml(ConfigValue(std::move(sections)));
+  // The text goes into the record of the node and every start of a worker, which have bounds too.
   if (text.size() > kProcessSettingsBytesMax) {
     return Fail(ErrorCode::kInvalidArgument,
                 "transport, local_transport and core_worker are {} bytes together, allowed are {}: "

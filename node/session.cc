@@ -99,6 +99,7 @@ std::string SessionsFolder() {
 std::int64_t ProcessStart(std::int64_t pid) {
   std::ifstream file(fmt::format("/proc/{}/stat", pid));
   const std::string text{std::istreambuf_iterator<char>(file), {}};
+  // A pid and the time when its process began are a name that is never given twice.
   const std::size_t name_end = text.rfind(')');  // the name may hold anything
   if (name_end == std::string::npos) return 0;
   std::istringstream fields(text.substr(name_end + 2));
@@ -135,11 +136,13 @@ Result<std::string> MakeSession(FileSystem& files, std::string_view id) {
   if (std::rename(unnamed.c_str(), folder.c_str()) != 0) {
     return Fail(ErrorCode::kInternal, "{} cannot be renamed to {}", unnamed, folder);
   }
+  // Each node clears up after those before it: a killed one could not do so itself.
   SweepSessions(files, root, ModifiedAt(folder));
   return folder;
 }
 
 Result<void> WriteRecord(FileSystem& files, const NodeRecord& record) {
+  // Atomically, as others read it at any time: half a record would name a node that is not there.
   const std::string text = fmt::format(
       "pid: {}\npid_start: {}\nis_head: {}\nis_background: {}\nhead_address: \"{}\"\n"
       "node_id: \"{}\"\ntoken_file: {}\n",
@@ -196,6 +199,7 @@ Result<transport::Token> FindToken(FileSystem& files, const std::string& file) {
                 "the token file {} can be read by others (mode {:o}); run: chmod 600 {}", path,
                 status.st_mode & 0777, path);
   }
+  // Nothing is minted here: a token of one's own would only be refused by the head.
   Result<std::string> text = files.Read(path, kSmallFileMax);
   if (!text) {
     return Fail(ErrorCode::kNotFound,

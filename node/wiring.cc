@@ -39,6 +39,7 @@ Result<Transports> MakeTransports(RealEventLoop& loop, const TransportConfig& co
   Result<std::unique_ptr<Transport>> remote =
       known.Make(config.remote, "transport", between_nodes.usual_kind, between_nodes);
   if (!remote) return Fail(std::move(remote.error()));
+  // Owners, raylets and the head of other machines come over this one.
   if ((*remote)->Abilities().reach != Reach::kOtherHosts) {
     return Fail(ErrorCode::kInvalidArgument,
                 "transport: its kind serves {}:// endpoints, which other hosts cannot reach; "
@@ -50,6 +51,8 @@ Result<Transports> MakeTransports(RealEventLoop& loop, const TransportConfig& co
       known.Make(config.local, "local_transport", within_node.usual_kind, within_node);
   if (!local) return Fail(std::move(local.error()));
   made.local = add(std::move(*local));
+  // Peers say where they listen, and may have been told another kind. Whatever scheme they name
+  // must be understood here.
   for (const std::string& name : known.Names()) {
     ConfigValue::Map plain;
     plain.emplace("kind", ConfigValue(name));
@@ -61,6 +64,7 @@ Result<Transports> MakeTransports(RealEventLoop& loop, const TransportConfig& co
 }
 
 Result<void> CheckReach(const Transport& local, std::string_view worker_kind) {
+  // A transport through memory of one process serves workers that are threads of it, and no others.
   if (local.Abilities().reach != Reach::kProcess || worker_kind == "thread") return {};
   return Fail(
       ErrorCode::kInvalidArgument,
@@ -72,6 +76,8 @@ Result<void> CheckReach(const Transport& local, std::string_view worker_kind) {
 
 std::string LocalListenEndpoint(const Transport& local, std::string_view folder,
                                 std::string_view address) {
+  // Over the network the system chooses a free port; a socket file lies in the session, where only
+  // this user may look.
   if (local.Abilities().reach == Reach::kOtherHosts) {
     return fmt::format("{}://{}:0", local.Scheme(), address);
   }

@@ -10,6 +10,9 @@ void Capacity::AddNode(std::string_view node_id, ResourceSet total) {
 
 std::optional<std::string> Capacity::OnTaskStarted(const protocol::Address& worker,
                                                    const ResourceSet& resources) {
+  // What a task holds is counted from its first instruction to its last, whatever the raylet's
+  // books say. The two must agree, and only this count cannot be wrong in the same way as the
+  // books.
   Worker& starting = workers_[worker.worker_id()];
   starting.node_id = worker.node_id();
   starting.running = resources;
@@ -38,6 +41,8 @@ void Capacity::OnTaskEnded(const protocol::Address& worker) {
 
 void Capacity::OnBlocked(const protocol::Address& worker) {
   if (const auto it = workers_.find(worker.worker_id()); it != workers_.end()) {
+    // Its CPU was lent out while it waited and is not waited for when it goes on, so from here on
+    // its node may run more than it has: of CPUs, and of nothing else.
     it->second.has_waited = true;
   }
 }

@@ -18,6 +18,7 @@ void DestroyLater(World& world, std::unique_ptr<T> dead) {
 Cluster::Cluster(World& world) : world_(world), random_(world.loop.random().Fork("faults")) {}
 
 Cluster::~Cluster() {
+  // All fall silent before the first is destroyed, so that nobody reacts to the end of another.
   for (auto& driver : drivers_) driver->Kill();
   for (auto& node : nodes_) node->Kill();
 }
@@ -38,6 +39,8 @@ void Cluster::StartNode(ResourceSet resources) {
     if (host == nodes_.front()->host()) {
       return world_.Violate("the head {} must exit: {}", host, why.ToString());
     }
+    // A partition that outlasts the heartbeat's timeout has a node declared dead. Without any fault
+    // there is no reason to.
     if (world_.oracle.faults() == 0) {
       world_.Violate("{} must exit without a fault: {}", host, why.ToString());
     }
@@ -52,6 +55,8 @@ void Cluster::StartNode(ResourceSet resources) {
 }
 
 void Cluster::StartDrivers() {
+  // Tasks ask only for what some place of the cluster has, so that every one can run in the end:
+  // but for those that are to be found infeasible.
   const std::int64_t count = world_.options.drivers;
   std::vector<ResourceSet> places;
   for (std::int64_t i = 0; i < world_.options.nodes; ++i) {
@@ -69,6 +74,7 @@ void Cluster::StartDrivers() {
 }
 
 void Cluster::At(Duration delay, std::function<void()> happen) {
+  // The bound for liveness begins when the last fault is over, so faults to come are counted.
   ++faults_ahead_;
   world_.loop.Schedule(delay, [this, happen = std::move(happen)] {
     --faults_ahead_;
@@ -96,6 +102,7 @@ void Cluster::KillWorker() {
   for (const auto& node : nodes_) {
     for (const auto& [pid, worker] : node->launcher().workers()) workers.emplace_back(&*node, pid);
   }
+  // The fault is known to the oracle before it happens: an error may be seen within the same event.
   if (workers.empty()) return;
   const auto [node, pid] = workers[random_.Below(workers.size())];
   world_.Line(LogLevel::kInfo, fmt::format("-- killing worker {}.w{}", node->host(), pid));
@@ -105,6 +112,7 @@ void Cluster::KillWorker() {
 }
 
 void Cluster::KillNode() {
+  // A GCS that comes back is not simulated yet, and without it no node could join.
   if (nodes_.size() < 2) return;
   const std::size_t index = 1 + random_.Below(nodes_.size() - 1);  // the head is spared
   world_.Line(LogLevel::kInfo, "-- killing node " + nodes_[index]->host());
@@ -115,18 +123,22 @@ void Cluster::KillNode() {
 void Cluster::EndNode(std::size_t index) {
   world_.oracle.OnFault(Fault::kNodeKilled);
   nodes_[index]->Kill();
-  // The new node has what the dead one had, so every task that could run before can run again.
+  // A killed host says nothing to anybody. Its peers notice by their connections, the GCS by the
+  // silence. The new node has what the dead one had, so every task that could run before can run
+  // again.
   ResourceSet resources = nodes_[index]->resources();
   DestroyLater(world_, std::move(nodes_[index]));
   nodes_.erase(nodes_.begin() + static_cast<std::ptrdiff_t>(index));
   At(std::chrono::microseconds(world_.config.restart_after_us.Draw(random_)), [this, resources] {
+    // Its tasks find a place again, and those of them that were lost are run here or elsewhere.
     ++world_.counters.restarts;
     StartNode(resources);
   });
 }
 
 void Cluster::KillDriver() {
-  if (drivers_.size() < 2) return;  // one always works to the end
+  // One always works to the end, or nothing would be left to check.
+  if (drivers_.size() < 2) return;
   const std::size_t index = random_.Below(drivers_.size());
   const std::string& name = drivers_[index]->process().name();
   world_.Line(LogLevel::kInfo, "-- killing driver " + name);
@@ -145,6 +157,7 @@ void Cluster::Part() {
   world_.Line(LogLevel::kInfo, fmt::format("-- parting {} and {}", a, b));
   world_.oracle.OnFault(Fault::kParted);
   ++world_.counters.partings;
+  // Both directions, but between these two alone: others may reach both, which is the harder case.
   world_.network.Part(a, b);
   world_.network.Part(b, a);
   At(std::chrono::microseconds(world_.config.partition_time_us.Draw(random_)), [this] {
@@ -182,6 +195,7 @@ std::string Cluster::Leftovers() const {
 }
 
 void Cluster::EndDrivers() {
+  // As if they were killed, which leaves the most for others to clear up.
   for (auto& driver : drivers_) {
     driver->Kill();
     DestroyLater(world_, std::move(driver));

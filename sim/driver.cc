@@ -27,11 +27,14 @@ Driver::Driver(World& world, std::string name, std::string raylet_endpoint,
       program_(world, process_.loop(), process_.core(), nullptr) {}
 
 Driver::~Driver() {
+  // A killed process runs no more code, so its coroutines go before what they use.
   Kill();
   tasks_.Stop();
 }
 
 void Driver::Start() {
+  // A driver is killed by the plan, or works to its end. It never has a reason to end by itself: no
+  // fault hurts the head, and drivers live beside it.
   process_.OnEnd([this](const Error& why) {
     world_.Violate("driver {} must end, though its node lives: {}", process_.name(),
                    why.ToString());
@@ -41,6 +44,7 @@ void Driver::Start() {
       return world_.Violate("driver {} cannot join: {}", process_.name(),
                             joined.error().ToString());
     }
+    // The graphs run side by side in one process, as threads of a user's program would.
     for (std::size_t i = 0; i < graphs_.size(); ++i) {
       tasks_.Spawn<void>(Work(i), [this, i](Result<void>) {
         doing_[i].clear();
@@ -55,6 +59,7 @@ Task<void> Driver::Work(std::size_t index) {
   const auto pause = [this](std::uint64_t us_max) {
     return std::chrono::microseconds(random_.Below(us_max));
   };
+  // Some begin before the faults and some among them.
   co_await program_.Sleep(pause(1'000'000));
   std::vector<Known> known(graph.items.size());
   std::vector<std::size_t> uses(graph.items.size());
@@ -67,6 +72,8 @@ Task<void> Driver::Work(std::size_t index) {
     doing_[index] = "submitting " + world_.oracle.NameOf(item.plan.id());
     if (random_.Chance(0.3)) co_await program_.Sleep(pause(20'000));
     known[i].id = item.plan.id();
+    // An argument is passed by its reference. Nothing is known of its value yet, and its task may
+    // not have begun.
     if (item.is_put) {
       Result<internal::ReferencePtr> put =
           co_await program_.Put(item.plan.constant(), item.plan.value_bytes());
@@ -89,6 +96,7 @@ Task<void> Driver::Work(std::size_t index) {
     for (const std::size_t used : item.arguments) drop_last_use(used);
     for (const std::size_t used : item.contained) drop_last_use(used);
   }
+  // Results are read in any order, and each reference is dropped with the reading: `Read` takes it.
   while (true) {
     std::vector<std::size_t> wanted;
     for (std::size_t i = 0; i < known.size(); ++i) {
@@ -98,6 +106,8 @@ Task<void> Driver::Work(std::size_t index) {
     const std::size_t next = wanted[random_.Below(wanted.size())];
     doing_[index] = "getting " + world_.oracle.NameOf(known[next].id);
     if (random_.Chance(0.3)) co_await program_.Sleep(pause(300'000));
+    // Whether the outcome is right the oracle says, inside. Even a wrong one ends only this
+    // reading.
     co_await program_.Read(std::move(known[next]));
   }
   co_return {};

@@ -52,6 +52,8 @@ std::uint64_t Oracle::WeightOf(std::uint32_t id) const {
 }
 
 void Oracle::DependOn(Expected& expected, const Expected& other) {
+  // What can go wrong with an input can go wrong with the task: it is as weak as the weakest of
+  // them.
   expected.retries_min = std::min(expected.retries_min, other.retries_min);
   expected.waits_inside |= other.waits_inside;
   expected.is_lent |= other.is_lent;
@@ -60,6 +62,7 @@ void Oracle::DependOn(Expected& expected, const Expected& other) {
 }
 
 void Oracle::AddPut(std::uint32_t id, std::uint64_t constant, std::string name) {
+  // No task makes a Put again: its bytes are gone with the last copy.
   Expected& expected = book_[id];
   expected.name = std::move(name);
   expected.hash = constant;
@@ -97,6 +100,7 @@ void Oracle::AddTask(const Plan& plan, std::span<const std::uint32_t> arguments,
             fmt::format("{}.{}", expected.name, i));
     previous = {child.id()};
     expected.inner = child.id();
+    // A child that the task does not wait for adds nothing to its value.
     const bool is_unfinished = plan.inner() == UNFINISHED && i + 1 == plan.children_size();
     if (is_unfinished) break;
     expected.is_lent = expected.waits_inside = true;
@@ -135,6 +139,7 @@ std::optional<std::string> Oracle::CheckOutcome(std::uint32_t id, const Result<P
     return fmt::format("wrong outcome: no node can run {}, but it ended in {}", expected.name,
                        outcome ? "a value" : outcome.error().ToString());
   }
+  // A value is never excused: faults may cost time or end in an error, but no byte may be another.
   if (outcome) {
     const Result<Value> value = DecodeValue(outcome->text());
     if (!value) return fmt::format("{}: {}", expected.name, value.error().message());
@@ -148,40 +153,45 @@ std::optional<std::string> Oracle::CheckOutcome(std::uint32_t id, const Result<P
     }
     return std::nullopt;
   }
-  const Error& error = outcome.error();
+  const std::string why_wrong = WhyNotExcused(expected, outcome.error().code(), reader);
+  if (why_wrong.empty()) return std::nullopt;
+  return fmt::format("wrong error: {} ended in {}, but {}", expected.name,
+                     outcome.error().ToString(), why_wrong);
+}
+
+// An error must be one that the faults so far can have caused, and as few as possible are excused.
+std::string Oracle::WhyNotExcused(const Expected& expected, ErrorCode code, Reader reader) const {
   const bool is_orphan = killed_drivers_.contains(expected.name.substr(0, expected.name.find('.')));
   const std::uint64_t count = faults();  // of the whole run: what it depends on is older than it
-  const auto excuse = [&]() -> std::string {
-    if (count == 0) return "nothing was killed or parted";
-    //! [excuse]
-    switch (error.code()) {
-      case ErrorCode::kWorkerDied:
-      case ErrorCode::kNodeDied:
-        if (count > static_cast<std::uint64_t>(expected.retries_min)) return "";
-        return fmt::format("it may be retried {} times, and there were {} faults",
-                           expected.retries_min, count);
-      case ErrorCode::kObjectLost:
-        if (expected.retries_min == 0) return "";  // a task that cannot run again
-        if (expected.needs_put) return "";         // whose bytes lineage does not keep
-        if (expected.is_put && reader == Reader::kTask) return "";
-        return "all tasks it needs can run again, and nobody outlives what it has Put";
-      case ErrorCode::kInfeasible:
-        // A new node takes the place of a dead one long before the grace of a request is over. Only
-        // when the places of several are empty in turn may it see nothing big enough for so long.
-        if (faults_.contains(Fault::kNodeKilled) && faults_.at(Fault::kNodeKilled) > 1) return "";
-        return "there is a big enough node, or was until shortly before";
-      case ErrorCode::kOwnerDied:
-        if (expected.is_lent || is_orphan) return "";
-        return "its owner lives";
-      case ErrorCode::kTaskFailed:
-        return expected.waits_inside ? "" : "no task that it needs waits for anything";
-      default: return "no fault can be the cause of this";
-    }
-    //! [excuse]
-  }();
-  if (excuse.empty()) return std::nullopt;
-  return fmt::format("wrong error: {} ended in {}, but {}", expected.name, error.ToString(),
-                     excuse);
+  if (count == 0) return "nothing was killed or parted";
+  //! [excuse]
+  switch (code) {
+    case ErrorCode::kWorkerDied:
+    case ErrorCode::kNodeDied:
+      // Each fault can have cost each task below this one at most one attempt.
+      if (count > static_cast<std::uint64_t>(expected.retries_min)) return "";
+      return fmt::format("it may be retried {} times, and there were {} faults",
+                         expected.retries_min, count);
+    case ErrorCode::kObjectLost:
+      if (expected.retries_min == 0) return "";  // a task that cannot run again
+      if (expected.needs_put) return "";         // whose bytes lineage does not keep
+      if (expected.is_put && reader == Reader::kTask) return "";
+      return "all tasks it needs can run again, and nobody outlives what it has Put";
+    case ErrorCode::kInfeasible:
+      // A new node takes the place of a dead one long before the grace of a request is over. Only
+      // when the places of several are empty in turn may it see nothing big enough for so long.
+      if (faults_.contains(Fault::kNodeKilled) && faults_.at(Fault::kNodeKilled) > 1) return "";
+      return "there is a big enough node, or was until shortly before";
+    case ErrorCode::kOwnerDied:
+      // Something in it is owned by a worker, or all of it by a driver that was killed.
+      if (expected.is_lent || is_orphan) return "";
+      return "its owner lives";
+    case ErrorCode::kTaskFailed:
+      // A task that gets something fails with the error that it got.
+      return expected.waits_inside ? "" : "no task that it needs waits for anything";
+    default: return "no fault can be the cause of this";
+  }
+  //! [excuse]
 }
 
 }  // namespace mobula::sim

@@ -87,6 +87,9 @@ class Oracle {
     bool needs_put = false;  ///< A task in it reads a Put: cannot run again when that is dropped.
   };
   [[nodiscard]] const Expected& At(std::uint32_t id) const;
+  /// \return why this error is wrong; empty if the faults so far excuse it.
+  [[nodiscard]] std::string WhyNotExcused(const Expected& expected, ErrorCode code,
+                                          Reader reader) const;
   static void DependOn(Expected& expected, const Expected& other);
 
   std::map<std::uint32_t, Expected> book_;

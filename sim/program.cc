@@ -48,6 +48,7 @@ ReferencePtr Program::Submit(const Plan& plan, const std::vector<Known>& argumen
   for (const auto& [name, amount] : amounts.entries()) {
     options.resources[name] = amount.ToDouble();
   }
+  // The oracle goes by the plan. With this bug planted the runtime is told less than the plan says.
   options.max_retries = world_.plant == Plant::kSkipRetryOnWorkerDeath ? 0 : plan.max_retries();
   options.name = world_.oracle.NameOf(plan.id());
   ++world_.counters.submitted;
@@ -64,6 +65,8 @@ Task<bool> Program::Sleep(Duration time) {
 Task<bool> Program::Store(ObjectId id, std::string bytes) {
   Result<WritablePayload> room = co_await AwaitCallback<WritablePayload>(
       [this, &id, &bytes](auto done) { core_.store().Create(id, bytes.size(), std::move(done)); });
+  // An earlier attempt of this task has made the same object here. Its value is the same, so it is
+  // enough that it is sealed before this attempt tells its result.
   if (!room && room.error().code() == ErrorCode::kAlreadyExists) {
     const Result<Payload> there = co_await AwaitCallback<Payload>([this, &id](auto done) {
       core_.store().Get(id, object_store::ObjectHint(), std::move(done));
@@ -82,6 +85,8 @@ Task<bool> Program::Store(ObjectId id, std::string bytes) {
 
 Task<ReferencePtr> Program::Put(std::uint64_t hash, std::uint32_t padding_bytes) {
   std::string bytes = EncodeValue(hash, padding_bytes, nullptr);
+  // Small values stay with their owner, large ones go to the node's store: as the runtime's API
+  // does.
   const std::size_t size = bytes.size();
   if (!IsLarge(size)) {
     internal::SerializedValue value;
@@ -104,6 +109,8 @@ Task<Payload> Program::Fetch(Known wanted) {
   Result<Payload> value = co_await AwaitCallback<Payload>(
       [this, &wanted](auto done) { core_.Get(wanted.reference, std::move(done)); });
   if (task_ != nullptr) core_.SetBlocked(task_, false);
+  // Every outcome goes into the digest, so two runs of one seed agree on all of them or are told
+  // apart.
   ++world_.counters.gets;
   const bool is_infeasible = world_.oracle.IsInfeasible(wanted.id);
   if (!value) ++(is_infeasible ? world_.counters.infeasible : world_.counters.errors);
@@ -112,6 +119,7 @@ Task<Payload> Program::Fetch(Known wanted) {
   const Reader reader = task_ != nullptr ? Reader::kTask : Reader::kDriver;
   if (auto wrong = world_.oracle.CheckOutcome(wanted.id, value, reader))
     world_.Violate(std::move(*wrong));
+  // As in user code, an error of what is got is an exception, and ends the task that gets it.
   if (value) co_return value;
   co_return Fail(ErrorCode::kTaskFailed, "getting {}: {}", world_.oracle.NameOf(wanted.id),
                  value.error().ToString());
@@ -124,6 +132,8 @@ Task<std::uint64_t> Program::Weigh(std::uint32_t id, Payload bytes) {
                    value.error().message());
     co_return Fail(value.error());
   }
+  // The value refers to another object. It is got too, through a reference that this process
+  // borrows.
   std::uint64_t hash = value->hash();
   if (const std::uint32_t inner = world_.oracle.InnerOf(id); inner != 0 && value->has_inner()) {
     Known known;

@@ -65,6 +65,7 @@ void ReadWork(ConfigReader& reader, SimConfig& config) {
   config.no_retry_share = reader.Number("no_retry_share", config.no_retry_share, 0, 1);
   config.other_amounts_share =
       reader.Number("other_amounts_share", config.other_amounts_share, 0, 1);
+  // Weights and not shares: a plan that names one shape runs only that.
   if (auto shapes = reader.NumberMap("shapes"); !shapes.empty()) config.shapes = std::move(shapes);
   for (const auto& [shape, weight] : config.shapes) {
     if (std::ranges::find(kShapes, shape) == std::end(kShapes)) {
@@ -112,6 +113,8 @@ Result<SimConfig> ReadSimConfig(const ConfigValue& root) {
   config.liveness_max = bounds.Time("liveness", config.liveness_max);
   config.quiet_max = bounds.Time("quiet", config.quiet_max);
   config.check_every = bounds.Integer("check_every", config.check_every, 1, 1'000'000'000);
+  // Readers complain only now, when all keys were looked at, so that an error can list the known
+  // ones.
   for (const ConfigReader* reader : {&top, &cluster, &work, &faults, &bounds, &gcs}) {
     if (Result<void> done = reader->Finish(); !done) return Fail(std::move(done.error()));
   }
@@ -127,6 +130,9 @@ Result<SimConfig> LoadSimConfig(const std::string& path) {
 }
 
 SimOptions DrawOptions(const SimConfig& config, std::uint64_t seed) {
+  // From a stream of its own, and always in this order: what is drawn later in the run does not
+  // depend on how many options there are, and an old seed keeps its run as long as none is inserted
+  // above it.
   Random random = Random(seed).Fork("options");
   SimOptions options;
   options.seed = seed;
@@ -154,6 +160,7 @@ std::string SimOptions::ToString() const {
 }
 
 ResourceSet ResourcesOf(const SimOptions& options, std::int64_t place) {
+  // By place and not by node: the node that takes the place of a dead one has the same.
   Random random = Random(options.seed).Fork(fmt::format("resources {}", place));
   ResourceSet resources;
   const auto set = [&](std::string_view name, const Range& range) {

@@ -16,6 +16,8 @@ constexpr std::uint64_t kPlantedOneIn = 50;
 bool IsHit(const Plan& plan) { return plan.constant() % kPlantedOneIn == 0; }
 
 Task<std::uint64_t> ReadInputs(Program& program, const Call& call, std::vector<Payload> arguments) {
+  // A task's value is a hash over all that it reads, in order. If one input was another's, or came
+  // twice, the hash tells.
   std::uint64_t hash = call.plan().constant();
   for (int i = 0; i < call.arguments_size(); ++i) {
     const Result<std::uint64_t> weight = co_await program.Weigh(
@@ -24,6 +26,7 @@ Task<std::uint64_t> ReadInputs(Program& program, const Call& call, std::vector<P
     hash = Mix(hash, *weight);
   }
   for (int i = 0; i < call.contained_size(); ++i) {
+    // The reference came inside a value: this worker borrows the object from its owner and gets it.
     Known known;
     known.reference = program.Borrow(call.references(i));
     known.id = call.contained(i);
@@ -46,6 +49,8 @@ Task<ReferencePtr> RunChildren(Program& program, const Plan& plan, std::uint64_t
     known.id = child.id();
     children.push_back(std::move(known));
   }
+  // The last child of an UNFINISHED plan is not waited for: its reference leaves this task before
+  // it has a value, and whoever reads it waits for it there.
   const std::size_t awaited = children.size() - (plan.inner() == UNFINISHED ? 1 : 0);
   for (std::size_t i = 0; i < awaited; ++i) {
     const Result<std::uint64_t> weight = co_await program.Read(children[i]);
@@ -60,6 +65,7 @@ Task<ReferencePtr> RunChildren(Program& program, const Plan& plan, std::uint64_t
 
 void SimulatedExecutor::Run(TaskHandle task, TaskCall call) {
   loop_.Post([this, task, call = std::move(call)]() mutable {
+    // A task that has ended with a value and runs again is made again: its result was lost.
     const std::string id(call.id.Binary());
     ++world_.counters.attempts;
     if (world_.finished.contains(id)) ++world_.counters.made_again;
@@ -83,10 +89,13 @@ Task<core_worker::TaskOutput> SimulatedExecutor::Execute(TaskHandle task, TaskCa
     co_return Fail(ErrorCode::kCorrupt, "arguments");
   }
   const Plan& plan = call.plan();
+  // The worker holds the task's resources from here on. That they fit is checked by what runs, not
+  // by what a raylet has granted.
   if (auto exceeded = world_.capacity.OnTaskStarted(core_.self(), AmountsOf(plan))) {
     world_.Violate(std::move(*exceeded));
   }
   co_await program.Sleep(std::chrono::microseconds(plan.time_us()));
+  // Planted bugs: a run with one of them must be found to be wrong.
   if (world_.plant == Plant::kLoseTask && IsHit(plan)) {
     co_await program.Sleep(std::chrono::years(1));
   }
@@ -99,6 +108,7 @@ Task<core_worker::TaskOutput> SimulatedExecutor::Execute(TaskHandle task, TaskCa
     inner = co_await program.Put(Mix(plan.constant(), 1), plan.value_bytes());
     if (!inner) co_return Fail(ErrorCode::kTaskFailed, "Put: {}", inner.error().ToString());
   } else if (plan.inner() == CONTAINED) {
+    // A borrowed reference is passed on: neither this worker nor the task's owner owns the object.
     inner = program.Borrow(call.references(0));
   }
   if (world_.plant == Plant::kLeakReference && *inner != nullptr) leaked_.push_back(*inner);

@@ -16,6 +16,7 @@ SimulatedLauncher::~SimulatedLauncher() {
 }
 
 void SimulatedLauncher::Start(raylet::WorkerSpec spec, Done<std::int64_t> started, OnExit on_exit) {
+  // To start takes a while, in which anything may happen: its job may end, or its host lose power.
   const std::int64_t pid = ++last_pid_;
   on_exit_.emplace(pid, std::move(on_exit));
   jobs_.emplace(pid, spec.job);
@@ -46,6 +47,7 @@ void SimulatedLauncher::Begin(std::int64_t pid, raylet::WorkerSpec spec) {
   // Its raylet tells it to end, or is lost: it ends as a process does that returns from `main`.
   worker->OnEnd([this, pid](const Error&) { End(pid, {.code = 0, .signal = 0}); });
   worker->Start([this, pid](Result<void> joined) {
+    // Its raylet has refused it, or is gone. A real worker says so in its log and exits.
     if (!joined) End(pid, {.code = 1, .signal = 0});
   });
 }

@@ -24,6 +24,7 @@ SimulatedProcess::SimulatedProcess(World& world, std::string name, AssemblyOptio
       .random = std::move(random),
       .log = log_};
   assembly_ = std::move(CoreWorkerAssembly::Make(std::move(deps), std::move(options)).value());
+  // The raylet is lost, or has told it to end. Who started it decides what becomes of it.
   core().OnMustExit([this](const Error& why) {
     if (on_end_) on_end_(why);
   });
@@ -38,11 +39,15 @@ SimulatedProcess::~SimulatedProcess() {
 }
 
 void SimulatedProcess::Kill() {
+  // Its peers see their connections close after a while, and nothing that it was about to do
+  // happens.
   world_.network.Kill(name_);
   loop_.Kill();
 }
 
 std::string SimulatedProcess::Leftovers() const {
+  // After all references are dropped each of these must be nothing. What is left is a leak:
+  // somebody was not told of the end of something.
   const CoreWorker::Census census = assembly_->core().Count();
   std::string text;
   const auto add = [&](std::string_view what, std::size_t count) {

@@ -27,6 +27,8 @@ bool IsBelow(std::string_view path, std::string_view folder) {
 }  // namespace
 
 SimulatedFileSystem::SimulatedFileSystem() {
+  // What processes see, and what a power cut would leave of it. A sync copies from the one to the
+  // other.
   live_["/"];
   durable_["/"];
 }
@@ -41,6 +43,7 @@ Result<std::string> SimulatedFileSystem::Read(std::string_view path, std::uint64
   const auto it = live_.find(Clean(path));
   if (it == live_.end()) return Fail(ErrorCode::kNotFound, "cannot read '{}': no such file", path);
   if (it->second.is_folder) return Fail(ErrorCode::kInternal, "'{}' is a folder", path);
+  // As the real one: a file that has grown beyond all sense must not fill the memory of its reader.
   if (it->second.bytes.size() > size_max) {
     return Fail(ErrorCode::kResourceExhausted, "'{}' is larger than the {} bytes allowed", path,
                 size_max);
@@ -65,12 +68,15 @@ Result<void> SimulatedFileSystem::WriteAtomically(std::string_view path, std::st
   if (const auto it = live_.find(name); it != live_.end() && it->second.is_folder) {
     return Fail(ErrorCode::kInternal, "cannot write '{}': it is a folder", path);
   }
+  // A real one writes beside the file, syncs, renames, and syncs the folder. Here it is one step,
+  // and the folder's sync makes the other files of the folder durable as well.
   live_.insert_or_assign(name, Node{false, std::string(bytes), mode});
   SyncFolder(folder);
   return {};
 }
 
 void SimulatedFileSystem::SyncFolder(const std::string& folder) {
+  // What was removed is gone for good only now. Before, it would have come back after a power cut.
   for (std::string above = folder; above != "/"; above = FolderOf(above)) durable_[above];
   std::erase_if(durable_, [&](const auto& entry) {
     return IsBelow(entry.first, folder) && !live_.contains(entry.first);
@@ -83,6 +89,7 @@ void SimulatedFileSystem::SyncFolder(const std::string& folder) {
 Result<void> SimulatedFileSystem::MakeFolder(std::string_view path) {
   if (auto error = FaultOf(Operation::kMakeFolder, path)) return Fail(std::move(*error));
   const std::string name = Clean(path);
+  // All of the path is looked at before any of it is made: a failure leaves nothing behind.
   for (std::string folder = name; folder != "/"; folder = FolderOf(folder)) {
     if (const auto it = live_.find(folder); it != live_.end() && !it->second.is_folder) {
       return Fail(ErrorCode::kInternal, "cannot make folder '{}': '{}' is a file", path, folder);

@@ -17,6 +17,7 @@ bool Drive(World& world, const Cluster& cluster, Duration time_max, Done is_done
     if (is_done()) return true;
     if (world.loop.Now() > end || !world.loop.RunOne()) return false;
     if (--until_check > 0) continue;
+    // Walking all state after each event would take more time than the run itself.
     until_check = world.config.check_every;
     cluster.CheckInvariants();
   }
@@ -44,18 +45,22 @@ void Play(World& world, Cluster& cluster) {
   }
   cluster.StartDrivers();
   cluster.PlanFaults();
+  // While faults are still to come, only safety is checked: values, capacity, invariants.
   Drive(world, cluster, config.window + config.liveness_max,
         [&] { return !cluster.HasFaultsAhead(); });
+  // From here on nothing goes wrong any more, so all work must end.
   const auto is_done = [&] { return cluster.IsWorkDone(); };
   if (!Drive(world, cluster, config.liveness_max, is_done)) {
     return world.Violate("hang: {} after the last fault these graphs have not ended: {}",
                          FormatTime(config.liveness_max), cluster.Unfinished());
   }
+  // Every driver has dropped what it held. Nobody may still keep anything for it.
   std::string left = Drain(world, cluster, config.quiet_max, [&] { return cluster.Leftovers(); });
   if (!left.empty()) {
     return world.Violate("leak: {} after all references were dropped, {}",
                          FormatTime(config.quiet_max), left);
   }
+  // With its driver a job is over, and its processes must be gone.
   cluster.EndDrivers();
   left = Drain(world, cluster, config.quiet_max, [&] { return cluster.LeftProcesses(); });
   if (!left.empty()) {

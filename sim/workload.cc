@@ -62,6 +62,7 @@ class Maker {
     if (may_hold && plan.children().empty() && random_.Chance(0.5)) {
       amounts[std::string(kDisk)] = random_.Chance(0.5) ? 1 : 0.5;
     }
+    // Back to one CPU, which every node has.
     if (!HasNodeFor(plan)) amounts.clear();
   }
 
@@ -106,6 +107,8 @@ class Maker {
   Plan Nested(std::uint32_t depth) {
     Plan plan = Simple();
     if (depth == 0 || left_ <= 0) return plan;
+    // Its children run while it waits for them, so a deep tree needs more workers than there are
+    // CPUs.
     const std::uint64_t count = 1 + random_.Below(3);
     for (std::uint64_t i = 0; i < count && left_ > 0; ++i) {
       *plan.add_children() = random_.Chance(0.4) ? Nested(depth - 1) : Simple();
@@ -131,6 +134,8 @@ class Maker {
               .push_back(j);
         }
       }
+      // What the value refers to: something that its task has Put, or something that it was given.
+      // The reader then borrows an object whose owner it has never talked to.
       if (item.plan.inner() != NONE) continue;
       const double kind = random_.Unit();
       const double share = many_references ? 0.35 : 0.1;
@@ -178,6 +183,8 @@ std::vector<Graph> MakeGraphs(const SimConfig& config, const std::vector<Resourc
   while (tasks > 0) {
     const std::string shape = DrawShape(config, maker.random());
     Graph graph = maker.Make(shape, fmt::format("{}.{}{}", who, shape, graphs.size()), tasks);
+    // The oracle is told of all objects in the order of their making, so that it knows the
+    // arguments of each task before the task.
     std::vector<bool> is_used(graph.items.size());
     for (std::size_t i = 0; i < graph.items.size(); ++i) {
       Item& item = graph.items[i];
@@ -197,6 +204,7 @@ std::vector<Graph> MakeGraphs(const SimConfig& config, const std::vector<Resourc
       };
       const std::vector<std::uint32_t> arguments = ids(item.arguments);
       const std::vector<std::uint32_t> contained = ids(item.contained);
+      // A task that gets something while it runs must not hold a disk meanwhile.
       const bool waits =
           !contained.empty() ||
           std::ranges::any_of(arguments, [&](std::uint32_t id) { return oracle.InnerOf(id) != 0; });

@@ -44,6 +44,7 @@ class ClusterConnection::Impl {
     handshake->token = std::move(token);
     Result<Transports> made = MakeTransports(loop, TransportConfig(), random, std::move(handshake));
     transports = std::move(made.value());  // the defaults are always valid
+    // Long enough for a head that is just being started, or restarts.
     rpc::ClientOptions options;
     options.reconnect_window = kAnswerMax;
     client.emplace(loop, *transports.For("tcp://"), "tcp://" + head, random.Fork("gcs"), options);
@@ -57,6 +58,8 @@ class ClusterConnection::Impl {
 
   template <typename T, typename Call>
   Result<T> Ask(Call call) {
+    // The caller is a user's thread and may wait; the answer comes on the loop. If we give up
+    // first, the promise lives on in the callback.
     auto promise = std::make_shared<std::promise<Result<T>>>();  // owners: this call, the callback
     std::future<Result<T>> answer = promise->get_future();
     loop.Enter(
@@ -101,6 +104,8 @@ std::string HostOf(std::string_view endpoint) {
 
 Result<protocol::NodeInfo> FindLocalNode(const std::vector<protocol::NodeInfo>& nodes,
                                          const std::string& head_address) {
+  // A driver needs its node's memory and sockets, so it joins a node of its own machine: one with
+  // an address of this machine, whose socket this user may open. Several may run here.
   const std::set<std::string> own = OwnAddresses();
   const protocol::NodeInfo* found = nullptr;
   for (const protocol::NodeInfo& node : nodes) {

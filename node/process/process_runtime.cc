@@ -48,6 +48,8 @@ class ProcessRuntime::Impl {
         CoreWorkerAssembly::Make(std::move(deps), MakeAssemblyOptions(settings->core_worker));
     if (!assembled) return Fail(std::move(assembled.error()));
     assembly = std::move(*assembled);
+    // User code sleeps in the runtime. Only a worker has an executor: it runs tasks on its main
+    // thread.
     runtime.emplace(assembly->core(), loop);
     if (!options.is_driver) executor.emplace(assembly->core(), loop, *runtime);
     assembly->core().OnMustExit([this](const Error& why) { MustExit(why); });
@@ -82,6 +84,8 @@ class ProcessRuntime::Impl {
   }
 
   void CloseRuntime() {
+    // Threads that wait inside get an error and leave. Those that come later are refused at the
+    // door.
     if (runtime) runtime->Close(Error(ErrorCode::kCancelled, "this process has left its cluster"));
   }
 
@@ -97,6 +101,8 @@ class ProcessRuntime::Impl {
   }
 
   void Stop() {
+    // The parts are stopped under the lock of the loop, while its thread still runs. Then that
+    // ends.
     loop.Enter([this] {
       CloseRuntime();
       if (assembly) assembly->Stop();
@@ -133,6 +139,7 @@ Result<std::unique_ptr<ProcessRuntime>> ProcessRuntime::Start(ProcessOptions opt
     if (!built) return joined.set_value(std::move(built));
     process.Join([&](Result<void> result) { joined.set_value(std::move(result)); });
   });
+  // The caller's thread waits here while the loop's thread talks to the raylet.
   process.loop.RunInThread();
   const bool is_in_time = outcome.wait_for(kJoinMax) == std::future_status::ready;
   process.loop.Enter([&] {
@@ -143,6 +150,7 @@ Result<std::unique_ptr<ProcessRuntime>> ProcessRuntime::Start(ProcessOptions opt
           ? outcome.get()
           : Fail(ErrorCode::kDeadlineExceeded, "the raylet at {} did not answer within {}",
                  process.options.raylet_endpoint, FormatTime(kJoinMax));
+  // Also on failure: its destruction is what stops the loop and joins the thread.
   auto whole = std::unique_ptr<ProcessRuntime>(new ProcessRuntime(std::move(impl)));
   if (!result) return Fail(std::move(result.error()));
   return whole;
@@ -154,6 +162,7 @@ void ProcessRuntime::StopTasks() {
   impl_->loop.Enter([this] { impl_->executor->Stop(); });
 }
 void ProcessRuntime::OnMustExit(std::function<void(const Error&)> callback) {
+  // The raylet may have been lost before anybody asked to be told.
   impl_->loop.Enter([&] {
     impl_->on_must_exit = std::move(callback);
     if (impl_->must_exit) impl_->on_must_exit(*impl_->must_exit);

@@ -17,6 +17,8 @@
 namespace mobula::node {
 namespace {
 
+// Programs may be large and are mostly in the page cache already, so the bytes are mapped, not
+// read.
 Result<std::string> HashFile(const char* path) {
   const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return Fail(ErrorCode::kInternal, "cannot read {}: {}", path, std::strerror(errno));
@@ -36,6 +38,7 @@ Result<std::string> HashFile(const char* path) {
 }  // namespace
 
 Result<protocol::Program> ThisProgram() {
+  // The link leads to the file that runs, even if another has been put in its place since.
   Result<std::string> hash = HashFile("/proc/self/exe");
   if (!hash) return Fail(std::move(hash.error()).Context("hashing this program"));
   std::array<char, 4096> path{};
@@ -46,6 +49,8 @@ Result<protocol::Program> ThisProgram() {
   if (name.ends_with(kReplaced)) name.remove_suffix(kReplaced.size());
   program.set_path(std::string(name));
   program.set_hash(*hash);
+  // Workers are started with the driver's arguments and in its folder: their `main` runs up to
+  // `Init`, and may read files on its way.
   std::ifstream file("/proc/self/cmdline");
   std::stringstream text;
   text << file.rdbuf();
@@ -56,6 +61,7 @@ Result<protocol::Program> ThisProgram() {
     begin = end + 1;
   }
   if (::getcwd(path.data(), path.size()) != nullptr) program.set_folder(path.data());
+  // For people: two builds of one program differ in the hash, and two libraries in the last part.
   const std::string& full = program.path();
   program.set_build(fmt::format("{} {} ({})", full.substr(full.rfind('/') + 1), hash->substr(0, 8),
                                 transport::BuildName()));

@@ -125,6 +125,7 @@ void ZygoteLauncher::Listen(const JobId& job) {
 }
 
 void ZygoteLauncher::OnReadable(const JobId& job) {
+  // What is told may end the job and so this zygote; it is looked up anew for each message.
   std::vector<char> packet(kPacketMax);
   while (true) {
     const auto it = zygotes_.find(job);
@@ -149,6 +150,7 @@ void ZygoteLauncher::OnEvent(const JobId& job, const ZygoteEvent& event) {
   }
   auto starting = zygote.starting.extract(event.startup_id());
   if (starting.empty()) return;
+  // The machine has no room for another process. The zygote itself is well, and may be asked again.
   if (event.pid() == 0) {
     starting.mapped().started(Fail(ErrorCode::kInternal, "fork failed: {}", event.error()));
     return;
@@ -187,6 +189,7 @@ void ZygoteLauncher::TellAll(Zygote& zygote, const Error& not_started) {
 
 void ZygoteLauncher::Kill(std::int64_t pid) {
   for (const auto& [job, zygote] : zygotes_) {
+    // Only what a zygote has reported as alive: any other pid may be a stranger's by now.
     if (zygote->running.contains(pid)) ::kill(static_cast<pid_t>(pid), SIGKILL);
   }
 }
