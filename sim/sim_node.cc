@@ -48,7 +48,7 @@ Result<void> SimulatedNode::Assemble(bool is_head) {
                                : ConfigValue::Map();
   store.try_emplace("kind", ConfigValue("heap"));
   options.object_store = ConfigValue(std::move(store));
-  // The judge of capacity must know the node before its first task begins.
+  // The check of capacity must know the node before its first task begins.
   world_.capacity.AddNode(options.raylet.node_id.Binary(), resources_);
 
   Result<std::unique_ptr<raylet::NodeAssembly>> node = raylet::NodeAssembly::Make(
