@@ -179,8 +179,8 @@ class Node::Impl {
   void ReadEndpoints() {
     const std::string scheme_only = RemoteEndpoint("");
     endpoints.head_address = GcsEndpoint().substr(scheme_only.size());
-    endpoints.endpoint = node->endpoint();
-    endpoints.local_endpoint = node->local_endpoint();
+    endpoints.endpoint = node->raylet()->endpoint();
+    endpoints.local_endpoint = node->raylet()->local_endpoint();
   }
 
   // ---- It ends ----
@@ -244,7 +244,7 @@ void Node::Stop(std::string reason) { impl_->Stop(std::move(reason)); }
 
 raylet::Raylet::Census Node::Count() {
   raylet::Raylet::Census census;
-  impl_->loop.Enter([&] { census = impl_->node->Count(); });
+  impl_->loop.Enter([&] { census = impl_->node->raylet()->Count(); });
   return census;
 }
 

@@ -93,8 +93,9 @@ void SimulatedNode::Kill() {
   launcher_->KillAll();
 }
 
+// A head has no raylet before its GCS serves, and a worker has no job before it has joined.
 void SimulatedNode::CheckInvariants() const {
-  node_->CheckInvariants();
+  if (node_->raylet() != nullptr) node_->raylet()->CheckInvariants();
   if (gcs_ != nullptr) gcs_->CheckInvariants();
   for (const auto& [pid, worker] : launcher_->workers()) {
     if (worker->has_joined()) worker->core().CheckInvariants();
@@ -105,7 +106,7 @@ std::string SimulatedNode::Leftovers() const {
   for (const auto& [pid, worker] : launcher_->workers()) {
     if (std::string left = worker->Leftovers(); !left.empty()) return left;
   }
-  const raylet::Raylet::Census census = node_->Count();
+  const raylet::Raylet::Census census = node_->raylet()->Count();
   if (census.leases + census.queued > 0) {
     return fmt::format("{} still has leases={} queued={}", host_, census.leases, census.queued);
   }
@@ -118,8 +119,9 @@ std::string SimulatedNode::Leftovers() const {
   return {};
 }
 
+// Asked when all drivers have left: a worker that is still there would stay for ever.
 std::string SimulatedNode::LeftProcesses() const {
-  const raylet::Raylet::Census census = node_->Count();
+  const raylet::Raylet::Census census = node_->raylet()->Count();
   if (census.workers + census.drivers + launcher_->workers().size() == 0) return {};
   return fmt::format("{} still has workers={} drivers={} processes={}", host_, census.workers,
                      census.drivers, launcher_->workers().size());

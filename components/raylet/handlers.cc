@@ -17,9 +17,9 @@ void Raylet::AddHandlers() {
   // A driver says how it ended, before it closes its connection. The GCS keeps the first end that
   // it is told, so the loss of the connection that follows changes nothing.
   services_.Handle(protocol::kEndJob, [this](auto& request, const CallContext&, auto respond) {
-    deps_.network.gcs.FinishJob(JobId::FromBinaryOrNil(request.job_id()),
-                                request.failure().empty() ? "SUCCEEDED" : "FAILED",
-                                request.failure(), [](auto) {});
+    network_.gcs.FinishJob(JobId::FromBinaryOrNil(request.job_id()),
+                           request.failure().empty() ? "SUCCEEDED" : "FAILED", request.failure(),
+                           [](auto) {});
     respond(protocol::Ack());
   });
   services_.Handle(protocol::kDescribeDeath,
@@ -32,12 +32,12 @@ void Raylet::AddHandlers() {
       leases_.granted().SetBlocked(*worker, request.blocked());
   });
   services_.HandleNotification(protocol::kAdoptObjects, [this](auto& request, rpc::Peer& peer) {
-    owners_.Adopt(request, &peer);
+    objects_.owners().Adopt(request, &peer);
   });
   services_.Handle(protocol::kFreeObjects, [this](auto& request, const CallContext&, auto respond) {
-    owners_.Free(request);
+    objects_.owners().Free(request);
     respond(protocol::Ack());
-    ReportSoon();  // the store has more room, which schedulers elsewhere count with
+    membership_.ReportSoon();  // the store has more room, which schedulers elsewhere count with
   });
   services_.Handle(protocol::kRequestLease,
                    [this](auto& request, const CallContext& call, auto respond) {
@@ -65,11 +65,10 @@ void Raylet::DescribeDeath(const protocol::DescribeDeathRequest& request,
                            rpc::Respond<protocol::DescribeDeathReply> respond) {
   const WorkerId worker = WorkerId::FromBinaryOrNil(request.worker_id());
   const NodeId node = NodeId::FromBinaryOrNil(request.node_id());
-  const std::string* const cause = owners_.CauseOfDeath(worker, node);
+  const std::string* const cause = objects_.owners().CauseOfDeath(worker, node);
   // We have heard of no death, and the process belongs to another living node. Its raylet knows.
-  if (const std::string other = EndpointOf(node); cause == nullptr && !other.empty()) {
-    return deps_.network.peers.Get(other)->Call(protocol::kDescribeDeath, request,
-                                                std::move(respond));
+  if (const std::string other = membership_.EndpointOf(node); cause == nullptr && !other.empty()) {
+    return network_.peers.Get(other)->Call(protocol::kDescribeDeath, request, std::move(respond));
   }
   // Without a cause in the reply nothing is known: the node may have joined just now.
   protocol::DescribeDeathReply reply;
@@ -99,7 +98,7 @@ void Raylet::Register(const protocol::RegisterWorkerRequest& request, rpc::Peer&
                       rpc::Respond<protocol::RegisterWorkerReply> respond) {
   // Our socket can be found before the head has answered us. Until then there is no cluster to
   // join.
-  if (cluster_id_.empty()) {
+  if (!membership_.has_joined()) {
     return respond(Fail(ErrorCode::kUnavailable, "this node has not joined its cluster yet"));
   }
   if (request.is_driver()) {
@@ -127,21 +126,20 @@ void Raylet::RegisterDriver(const protocol::RegisterWorkerRequest& request, rpc:
   // The GCS gives the job its id. A driver that loses its connection and repeats this gets a job of
   // its new connection; the one begun here ends with the old.
   rpc::Peer* const driver = &peer;
-  deps_.network.gcs.StartJob(job, alive_.Bind([this, driver, address, program = request.program(),
-                                               respond =
-                                                   std::move(respond)](Result<JobId> id) mutable {
+  network_.gcs.StartJob(job, alive_.Bind([this, driver, address, program = request.program(),
+                                          respond = std::move(respond)](Result<JobId> id) mutable {
     if (!id) return respond(Fail(std::move(id.error()).Context("starting the job")));
     // The driver left while the GCS was asked, and `driver` may be gone with it. Nobody else would
     // ever end this job.
     if (respond.IsAbandoned()) {
-      deps_.network.gcs.FinishJob(*id, "FAILED", "the driver left while it joined", [](auto) {});
+      network_.gcs.FinishJob(*id, "FAILED", "the driver left while it joined", [](auto) {});
       return;
     }
     programs_.AddLocal(program);
     pool_.RegisterDriver(address, *id, *driver);
     pool_.AddJob(*id, program);
-    deps_.host.log.Info("job", "started", "job={} driver_pid={} program=\"{}\"", id->Hex(),
-                        address.pid(), program.build());
+    host_.log.Info("job", "started", "job={} driver_pid={} program=\"{}\"", id->Hex(),
+                   address.pid(), program.build());
     respond(Welcome(*id));
   }));
 }

@@ -1,164 +1,107 @@
 // \edge: takes messages apart and calls what the chapter explains
 #include "components/raylet/raylet.h"
 
-#include <algorithm>
-
-#include "components/base/check.h"
 #include "components/protocol/convert.h"
 #include "components/protocol/gcs_convert.h"
-#include "components/protocol/owner_methods.h"
 #include "components/protocol/raylet_methods.h"
 
 namespace mobula::raylet {
 
-using protocol::Address;
-
-namespace {
-
-constexpr Duration kReportDelay = std::chrono::milliseconds(20);  // many changes, one heartbeat
-constexpr Duration kReportEvictedMax = std::chrono::seconds(10);
-constexpr Duration kLeaveMax = std::chrono::seconds(1);
-
-}  // namespace
-
 Raylet::Raylet(Deps deps, RayletConfig config)
-    : deps_(std::move(deps)),
+    : host_(std::move(deps.host)),
+      network_(deps.network),
+      parts_(deps.parts),
+      on_must_exit_(std::move(deps.on_must_exit)),
       config_(std::move(config)),
-      pool_({deps_.host.loop, deps_.parts.launcher, deps_.host.files, deps_.host.log,
-             deps_.host.metrics, deps_.host.random.Fork("workers")},
+      pool_({host_.loop, parts_.launcher, host_.files, host_.log, host_.metrics,
+             host_.random.Fork("workers")},
             config_, [this](const protocol::WorkerDeath& death) { OnProcessEnded(death); }),
       leases_(
-          {deps_.host.loop, deps_.parts.scheduler, pool_, deps_.host.log, deps_.host.metrics,
-           deps_.host.random.Fork("leases")},
+          {host_.loop, parts_.scheduler, pool_, host_.log, host_.metrics,
+           host_.random.Fork("leases")},
           config_,
           {.prepare_job = [this](const protocol::RequestLeaseRequest& request, bool for_spill,
                                  auto done) { PrepareJob(request, for_spill, std::move(done)); },
-           .endpoint_of = [this](const NodeId& node) { return EndpointOf(node); },
-           .on_change = [this] { ReportSoon(); }}),
-      programs_({deps_.host.files, deps_.network.gcs, deps_.host.log}, config_.program_folder),
-      creates_(deps_.host.loop, deps_.parts.store, config_.creates),
-      pulls_({deps_.host.loop, deps_.parts.store, creates_, deps_.network.peers,
-              deps_.host.random.Fork("pulls")},
-             config_.pulls),
-      store_service_({deps_.host.loop, deps_.parts.store, creates_, &pulls_}),
-      transfer_service_({deps_.host.loop, deps_.parts.store}),
-      owners_(
-          deps_.host.loop, [this](const ObjectId& id) { store_service_.Delete(std::span(&id, 1)); },
-          [this](const protocol::Address& owner, protocol::ReportCopiesRequest report) {
-            ReportEvicted(owner, std::move(report));
-          }),
-      server_(deps_.host.loop, services_),
-      heartbeat_timer_(deps_.host.loop),
-      report_timer_(deps_.host.loop) {
+           .endpoint_of = [this](const NodeId& node) { return membership_.EndpointOf(node); },
+           .on_change = [this] { membership_.ReportSoon(); }}),
+      programs_({host_.files, network_.gcs, host_.log}, config_.program_folder),
+      membership_({host_.loop, network_.gcs, network_.peers, host_.log}, MembershipHooks()),
+      objects_({host_.loop, parts_.store, network_.peers, host_.random,
+                [this](const std::string& endpoint) { return membership_.IsMember(endpoint); }},
+               config_),
+      server_(host_.loop, services_) {
   AddHandlers();
-  store_service_.Bind(services_);
-  store_service_.OnSealed(
-      [this](const rpc::Peer& peer, const ObjectId& object) { owners_.OnSealed(peer, object); });
-  store_service_.OnPulled([this](const ObjectId& object, const std::string& owner) {
-    owners_.OnPulled(object, owner);
-  });
-  deps_.parts.store.OnEvicted([this](const ObjectId& object) { owners_.OnEvicted(object); });
-  transfer_service_.Bind(services_);
-  pulls_.SetIsMember([this](const std::string& source) {
-    return std::ranges::any_of(endpoints_, [&](const auto& node) { return node.second == source; });
-  });
+  objects_.Bind(services_);
   server_.OnPeer([](rpc::Peer&) {}, [this](rpc::Peer& peer, const Error&) { OnPeerClosed(peer); });
 }
 
-Raylet::~Raylet() {
-  Stop();
-  deps_.parts.store.OnEvicted(nullptr);  // the store may outlive us
+Membership::Hooks Raylet::MembershipHooks() {
+  return {.fill_report = [this](protocol::NodeInfo& report) { FillReport(report); },
+          .on_node = [this](const protocol::NodeInfo& node) { OnNode(node); },
+          .on_node_died = [this](const NodeId& node,
+                                 const std::string& reason) { OnNodeDied(node, reason); },
+          .on_owner_died = [this](const protocol::WorkerDeath& death) { OnOwnerDied(death); },
+          .on_job_ended = [this](const JobId& job) { EndJob(job); },
+          .on_must_exit = [this](const Error& why) { on_must_exit_(why); }};
 }
+
+Raylet::~Raylet() { Stop(); }
 
 void Raylet::Start(Done<void> joined) {
-  Result<std::string> local = server_.Listen(deps_.network.local, config_.local_listen_endpoint);
-  if (!local) return joined(Fail(std::move(local.error())));
+  // It listens before anybody knows it, so whoever learns its address can connect at once. A
+  // process that comes before it has joined is told to ask again.
+  if (Result<void> listening = Listen(); !listening) return joined(std::move(listening));
+  membership_.Join(Describe(), std::move(joined));
+}
+
+Result<void> Raylet::Listen() {
+  Result<std::string> local = server_.Listen(network_.local, config_.local_listen_endpoint);
+  if (!local) return Fail(std::move(local.error()));
   config_.local_listen_endpoint = *local;
-  Result<std::string> remote = server_.Listen(deps_.network.cluster, config_.listen_endpoint);
-  if (!remote) return joined(Fail(std::move(remote.error())));
+  Result<std::string> remote = server_.Listen(network_.cluster, config_.listen_endpoint);
+  if (!remote) return Fail(std::move(remote.error()));
   endpoint_ = *remote;
-  pulls_.SetOwnEndpoint(endpoint_);
-
-  info_.set_node_id(std::string(config_.node_id.Binary()));
-  info_.set_state(protocol::ALIVE);
-  info_.set_endpoint(endpoint_);
-  info_.set_local_endpoint(config_.local_listen_endpoint);
-  info_.set_host_name(config_.host_name);
-  info_.set_process_settings(config_.process_settings);
-  info_.set_pid(config_.pid);
-  info_.set_is_head(config_.is_head);
-  *info_.mutable_total() = protocol::ToProto(config_.resources);
-  *info_.mutable_available() = protocol::ToProto(config_.resources);
-  for (const auto& [name, value] : config_.labels) (*info_.mutable_labels())[name] = value;
-  info_.set_object_store_capacity_bytes(deps_.parts.store.Usage().capacity_bytes);
-  info_.set_start_time_ms(protocol::Milliseconds(deps_.host.loop.clock().WallNow()));
-  deps_.network.gcs.OnLost(alive_.Bind([this](const Error& why) {
-    deps_.host.log.Error("node", "head_lost", "reason=\"{}\"", why.message());
-  }));
-  deps_.network.gcs.OnGone(alive_.Bind(
-      [this](const Error& why) { on_must_exit_(Error(why).Context("the head is lost")); }));
-  deps_.network.gcs.RegisterNode(
-      info_,
-      alive_.Bind(
-          [this, joined = std::move(joined)](Result<protocol::RegisterNodeReply> reply) mutable {
-            if (!reply) {
-              return joined(Fail(std::move(reply.error()).Context("joining the cluster")));
-            }
-            OnRegistered(*reply);
-            joined({});
-          }),
-      alive_.Bind([this] {
-        on_must_exit_(
-            Error(ErrorCode::kNodeDied, "the head has declared this node dead; it must not act"));
-      }));
+  objects_.SetOwnEndpoint(endpoint_);
+  return {};
 }
 
-void Raylet::OnRegistered(const protocol::RegisterNodeReply& reply) {
-  cluster_id_ = reply.cluster_id();
-  heartbeat_period_ = std::chrono::milliseconds(reply.heartbeat_period_ms());
-  heartbeat_timer_.Set(heartbeat_period_, [this] { Heartbeat(); });
-  deps_.network.gcs.Subscribe(
-      {protocol::NODES, protocol::WORKERS, protocol::JOBS},
-      {.on_node = alive_.Bind([this](const protocol::NodeInfo& n) { OnNode(n); }),
-       .on_worker_death =
-           alive_.Bind([this](const protocol::WorkerDeath& death) { OnOwnerDied(death); }),
-       .on_job = alive_.Bind([this](const protocol::JobInfo& job) {
-         if (job.state() != "RUNNING") EndJob(protocol::IdOf(job));
-       })},
-      [](Result<protocol::SubscribeReply>) {});
-  deps_.host.log.Info("node", "joined", "node={} endpoint={} resources={}", config_.node_id.Short(),
-                      endpoint_, config_.resources.ToString());
+// What the others will know of this node. All that may change later is in `FillReport`.
+protocol::NodeInfo Raylet::Describe() const {
+  protocol::NodeInfo info;
+  info.set_node_id(std::string(config_.node_id.Binary()));
+  info.set_state(protocol::ALIVE);
+  info.set_endpoint(endpoint_);
+  info.set_local_endpoint(config_.local_listen_endpoint);
+  info.set_host_name(config_.host_name);
+  info.set_process_settings(config_.process_settings);
+  info.set_pid(config_.pid);
+  info.set_is_head(config_.is_head);
+  *info.mutable_total() = protocol::ToProto(config_.resources);
+  *info.mutable_available() = protocol::ToProto(config_.resources);
+  for (const auto& [name, value] : config_.labels) (*info.mutable_labels())[name] = value;
+  info.set_object_store_capacity_bytes(parts_.store.Usage().capacity_bytes);
+  info.set_start_time_ms(protocol::Milliseconds(host_.loop.clock().WallNow()));
+  return info;
 }
 
-void Raylet::Heartbeat() {
-  deps_.network.gcs.Heartbeat(nullptr);
-  heartbeat_timer_.Set(heartbeat_period_, [this] { Heartbeat(); });
+// Schedulers of other nodes decide by what is free here; `mobula status` shows the rest.
+void Raylet::FillReport(protocol::NodeInfo& report) const {
+  *report.mutable_available() = protocol::ToProto(parts_.scheduler.Local().available);
+  report.set_object_store_used_bytes(parts_.store.Usage().used_bytes);
+  report.set_worker_count(static_cast<std::uint32_t>(pool_.worker_count()));
+  report.clear_counters();
+  for (const auto& [name, value] : host_.metrics.values()) {
+    (*report.mutable_counters())[name] = value;
+  }
+  report.clear_demands();
+  for (protocol::Demand& demand : leases_.Demands()) *report.add_demands() = std::move(demand);
 }
 
-void Raylet::ReportSoon() {
-  if (stopped_ || cluster_id_.empty() || report_timer_.IsSet()) return;
-  report_timer_.Set(kReportDelay, [this] {
-    const scheduler::NodeView& local = deps_.parts.scheduler.Local();
-    *info_.mutable_available() = protocol::ToProto(local.available);
-    info_.set_object_store_used_bytes(deps_.parts.store.Usage().used_bytes);
-    info_.set_worker_count(static_cast<std::uint32_t>(pool_.worker_count()));
-    info_.clear_counters();
-    for (const auto& [name, value] : deps_.host.metrics.values())
-      (*info_.mutable_counters())[name] = value;
-    info_.clear_demands();
-    for (protocol::Demand& demand : leases_.Demands()) *info_.add_demands() = std::move(demand);
-    info_.set_version(info_.version() + 1);
-    deps_.network.gcs.Heartbeat(&info_);
-  });
-}
-
+// Another node has joined, or has more or less to offer than before. Requests that found no place
+// may have one now, so the scheduler is asked again.
 void Raylet::OnNode(const protocol::NodeInfo& node) {
-  const NodeId id = protocol::IdOf(node);
-  if (id == config_.node_id) return;
-  if (!protocol::IsAlive(node)) return OnNodeDied(id, node.death_reason());
-  endpoints_[id] = node.endpoint();
   scheduler::NodeView view;
-  view.id = id;
+  view.id = protocol::IdOf(node);
   view.total = protocol::FromProto(node.total());
   view.available = protocol::FromProto(node.available());
   view.labels = protocol::LabelsOf(node);
@@ -166,18 +109,17 @@ void Raylet::OnNode(const protocol::NodeInfo& node) {
   view.version = node.version();
   view.object_bytes = node.object_store_used_bytes();
   view.object_bytes_capacity = node.object_store_capacity_bytes();
-  deps_.parts.scheduler.UpdateNode(std::move(view));
+  parts_.scheduler.UpdateNode(std::move(view));
   leases_.Step();
 }
 
+// With the node every process on it died. Objects and leases here that belonged to one of them are
+// given up, and our own processes are told, because they may wait for an answer from there. All of
+// this also holds for a node that joined and died while the GCS was away: its processes may have
+// reached us without it.
 void Raylet::OnNodeDied(const NodeId& node, const std::string& reason) {
-  owners_.OnNodeDied(node, reason);
-  const auto it = endpoints_.find(node);
-  if (it == endpoints_.end()) return;
-  deps_.host.log.Info("node", "died", "node={} reason=\"{}\"", node.Short(), reason);
-  deps_.network.peers.Drop(it->second);
-  endpoints_.erase(it);
-  deps_.parts.scheduler.RemoveNode(node);
+  objects_.owners().OnNodeDied(node, reason);
+  parts_.scheduler.RemoveNode(node);
   leases_.granted().OnNodeDied(node);
   protocol::NodeDiedRequest notice;
   notice.set_node_id(std::string(node.Binary()));
@@ -186,21 +128,9 @@ void Raylet::OnNodeDied(const NodeId& node, const std::string& reason) {
   leases_.Step();
 }
 
-void Raylet::ReportEvicted(const protocol::Address& owner,
-                           protocol::ReportCopiesRequest report) const {
-  report.mutable_node()->set_node_id(std::string(config_.node_id.Binary()));
-  report.mutable_node()->set_raylet_endpoint(endpoint_);
-  // A call and not a notification, which would be dropped before there is a connection.
-  deps_.network.peers.Get(protocol::EndpointFor(owner, config_.node_id.Binary()))
-      ->Call(protocol::kReportCopies, report, [](const Result<protocol::Ack>&) {},
-             {.timeout = kReportEvictedMax});
-}
-
-std::string Raylet::EndpointOf(const NodeId& node) const {
-  const auto it = endpoints_.find(node);
-  return it == endpoints_.end() ? std::string() : it->second;
-}
-
+// A job needs its program before its first worker can start here. The raylet beside the driver has
+// it; others fetch it, and can only do so once that raylet has shared it. Hence the first line: a
+// request that is sent on to another node waits until its program can be fetched there.
 void Raylet::PrepareJob(const protocol::RequestLeaseRequest& request, bool for_spill,
                         Done<void> done) {
   if (for_spill) return programs_.EnsureShared(request.program().hash(), std::move(done));
@@ -216,23 +146,28 @@ void Raylet::PrepareJob(const protocol::RequestLeaseRequest& request, bool for_s
                         }));
 }
 
+// A worker or driver of this node has ended. This raylet is the one that knows it for certain, so
+// its report to the GCS is what the rest of the cluster believes.
 void Raylet::OnProcessEnded(const protocol::WorkerDeath& death) {
   OnOwnerDied(death);
-  deps_.network.gcs.ReportWorkerDeath(death);
+  network_.gcs.ReportWorkerDeath(death);
   if (death.is_driver()) {
     const JobId job = JobId::FromBinaryOrNil(death.job_id());
-    // The first end counts: this one is of a driver that did not say how it ends.
-    deps_.network.gcs.FinishJob(
-        job, "FAILED", "the driver was killed, crashed or lost its connection", [](auto) {});
+    // The GCS keeps the first end that it is told. If this one counts, the driver never said how
+    // its job ended.
+    network_.gcs.FinishJob(job, "FAILED", "the driver was killed, crashed or lost its connection",
+                           [](auto) {});
     EndJob(job);
   }
-  ReportSoon();
+  membership_.ReportSoon();
 }
 
+// A process somewhere in the cluster has died. Nobody waits any more for what its leases run here,
+// and nobody will ever free the objects that it owned.
 void Raylet::OnOwnerDied(const protocol::WorkerDeath& death) {
   const WorkerId owner = WorkerId::FromBinaryOrNil(death.worker_id());
   leases_.granted().OnProcessEnded(owner);
-  owners_.OnOwnerDied(owner, death.cause());
+  objects_.owners().OnOwnerDied(owner, death.cause());
 }
 
 void Raylet::EndJob(const JobId& job) {
@@ -240,38 +175,27 @@ void Raylet::EndJob(const JobId& job) {
   pool_.EndJob(job);
 }
 
+// A lost connection says nothing certain about the process behind it, so each part decides for
+// itself: the store drops what was half written, a holder of leases gets time to come back, and the
+// pool looks whether its worker has ended.
 void Raylet::OnPeerClosed(rpc::Peer& peer) {
-  store_service_.OnPeerClosed(peer);
-  owners_.OnPeerClosed(peer);
+  objects_.OnPeerClosed(peer);
   leases_.OnPeerClosed(peer);
   pool_.OnPeerClosed(peer);
 }
 
 void Raylet::Leave(std::string reason, std::move_only_function<void()> done) {
-  auto once = std::make_shared<std::move_only_function<void()>>(std::move(done));
-  auto finish = alive_.Bind([this, once] {
-    report_timer_.Cancel();
-    if (*once) std::exchange(*once, nullptr)();
-  });
-  deps_.network.gcs.LeaveNode(std::move(reason),
-                              [finish](Result<protocol::LeaveNodeReply>) { finish(); });
-  report_timer_.Set(kLeaveMax, finish);
+  membership_.Leave(std::move(reason), std::move(done));
 }
 
+// News stop first, so that nothing begins again while the workers end; the connections go last.
 void Raylet::Stop() {
-  if (std::exchange(stopped_, true)) return;
   alive_.End();
-  heartbeat_timer_.Cancel();
-  report_timer_.Cancel();
+  membership_.Stop();
   programs_.Stop();
   pool_.Stop();
-  pulls_.Stop();
-  store_service_.Stop();
+  objects_.Stop();
   server_.Stop();
-}
-
-void Raylet::OnMustExit(std::function<void(const Error&)> callback) {
-  on_must_exit_ = std::move(callback);
 }
 
 Raylet::Census Raylet::Count() const {
@@ -284,7 +208,7 @@ Raylet::Census Raylet::Count() const {
 
 void Raylet::CheckInvariants() const {
   leases_.CheckInvariants();
-  deps_.parts.store.CheckInvariants();
+  parts_.store.CheckInvariants();
 }
 
 }  // namespace mobula::raylet

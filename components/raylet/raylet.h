@@ -1,24 +1,23 @@
 /// \file
-/// \brief One node: lease manager, worker pool and object manager behind RayletService.
+/// \brief One node: its membership, its leases and workers, its objects, behind RayletService.
 ///
-/// The raylet is never on the path of a task that runs on a leased worker. It registers with the
-/// GCS, keeps the picture of the cluster from its deltas, grants leases through the `Scheduler`,
-/// starts and reaps workers, holds the node's object store, and frees what dead owners leave
-/// behind. When the GCS has fenced it, or is gone for good, it stops and takes its workers with it.
+/// The raylet is never on the path of a task that runs on a leased worker. `Membership` keeps it in
+/// the cluster, the `LeaseManager` lends out the workers of its `WorkerPool` as the `Scheduler`
+/// decides, and the `ObjectManager` keeps its objects. The raylet itself is what they tell each
+/// other: news of nodes reach the scheduler, the end of a process reaches all who held something
+/// for it. When the GCS has fenced it, or is gone for good, it stops and takes its workers along.
 #pragma once
 
 #include <functional>
-#include <map>
 #include <string>
 
 #include "components/base/lifetime.h"
 #include "components/base/metrics.h"
-#include "components/object_store/store_service.h"
-#include "components/object_store/transfer/transfer_service.h"
 #include "components/protocol/gcs.pb.h"
 #include "components/protocol/raylet.pb.h"
 #include "components/raylet/lease_manager.h"
-#include "components/raylet/object_owners.h"
+#include "components/raylet/membership.h"
+#include "components/raylet/object_manager.h"
 #include "components/raylet/program_store.h"
 #include "components/raylet/worker_pool.h"
 #include "components/transport/rpc/server.h"
@@ -56,6 +55,7 @@ class Raylet {
     Host host;
     Network network;
     Parts parts;
+    std::function<void(const Error&)> on_must_exit;  ///< The node is fenced, or has lost its GCS.
   };
   Raylet(Deps deps, RayletConfig config);
   ~Raylet();
@@ -64,8 +64,6 @@ class Raylet {
   void Start(Done<void> joined);
   /// Leaves the cluster. `done` runs when the GCS knows, or after 1 s.
   void Leave(std::string reason, std::move_only_function<void()> done);
-  /// Runs if the node must end: fenced, GCS gone for good. \pre `Start` has not been called.
-  void OnMustExit(std::function<void(const Error&)> callback);
   /// Ends all workers, closes all connections.
   void Stop();
   /// \return where other nodes reach it, and processes of this one. \pre `Start` was called.
@@ -90,40 +88,31 @@ class Raylet {
                      rpc::Respond<protocol::DescribeDeathReply> respond);
 
   // raylet.cc
-  void OnRegistered(const protocol::RegisterNodeReply& reply);
-  void Heartbeat();
-  void ReportSoon();
+  Result<void> Listen();
+  [[nodiscard]] Membership::Hooks MembershipHooks();
+  [[nodiscard]] protocol::NodeInfo Describe() const;
+  void FillReport(protocol::NodeInfo& report) const;
   void OnNode(const protocol::NodeInfo& node);
   void OnNodeDied(const NodeId& node, const std::string& reason);
-  void ReportEvicted(const protocol::Address& owner, protocol::ReportCopiesRequest report) const;
-  [[nodiscard]] std::string EndpointOf(const NodeId& node) const;
   void PrepareJob(const protocol::RequestLeaseRequest& request, bool for_spill, Done<void> done);
   void OnProcessEnded(const protocol::WorkerDeath& death);
   void OnOwnerDied(const protocol::WorkerDeath& death);
   void EndJob(const JobId& job);
   void OnPeerClosed(rpc::Peer& peer);
 
-  Deps deps_;
-  RayletConfig config_;
+  Host host_;
+  Network network_;
+  Parts parts_;
   std::function<void(const Error&)> on_must_exit_;
+  RayletConfig config_;
   rpc::ServiceTable services_;
   WorkerPool pool_;
   LeaseManager leases_;
   ProgramStore programs_;
-  object_store::CreateQueue creates_;
-  object_store::PullManager pulls_;
-  object_store::StoreService store_service_;
-  object_store::TransferService transfer_service_;
-  ObjectOwners owners_;
+  Membership membership_;
+  ObjectManager objects_;
   rpc::Server server_;
-  std::string endpoint_;                     // tcp, as others know us
-  std::string cluster_id_;                   // empty until registered
-  protocol::NodeInfo info_;                  // what the GCS knows of us
-  std::map<NodeId, std::string> endpoints_;  // of other living nodes
-  Duration heartbeat_period_ = std::chrono::seconds(1);
-  Timer heartbeat_timer_;
-  Timer report_timer_;
-  bool stopped_ = false;
+  std::string endpoint_;  // as other nodes know us
   Lifetime alive_;
 };
 

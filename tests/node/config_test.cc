@@ -81,7 +81,7 @@ Result<void> ReadAll(const ConfigValue& root) {
     };
     note(MakeTransports(loop, config->transport, Random(1),
                         std::make_shared<transport::HandshakeConfig>()));
-    note(raylet::MakeStore(config->object_store));
+    note(object_store::MakeStore(config->object_store));
     note(raylet::MakeScheduler(config->scheduler, scheduler::NodeView(), Random(1)));
     sim::SimulatedFileSystem files;
     sim::SimulatedBackgroundThread writer(loop);
@@ -146,7 +146,7 @@ auto Members(const NodeConfig& config) {
                   core.lease_idle_max, core.lineage_bytes_max, core.reconstructions_max);
 }
 
-auto Members(const raylet::StoreParts& parts) {
+auto Members(const object_store::StoreParts& parts) {
   const object_store::PullOptions& pulls = parts.pulls;
   return std::tuple(parts.store->Name(), parts.store->Usage().capacity_bytes,
                     parts.creates.create_wait_max, parts.creates.creates_waiting_max,
@@ -204,8 +204,8 @@ TEST(HeadYamlTest, ShowsTheTrueDefaults) {
   EXPECT_EQ(shown->raylet.resources, usual->raylet.resources);
   ASSERT_TRUE(ReadAll(*LoadYaml(PathOf("head.yaml"))));
 
-  EXPECT_EQ(Members(*raylet::MakeStore(shown->object_store)),
-            Members(*raylet::MakeStore(ConfigValue())));
+  EXPECT_EQ(Members(*object_store::MakeStore(shown->object_store)),
+            Members(*object_store::MakeStore(ConfigValue())));
   EXPECT_EQ(
       raylet::MakeScheduler(shown->scheduler, scheduler::NodeView(), Random(1)).value()->Name(),
       raylet::MakeScheduler(ConfigValue(), scheduler::NodeView(), Random(1)).value()->Name());
@@ -237,7 +237,7 @@ TEST(ObjectStoreKeysTest, BoundsAreTypedAndReachTheirOptions) {
       "{ kind: heap, create_wait_max: 3s, creates_waiting_max: 7,"
       " transfer: { chunk: 1MiB, chunks_in_flight: 2, bytes_in_flight_max: 8MiB } }",
       "test");
-  const Result<raylet::StoreParts> parts = raylet::MakeStore(*root);
+  const Result<object_store::StoreParts> parts = object_store::MakeStore(*root);
   ASSERT_TRUE(parts) << parts.error().ToString();
   EXPECT_EQ(parts->creates.create_wait_max, std::chrono::seconds(3));
   EXPECT_EQ(parts->creates.creates_waiting_max, 7U);
@@ -246,7 +246,7 @@ TEST(ObjectStoreKeysTest, BoundsAreTypedAndReachTheirOptions) {
   EXPECT_EQ(parts->pulls.bytes_in_flight_max, 8U << 20);
 
   const auto refused = [](std::string_view yaml) {
-    const Result<raylet::StoreParts> made = raylet::MakeStore(*ParseYaml(yaml, "test"));
+    const Result<object_store::StoreParts> made = object_store::MakeStore(*ParseYaml(yaml, "test"));
     return made ? std::string("accepted") : made.error().ToString();
   };
   EXPECT_EQ(refused("{ kind: heap, eviction: { kind: largest_first, among: 3 } }"), "accepted");

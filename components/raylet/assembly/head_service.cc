@@ -1,3 +1,4 @@
+// \edge: a list that is walked up and down
 #include "components/raylet/assembly/head_service.h"
 
 #include <fmt/format.h>

@@ -2,22 +2,9 @@
 
 #include <utility>
 
-#include "components/object_store/registration.h"
 #include "components/scheduler/registration.h"
 
 namespace mobula::raylet {
-
-Result<StoreParts> MakeStore(const ConfigValue& config) {
-  const Kinds<object_store::EvictionPolicy> evictions = object_store::BuiltInEvictionPolicies();
-  ConfigReader reader(config, "object_store");
-  StoreParts parts{
-      {}, object_store::ReadCreateQueueOptions(reader), object_store::ReadPullOptions(reader)};
-  Result<std::unique_ptr<object_store::ObjectStore>> store =
-      object_store::BuiltInStores().Make(reader, "shared_memory", {.evictions = evictions});
-  if (!store) return Fail(std::move(store.error()));
-  parts.store = std::move(*store);
-  return parts;
-}
 
 Result<std::unique_ptr<scheduler::Scheduler>> MakeScheduler(const ConfigValue& config,
                                                             scheduler::NodeView local,
@@ -29,7 +16,8 @@ Result<std::unique_ptr<scheduler::Scheduler>> MakeScheduler(const ConfigValue& c
 }
 
 Result<std::unique_ptr<NodeAssembly>> NodeAssembly::Make(Deps deps, NodeOptions options) {
-  Result<StoreParts> parts = MakeStore(options.object_store);
+  // What may be wrong in the configuration is made first, before anything listens or is started.
+  Result<object_store::StoreParts> parts = object_store::MakeStore(options.object_store);
   if (!parts) return Fail(std::move(parts.error()));
   options.raylet.creates = parts->creates;
   options.raylet.pulls = parts->pulls;
@@ -46,7 +34,7 @@ Result<std::unique_ptr<NodeAssembly>> NodeAssembly::Make(Deps deps, NodeOptions 
                                                         std::move(*parts), std::move(*scheduler)));
 }
 
-NodeAssembly::NodeAssembly(Deps deps, NodeOptions options, StoreParts parts,
+NodeAssembly::NodeAssembly(Deps deps, NodeOptions options, object_store::StoreParts parts,
                            std::unique_ptr<scheduler::Scheduler> scheduler)
     : deps_(std::move(deps)),
       options_(std::move(options)),
@@ -57,6 +45,7 @@ NodeAssembly::NodeAssembly(Deps deps, NodeOptions options, StoreParts parts,
 
 void NodeAssembly::Start(Done<void> joined) {
   joined_ = std::move(joined);
+  // A service may fail while a later one still starts, so this stands before the start.
   services_.OnFailed(alive_.Bind([this](const Error& why) { MustExit(why); }));
   services_.Start(alive_.Bind([this](Result<void> ready) {
     if (!ready) return FinishStart(std::move(ready));
@@ -73,8 +62,9 @@ void NodeAssembly::Join() {
   host.random = deps_.host.random.Fork("raylet");
   const Network network{deps_.cluster_transport, deps_.local_transport, peers_, *gcs_};
   const Parts parts{*parts_.store, *scheduler_, deps_.launcher};
-  raylet_.emplace(Raylet::Deps{std::move(host), network, parts}, options_.raylet);
-  raylet_->OnMustExit([this](const Error& why) { MustExit(why); });
+  raylet_.emplace(
+      Raylet::Deps{std::move(host), network, parts, [this](const Error& why) { MustExit(why); }},
+      options_.raylet);
   raylet_->Start([this](Result<void> joined) {
     has_joined_ = joined.has_value();
     FinishStart(std::move(joined));
@@ -95,6 +85,7 @@ void NodeAssembly::MustExit(const Error& why) {
   if (on_must_exit_) on_must_exit_(why);
 }
 
+// Its owner may ask after the start, when the node has failed already; it is told at once then.
 void NodeAssembly::OnMustExit(std::function<void(const Error&)> callback) {
   on_must_exit_ = std::move(callback);
   if (must_exit_ && on_must_exit_) on_must_exit_(*must_exit_);
@@ -114,18 +105,6 @@ void NodeAssembly::Stop() {
   if (gcs_) gcs_->Stop();
   services_.Stop();
   peers_.Stop();
-}
-
-std::string NodeAssembly::endpoint() const { return raylet_ ? raylet_->endpoint() : std::string(); }
-
-std::string NodeAssembly::local_endpoint() const {
-  return raylet_ ? raylet_->local_endpoint() : std::string();
-}
-
-Raylet::Census NodeAssembly::Count() const { return raylet_ ? raylet_->Count() : Raylet::Census(); }
-
-void NodeAssembly::CheckInvariants() const {
-  if (raylet_) raylet_->CheckInvariants();
 }
 
 }  // namespace mobula::raylet

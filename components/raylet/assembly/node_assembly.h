@@ -20,19 +20,12 @@
 #include <string_view>
 
 #include "components/base/config_value.h"
+#include "components/object_store/store_parts.h"
 #include "components/raylet/assembly/head_service.h"
 #include "components/raylet/raylet.h"
 
 namespace mobula::raylet {
 
-/// What `object_store:` describes: the store, and the bounds of those who wait for it.
-struct StoreParts {
-  std::unique_ptr<object_store::ObjectStore> store;
-  object_store::CreateQueueOptions creates;
-  object_store::PullOptions pulls;
-};
-/// \return kInvalidArgument with the key, as every kind of store says it.
-[[nodiscard]] Result<StoreParts> MakeStore(const ConfigValue& config);
 /// What `scheduler:` describes. \param local this node with all that it has.
 [[nodiscard]] Result<std::unique_ptr<scheduler::Scheduler>> MakeScheduler(const ConfigValue& config,
                                                                           scheduler::NodeView local,
@@ -79,16 +72,13 @@ class NodeAssembly {
   /// Ends the workers, closes all connections, then ends the services. Twice is harmless.
   void Stop();
 
-  /// \return where other nodes, and processes of this one, reach it; empty before it has joined.
-  [[nodiscard]] std::string endpoint() const;
-  [[nodiscard]] std::string local_endpoint() const;
+  /// \return null before the services serve.
+  [[nodiscard]] const Raylet* raylet() const { return raylet_ ? &*raylet_ : nullptr; }
   [[nodiscard]] object_store::ObjectStore& store() { return *parts_.store; }
   [[nodiscard]] const scheduler::Scheduler& scheduler() const { return *scheduler_; }
-  [[nodiscard]] Raylet::Census Count() const;
-  void CheckInvariants() const;
 
  private:
-  NodeAssembly(Deps deps, NodeOptions options, StoreParts parts,
+  NodeAssembly(Deps deps, NodeOptions options, object_store::StoreParts parts,
                std::unique_ptr<scheduler::Scheduler> scheduler);
   void Join();
   void FinishStart(Result<void> outcome);
@@ -96,7 +86,7 @@ class NodeAssembly {
 
   Deps deps_;
   NodeOptions options_;
-  StoreParts parts_;
+  object_store::StoreParts parts_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   rpc::ClientPool peers_;
   HeadServices services_;

@@ -74,7 +74,7 @@ TEST(RayletHandlersTest, ADriverThatLeavesWhileItJoinsLeavesNoRunningJob) {
     world.RunFor(milliseconds(100));
     for (const protocol::JobInfo& job : Jobs(world)) failed += job.state() == "FAILED" ? 1 : 0;
     for (const protocol::JobInfo& job : Jobs(world)) EXPECT_NE(job.state(), "RUNNING") << steps;
-    EXPECT_EQ(world.node->Count().drivers, 0U);
+    EXPECT_EQ(world.node->raylet()->Count().drivers, 0U);
   }
   EXPECT_GT(failed, 0U) << "none was that far";
 }

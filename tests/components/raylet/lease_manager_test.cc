@@ -30,7 +30,7 @@ TEST_F(LeaseManagerTest, ABlockedWorkerLendsItsCpuAndKeepsTheRest) {
   EXPECT_TRUE(world.Granted(cpu).has_grant());
   world.RunFor(seconds(1));
   EXPECT_FALSE(*tape) << "the blocked worker uses the only tape";
-  world.node->CheckInvariants();
+  world.node->raylet()->CheckInvariants();
   world.WorkerOf(first).SetBlocked(false);
   world.RunFor(seconds(1));
   EXPECT_FALSE(*tape);
@@ -48,7 +48,7 @@ TEST_F(LeaseManagerTest, LeasesOfOwnersOnADeadNodeEndAtOnce) {
   world.RunFor(milliseconds(100));
   ASSERT_TRUE(*next) << "nobody waits for what its worker runs";
   EXPECT_TRUE((*next)->value().has_grant());
-  EXPECT_EQ(world.node->Count().leases, 1U);
+  EXPECT_EQ(world.node->raylet()->Count().leases, 1U);
 }
 
 TEST_F(LeaseManagerTest, ANodeIsSentWorkAgainWhenItReportsNothingOfTheLast) {
@@ -133,13 +133,13 @@ TEST_F(LeaseManagerTest, AnEndedJobIsNotBroughtBackByALateRequest) {
   EXPECT_TRUE(world.Granted(driver->RequestLease(job, {})).has_grant());
   driver.reset();
   world.RunFor(seconds(1));
-  EXPECT_EQ(world.node->Count().workers, 0U);
+  EXPECT_EQ(world.node->raylet()->Count().workers, 0U);
   const auto late = worker_elsewhere->RequestLease(job, {{"CPU", 1}});
   world.RunFor(seconds(30));
   ASSERT_TRUE(*late);
   ASSERT_FALSE((*late)->has_value());
   EXPECT_EQ((*late)->error().code(), ErrorCode::kCancelled);
-  EXPECT_EQ(world.node->Count().workers, 0U);
+  EXPECT_EQ(world.node->raylet()->Count().workers, 0U);
   EXPECT_TRUE(world.launcher.alive.empty());
   EXPECT_EQ(world.node->scheduler().Local().available, world.node->scheduler().Local().total);
 }
@@ -166,7 +166,7 @@ TEST_F(LeaseManagerTest, AnOwnerThatComesBackKeepsTheLeasesItKnowsAndOnlyThose) 
   owner->client->Notify(protocol::kKeepLeases, keep);
   EXPECT_EQ(world.Granted(waits).grant().worker().worker_id(), unknown.worker().worker_id());
   world.RunFor(seconds(10));
-  EXPECT_EQ(world.node->Count().leases, 2U);
+  EXPECT_EQ(world.node->raylet()->Count().leases, 2U);
   (void)world.WorkerOf(kept);  // it lives
   const auto next = driver->RequestLease(job, {{"CPU", 0.5}});
   world.RunFor(milliseconds(100));
@@ -184,7 +184,7 @@ TEST_F(LeaseManagerTest, AMalformedStrategyIsAnErrorAnswerAndNotTheDefault) {
     ASSERT_FALSE((*answer)->has_value());
     EXPECT_EQ((*answer)->error().code(), ErrorCode::kInvalidArgument);
   }
-  EXPECT_EQ(world.node->Count().leases, 0U);
+  EXPECT_EQ(world.node->raylet()->Count().leases, 0U);
 }
 
 TEST_F(LeaseManagerTest, AnOwnerThatStaysAwayLosesItsLeases) {
@@ -192,7 +192,7 @@ TEST_F(LeaseManagerTest, AnOwnerThatStaysAwayLosesItsLeases) {
   (void)world.Granted(owner->RequestLease(job, {{"CPU", 1}}));
   owner->client->Stop();
   world.RunFor(seconds(6));
-  EXPECT_EQ(world.node->Count().leases, 0U);
+  EXPECT_EQ(world.node->raylet()->Count().leases, 0U);
 }
 
 }  // namespace

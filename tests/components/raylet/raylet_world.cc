@@ -178,7 +178,7 @@ Result<std::unique_ptr<NodeAssembly>> World::Assemble(NodeOptions options) {
 }
 
 World::~World() {
-  node->CheckInvariants();
+  node->raylet()->CheckInvariants();
   node->Stop();
   gcs->Stop();
   gcs_service->Stop();

@@ -45,12 +45,12 @@ class Played {
       world.RunFor(milliseconds(1));
     }
     world.RunFor(milliseconds(100 - times_));  // the same time for all
-    world.node->CheckInvariants();
+    world.node->raylet()->CheckInvariants();
   }
 
   /// \return all that can be seen.
   std::string State() {
-    const Raylet::Census census = world.node->Count();
+    const Raylet::Census census = world.node->raylet()->Count();
     std::string state = fmt::format(
         "workers={} idle={} leases={} queued={} drivers={} started={} answered={} stored={}\n",
         census.workers, census.idle_workers, census.leases, census.queued, census.drivers,

@@ -29,7 +29,7 @@ class WorkerPoolTest : public ::testing::Test {
 TEST_F(WorkerPoolTest, WorkersAreStartedAheadAndHandedOut) {
   EXPECT_TRUE(world.Granted(AskFirst(Launcher::Starts::kRegister)).has_grant());
   EXPECT_EQ(world.launcher.start_count, 2U) << "one per core";
-  EXPECT_EQ(world.node->Count().idle_workers, 1U);
+  EXPECT_EQ(world.node->raylet()->Count().idle_workers, 1U);
 }
 
 TEST_F(WorkerPoolTest, WorkersThatNeverRegisterFailTheLeaseForGood) {
@@ -40,7 +40,7 @@ TEST_F(WorkerPoolTest, WorkersThatNeverRegisterFailTheLeaseForGood) {
   EXPECT_EQ((*answer)->error().code(), ErrorCode::kWorkerDied) << "an answer, not a silence";
   EXPECT_THAT((*answer)->error().message(), HasSubstr("did not register within"));
   world.RunFor(seconds(10));
-  EXPECT_EQ(world.node->Count().workers, 0U);
+  EXPECT_EQ(world.node->raylet()->Count().workers, 0U);
   EXPECT_TRUE(world.launcher.alive.empty()) << "what came to nothing is killed";
   EXPECT_LE(world.launcher.start_count, 4U);
 }
@@ -51,7 +51,7 @@ TEST_F(WorkerPoolTest, AZygoteThatNeverAnswersFailsTheLeaseForGood) {
   ASSERT_TRUE(*answer);
   ASSERT_FALSE((*answer)->has_value());
   EXPECT_EQ((*answer)->error().code(), ErrorCode::kWorkerDied);
-  EXPECT_EQ(world.node->Count().workers, 0U);
+  EXPECT_EQ(world.node->raylet()->Count().workers, 0U);
 }
 
 TEST_F(WorkerPoolTest, AWorkerThatComesTooLateIsKilledAndTheNextOneServes) {
@@ -67,9 +67,9 @@ TEST_F(WorkerPoolTest, AWorkerThatRegistersBeforeItsZygoteDiesIsForgottenOnce) {
   (void)AskFirst(Launcher::Starts::kSilent);
   Process worker(world, world.config.node_id);
   ASSERT_TRUE(worker.Register(false, job, world.launcher.last_started).has_value());
-  EXPECT_EQ(world.node->Count().leases, 1U);
+  EXPECT_EQ(world.node->raylet()->Count().leases, 1U);
   world.launcher.Die();
-  EXPECT_EQ(world.node->Count().leases, 0U);
+  EXPECT_EQ(world.node->raylet()->Count().leases, 0U);
   worker.client.reset();
   world.RunFor(seconds(1));
   world.launcher.starts = Launcher::Starts::kRegister;
@@ -83,10 +83,10 @@ TEST_F(WorkerPoolTest, ADriverThatRegistersAgainLivesAsLongAsItsLastConnection) 
   ASSERT_TRUE(again.Register(true, JobId(), WorkerId()).has_value());
   driver->client.reset();
   world.RunFor(seconds(1));
-  EXPECT_EQ(world.node->Count().drivers, 1U);
+  EXPECT_EQ(world.node->raylet()->Count().drivers, 1U);
   again.client.reset();
   world.RunFor(seconds(1));
-  EXPECT_EQ(world.node->Count().drivers, 0U);
+  EXPECT_EQ(world.node->raylet()->Count().drivers, 0U);
 }
 
 TEST_F(WorkerPoolTest, ALongLogIsToldByItsEnd) {

@@ -78,12 +78,12 @@ TEST(NodeAssemblyTest, JoinsOnlyOnceItsServicesServe) {
   Head head;
   head.Start();
   EXPECT_EQ(head.outcome, "nothing");
-  EXPECT_EQ(head.node->endpoint(), "");
+  EXPECT_EQ(head.node->raylet(), nullptr);
   EXPECT_EQ(head.Seen(), "nothing");
   head.Serve();
   EXPECT_EQ(head.outcome, "joined");
-  EXPECT_EQ(head.node->endpoint(), "inproc://head");
-  EXPECT_EQ(head.node->local_endpoint(), "inproc://head_local");
+  EXPECT_EQ(head.node->raylet()->endpoint(), "inproc://head");
+  EXPECT_EQ(head.node->raylet()->local_endpoint(), "inproc://head_local");
   EXPECT_EQ(head.Seen(), "alive");
 }
 
