@@ -63,6 +63,15 @@ if(MOBULA_SANITIZE)
   target_link_options(mobula_flags INTERFACE -fsanitize=${MOBULA_SANITIZE})
 endif()
 
+# A driver hashes its own program when it starts, and so does each zygote, so every byte in the file
+# costs time then. Most of them are line numbers for the debugger, which reads them compressed too.
+include(CheckLinkerFlag)
+check_linker_flag(CXX LINKER:--compress-debug-sections=zstd MOBULA_LINKER_HAS_ZSTD)
+if(MOBULA_LINKER_HAS_ZSTD)
+  target_link_options(mobula_flags INTERFACE
+    $<$<CONFIG:RelWithDebInfo>:LINKER:--compress-debug-sections=zstd>)
+endif()
+
 # mobula_component(NAME DEPS ...): library mobula_NAME of every .cc below this folder, with the
 # .proto files beside them. EXCLUDE: files and folders ("api/") that are not part of it.
 function(mobula_component name)
