@@ -18,18 +18,32 @@ constexpr std::size_t kLogTailBytes = 1000;
 
 }  // namespace
 
-struct ZygoteLauncher::Zygote {
-  explicit Zygote(boost::asio::io_context& context) : socket(context) {}
-
-  std::int64_t pid = 0;
-  boost::asio::posix::stream_descriptor socket;
-  std::string log_path;
+/// Those who are to be told of the workers of one zygote.
+struct ZygoteLauncher::Waiters {
   struct Starting {
     Done<std::int64_t> started;
     OnExit on_exit;
   };
   std::map<std::string, Starting> starting;  // by startup id
   std::map<std::int64_t, OnExit> running;    // by pid
+
+  /// The zygote is gone.
+  void TellAll(const Error& not_started) {
+    for (auto& [startup, one] : std::exchange(starting, {})) one.started(Fail(not_started));
+    // Workers die with their zygote. It was the only one that could have said more of their ends.
+    for (auto& [pid, on_exit] : std::exchange(running, {})) {
+      on_exit({.code = 0, .signal = SIGKILL});
+    }
+  }
+};
+
+struct ZygoteLauncher::Zygote {
+  explicit Zygote(boost::asio::io_context& context) : socket(context) {}
+
+  std::int64_t pid = 0;
+  boost::asio::posix::stream_descriptor socket;
+  std::string log_path;
+  Waiters waiters;
 };
 
 ZygoteLauncher::ZygoteLauncher(Deps deps, Settings settings)
@@ -110,8 +124,8 @@ void ZygoteLauncher::Start(raylet::WorkerSpec spec, Done<std::int64_t> started, 
     return fail(Error(ErrorCode::kInternal, "cannot ask the zygote for a worker: {}",
                       std::strerror(errno)));
   }
-  (*zygote)->starting.emplace(request.startup_id(),
-                              Zygote::Starting{std::move(started), std::move(on_exit)});
+  (*zygote)->waiters.starting.emplace(request.startup_id(),
+                                      Waiters::Starting{std::move(started), std::move(on_exit)});
 }
 
 void ZygoteLauncher::Listen(const JobId& job) {
@@ -144,11 +158,11 @@ void ZygoteLauncher::OnEvent(const JobId& job, const ZygoteEvent& event) {
   Zygote& zygote = *zygotes_.at(job);
   // The zygote has reaped a child, and is the only process that can say how it ended.
   if (event.has_exited()) {
-    auto running = zygote.running.extract(event.pid());
+    auto running = zygote.waiters.running.extract(event.pid());
     if (running.empty()) return;
     return running.mapped()({.code = event.exit_code(), .signal = event.exit_signal()});
   }
-  auto starting = zygote.starting.extract(event.startup_id());
+  auto starting = zygote.waiters.starting.extract(event.startup_id());
   if (starting.empty()) return;
   // The machine has no room for another process. The zygote itself is well, and may be asked again.
   if (event.pid() == 0) {
@@ -156,7 +170,7 @@ void ZygoteLauncher::OnEvent(const JobId& job, const ZygoteEvent& event) {
     return;
   }
   // It runs. It knows its raylet from the request and will register by itself.
-  zygote.running.emplace(event.pid(), std::move(starting.mapped().on_exit));
+  zygote.waiters.running.emplace(event.pid(), std::move(starting.mapped().on_exit));
   starting.mapped().started(event.pid());
 }
 
@@ -173,39 +187,29 @@ void ZygoteLauncher::OnZygoteExit(const JobId& job, std::int64_t pid, ExitStatus
   if (!zygote->log_path.empty()) {
     tail = deps_.files.ReadTail(zygote->log_path, kLogTailBytes).value_or(std::string());
   }
-  TellAll(*zygote,
-          Error(ErrorCode::kInternal,
-                "the program ended before it reached mobula::Init: {}; its output ends: {}",
-                status.ToString(), tail));
-}
-
-void ZygoteLauncher::TellAll(Zygote& zygote, const Error& not_started) {
-  for (auto& [startup, one] : std::exchange(zygote.starting, {})) one.started(Fail(not_started));
-  // Workers die with their zygote. It was the only one that could have said more of their ends.
-  for (auto& [pid, on_exit] : std::exchange(zygote.running, {})) {
-    on_exit({.code = 0, .signal = SIGKILL});
-  }
+  zygote->waiters.TellAll(
+      Error(ErrorCode::kInternal,
+            "the program ended before it reached mobula::Init: {}; its output ends: {}",
+            status.ToString(), tail));
 }
 
 void ZygoteLauncher::Kill(std::int64_t pid) {
   for (const auto& [job, zygote] : zygotes_) {
     // Only what a zygote has reported as alive: any other pid may be a stranger's by now.
-    if (zygote->running.contains(pid)) ::kill(static_cast<pid_t>(pid), SIGKILL);
+    if (zygote->waiters.running.contains(pid)) ::kill(static_cast<pid_t>(pid), SIGKILL);
   }
 }
 
 void ZygoteLauncher::EndJob(const JobId& job) {
   const auto it = zygotes_.find(job);
   if (it == zygotes_.end()) return;
-  std::shared_ptr<Zygote> zygote = std::move(it->second);  // owner: the callback below
+  const std::unique_ptr<Zygote> zygote = std::move(it->second);
   zygotes_.erase(it);
   deps_.processes.SignalGroup(zygote->pid, SIGKILL);
-  deps_.log.Info("job", "ended", "job={} workers={}", job.Hex(), zygote->running.size());
-  boost::system::error_code ignored;
-  zygote->socket.close(ignored);  // what it still says is no news
+  deps_.log.Info("job", "ended", "job={} workers={}", job.Hex(), zygote->waiters.running.size());
   // The ends are told after this call: its caller is in the middle of forgetting the job.
-  deps_.loop.Post(alive_.Bind([job, zygote = std::move(zygote)] {
-    TellAll(*zygote, Error(ErrorCode::kCancelled, "job {} has ended", job.Hex()));
+  deps_.loop.Post(alive_.Bind([job, waiters = std::move(zygote->waiters)]() mutable {
+    waiters.TellAll(Error(ErrorCode::kCancelled, "job {} has ended", job.Hex()));
   }));
 }
 

@@ -43,14 +43,13 @@ class ZygoteLauncher final : public raylet::WorkerLauncher {
   void EndJob(const JobId& job) override;
 
  private:
+  struct Waiters;
   struct Zygote;
   Result<Zygote*> ZygoteOf(const raylet::WorkerSpec& spec);
   void Listen(const JobId& job);
   void OnReadable(const JobId& job);
   void OnEvent(const JobId& job, const ZygoteEvent& event);
   void OnZygoteExit(const JobId& job, std::int64_t pid, ExitStatus status);
-  /// The zygote is gone: tells all that wait for news of it.
-  static void TellAll(Zygote& zygote, const Error& not_started);
 
   Deps deps_;
   Settings settings_;
